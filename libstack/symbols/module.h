@@ -1,0 +1,78 @@
+/* Modules: the ELF images mapped in a target, their files and debug files. */
+#ifndef STK_SYMBOLS_MODULE_H
+#define STK_SYMBOLS_MODULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "target/target.h"
+
+enum stk_module_state {
+	STK_MODULE_OK,         /* a file whose build-id is that of the target's own page */
+	STK_MODULE_UNVERIFIED, /* a file; there was no build-id to compare */
+	STK_MODULE_MEMORY,     /* no usable file: the image was taken from the target's memory */
+	STK_MODULE_MISSING,    /* no file and no whole image */
+	STK_MODULE_MISMATCH,   /* the file at its path is another build: not used */
+};
+
+struct stk_symtab;
+struct stk_debug;
+struct stk_image;
+struct stk_rows;
+
+struct stk_module {
+	const char *path;    /* as the target saw it; "[vdso]" */
+	const char *name;    /* last component, without " (deleted)" */
+	uint64_t start, end; /* of the mappings */
+	uint64_t bias;       /* address in the target − ELF p_vaddr */
+	uint8_t build_id[64];
+	unsigned build_id_len; /* 0: none known */
+	enum stk_module_state state;
+	const char *file;       /* the file used, or NULL */
+	const char *debug_file; /* the separate debug file used, or NULL (known after a look-up) */
+	bool is_main;           /* the executable */
+
+	struct stk_modules *owner;
+	struct stk_image *image;   /* ELF of `file` or of the memory image, or NULL */
+	struct stk_symtab *symtab; /* built at the first look-up */
+	struct stk_debug *debug;   /* opened at the first look-up */
+	struct stk_rows *rows;     /* CFI, opened at the first look-up; owned by unwind/ */
+	bool symtab_tried, debug_tried;
+};
+
+struct stk_symbol_options {
+	const char *bin;       /* the executable, or NULL: found by its path */
+	const char *debug_dir; /* searched before /usr/lib/debug; colon-separated; or NULL */
+	const char *sysroot;   /* put before the target's paths, or NULL */
+};
+
+struct stk_modules {
+	struct stk_target *target;
+	struct stk_symbol_options opts; /* borrowed strings */
+	struct stk_module **v;          /* sorted by start */
+	unsigned n;
+	void (*rows_free)(struct stk_rows *rows); /* set by unwind/ with the first rows */
+};
+
+/*
+ * Find the modules of a target from its file mappings and the vdso. Missing and mismatched files
+ * become states and remarks of the target, not errors. Read-only file-backed memory that the core
+ * lacks is overlaid from verified files.
+ */
+int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts,
+		     struct stk_modules **ret, struct stk_err *err);
+void stk_modules_close(struct stk_modules *m);
+
+/* The module that maps `addr`, or NULL. */
+struct stk_module *stk_module_at(const struct stk_modules *m, uint64_t addr);
+
+/* The executable, or NULL. */
+struct stk_module *stk_module_main(const struct stk_modules *m);
+
+/* "ok", "unverified", "from memory", "missing", "wrong build". */
+const char *stk_module_state_name(enum stk_module_state s);
+
+/* true: the module has DWARF debug information (opens it). */
+bool stk_module_has_debug(struct stk_module *m);
+
+#endif

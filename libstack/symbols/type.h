@@ -1,0 +1,64 @@
+/* Types as the debug information describes them, reduced to layout. Owned by the module. */
+#ifndef STK_SYMBOLS_TYPE_H
+#define STK_SYMBOLS_TYPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "symbols/module.h"
+
+enum stk_type_kind {
+	STK_TYPE_SCALAR, /* base types, pointers, references, enums, pointers to members */
+	STK_TYPE_STRUCT, /* struct, class */
+	STK_TYPE_UNION,
+	STK_TYPE_ARRAY,
+	STK_TYPE_UNKNOWN, /* void, incomplete, damaged, too deep */
+};
+
+enum stk_encoding {
+	STK_ENC_NONE,
+	STK_ENC_BOOL,
+	STK_ENC_SIGNED,
+	STK_ENC_UNSIGNED,
+	STK_ENC_CHAR,
+	STK_ENC_UCHAR,
+	STK_ENC_FLOAT,
+	STK_ENC_POINTER,
+	STK_ENC_ENUM,
+};
+
+struct stk_type;
+
+struct stk_member {
+	const char *name; /* NULL: anonymous */
+	const struct stk_type *type;
+	uint64_t bit_off;  /* from the start of the aggregate; lowest bit first */
+	uint64_t bit_size; /* of the member; bit fields have their own */
+	bool bitfield;
+	bool inherited; /* a base class */
+};
+
+struct stk_enumerator {
+	const char *name;
+	int64_t value;
+};
+
+struct stk_type {
+	enum stk_type_kind kind;
+	enum stk_encoding enc;      /* SCALAR */
+	const char *name;           /* "struct flags", "unsigned int", "char *"; NULL: anonymous */
+	uint64_t size;              /* bytes */
+	uint32_t align;             /* bytes, the ABI's */
+	struct stk_member *members; /* STRUCT and UNION; static members are not among them */
+	unsigned nmembers;
+	const struct stk_type *elem;  /* ARRAY: element type (one dimension a type) */
+	uint64_t count;               /* ARRAY: elements; 0 also for unknown */
+	struct stk_enumerator *enums; /* ENUM */
+	unsigned nenums;
+};
+
+/* Find a type by the name a C programmer writes: "struct flags", "flags_t", "enum e", "ns::Box".
+ * All modules, those with debug information already open first. NULL: not known. */
+const struct stk_type *stk_type_find(struct stk_modules *ms, const char *name);
+
+#endif

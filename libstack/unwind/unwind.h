@@ -1,0 +1,79 @@
+/* Stacks: the project's own unwinder over cached CFI rows, with its fallbacks. */
+#ifndef STK_UNWIND_UNWIND_H
+#define STK_UNWIND_UNWIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/trace.h"
+#include "symbols/module.h"
+#include "symbols/scope.h"
+
+/* Registers by DWARF number; a bit of `valid` for each whose value is that of this activation. */
+struct stk_regset {
+	uint64_t r[STK_REGS];
+	uint32_t valid;
+};
+
+/* Why a stack ends where it does. */
+enum stk_stop {
+	STK_STOP_BASE,        /* the start of the thread: complete */
+	STK_STOP_NO_REGS,     /* the thread's registers are not in the target */
+	STK_STOP_UNREADABLE,  /* the stack is not in the target */
+	STK_STOP_NO_RULE,     /* no CFI, no frame pointer chain, nothing found by scanning */
+	STK_STOP_LOOP,        /* the CFA did not move on */
+	STK_STOP_LIMIT,       /* as many frames as asked for */
+	STK_STOP_INTERRUPTED, /* Ctrl-C */
+	STK_STOP_MEMORY,      /* ours is exhausted */
+};
+
+struct stk_frame {
+	struct stk_regset regs; /* pc is regs.r[arch->pc] */
+	uint64_t pc;
+	uint64_t cfa; /* 0: not known */
+	enum stk_how how;
+	bool exact;                      /* pc is where it stands, not a return address */
+	bool signal;                     /* a signal trampoline */
+	struct stk_module *mod;          /* NULL: pc lies in no module */
+	const struct stk_scopes *scopes; /* NULL: not looked up or no module */
+	unsigned level; /* into scopes->v; > 0 and inlined frames share regs and cfa */
+	unsigned phys;  /* number of the physical frame, 0 … */
+};
+
+struct stk_stack {
+	const struct stk_thread *thread;
+	struct stk_frame *v;
+	size_t n;
+	enum stk_stop stop;
+	char reason[160]; /* stop != BASE: for people ("stack memory 0x7f… is not in the core") */
+	bool by_libunwind;
+};
+
+enum stk_unwinder { STK_UNWIND_OWN, STK_UNWIND_LIBUNWIND };
+
+/*
+ * Unwind a thread. `max` frames at most (0: all; then stop is LIMIT). Frames carry scopes. Damage
+ * is data: the call always succeeds with the frames found and a stop reason; a negative return
+ * means that memory is exhausted. Free with stk_stack_done().
+ */
+int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, enum stk_unwinder which,
+	       size_t max, struct stk_stack *ret);
+void stk_stack_done(struct stk_stack *s);
+
+/* true: the stack ends at its base. */
+bool stk_stack_complete(const struct stk_stack *s);
+
+/* The physical frame that called frame `i`, skipping inlined levels; NULL: none. */
+const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i);
+
+/* The pc by which frames are looked up: pc, or pc − 1 for return addresses. */
+uint64_t stk_frame_lookup_pc(const struct stk_frame *f);
+
+/* true: the frame belongs to libc's program or thread start, below main or the thread function. */
+bool stk_frame_is_runtime(const struct stk_stack *s, size_t i);
+
+/* The name shown: demangled, or NULL. */
+const char *stk_frame_name(const struct stk_frame *f);
+
+#endif
