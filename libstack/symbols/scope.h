@@ -47,22 +47,25 @@ struct stk_scopes {
 	bool in_prologue;    /* frame not set up yet: frame-base locations would be stale */
 	bool optimized;      /* the unit was compiled with optimization */
 	bool dwarf;          /* from debug information (else from the symbol table) */
-	const void *die;     /* handle of the physical function for call-site look-ups */
+	uint64_t origin;     /* identity of the physical function's declaration; 0: not known */
+	const char *linkage; /* raw name of the physical function, or NULL */
 };
 
 /* The scopes at `pc` (an address in the target). Never NULL but when memory is exhausted; with no
  * information the one level has no name. */
 const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc);
 
-/* Call sites (DWARF 5 §4.4?: DW_TAG_call_site), for entry values. */
+/* Call sites (DWARF 5 §3.4, DW_TAG_call_site), for entry values. */
 struct stk_call_value {
-	uint8_t reg;                  /* DWARF number of the argument register */
+	uint8_t reg;                  /* DWARF number of the argument register; 255: by `param` */
+	uint64_t param;               /* DIE offset of the parameter it sets, or 0 */
 	const struct stk_expr *value; /* to be evaluated in the caller's frame */
 };
 struct stk_call_site {
 	uint64_t ret_pc; /* return address, in the target; 0 for tail calls */
 	bool tail;
 	uint64_t target;                    /* entry of the callee, 0: not known statically */
+	uint64_t target_origin;             /* as stk_scopes.origin, or 0 */
 	const char *target_name;            /* linkage name of an external callee, or NULL */
 	const struct stk_expr *target_expr; /* indirect: evaluated in the caller, or NULL */
 	struct stk_call_value *values;
@@ -71,9 +74,6 @@ struct stk_call_site {
 
 /* The call site of a function whose return address is `ret_pc`. NULL: none recorded. */
 const struct stk_call_site *stk_call_site_at(struct stk_module *m, uint64_t ret_pc);
-
-/* The tail call sites of the function that `pc` lies in; returns their number. */
-unsigned stk_tail_calls(struct stk_module *m, uint64_t pc, const struct stk_call_site **ret);
 
 /* Line of a pc alone. false: none. */
 bool stk_line_at(struct stk_module *m, uint64_t pc, const char **ret_file, unsigned *ret_line);

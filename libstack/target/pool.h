@@ -14,7 +14,7 @@ struct stk_pool {
 void *stk_pool_alloc(struct stk_pool *p, size_t size);
 char *stk_pool_strdup(struct stk_pool *p, const char *s);
 char *stk_pool_strndup(struct stk_pool *p, const char *s, size_t n);
-/* A string from the format of stk_printf(), at most 1023 bytes. */
+/* A string from the format of stk_printf(), at most 4095 bytes. */
 char *stk_pool_printf(struct stk_pool *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void stk_pool_done(struct stk_pool *p);

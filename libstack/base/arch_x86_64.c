@@ -1,0 +1,89 @@
+/* x86-64: System V ABI, AMD64 supplement (register numbers: figure 3.36); sys/user.h, FXSAVE. */
+#include "base/arch_x86_64.h"
+
+#include "base/mem.h"
+
+/* Byte offset of a register in struct user_regs_struct, by its position there. */
+#define AT(i) ((i)*8)
+
+static const struct stk_reg regs[] = {
+    {"rax", AT(10), 0, true},       {"rbx", AT(5), 3, true},        {"rcx", AT(11), 2, true},
+    {"rdx", AT(12), 1, true},       {"rdi", AT(14), 5, true},       {"rsi", AT(13), 4, true},
+    {"rbp", AT(4), 6, true},        {"rsp", AT(19), 7, true},       {"r8", AT(9), 8, true},
+    {"r9", AT(8), 9, true},         {"r10", AT(7), 10, true},       {"r11", AT(6), 11, true},
+    {"r12", AT(3), 12, true},       {"r13", AT(2), 13, true},       {"r14", AT(1), 14, true},
+    {"r15", AT(0), 15, true},       {"rip", AT(16), 16, true},      {"rflags", AT(18), -1, true},
+    {"cs", AT(17), -1, true},       {"fs", AT(25), -1, true},       {"gs", AT(26), -1, true},
+    {"ss", AT(20), -1, false},      {"ds", AT(23), -1, false},      {"es", AT(24), -1, false},
+    {"fs_base", AT(21), -1, false}, {"gs_base", AT(22), -1, false}, {"orig_rax", AT(15), -1, false},
+};
+
+/* Bytes of an indirect near call FF /2 from its opcode on; 0 if it is none. */
+static size_t indirect_call_len(const uint8_t *p, size_t len)
+{
+	if (len < 2 || p[0] != 0xff || ((p[1] >> 3) & 7) != 2)
+		return 0;
+	unsigned mod = p[1] >> 6, rm = p[1] & 7;
+	size_t n = 2;
+	if (mod == 3)
+		return n;
+	if (rm == 4) {
+		if (len < 3)
+			return 0;
+		n++;
+		if (mod == 0 && (p[2] & 7) == 5)
+			n += 4;
+	} else if (mod == 0 && rm == 5) {
+		n += 4;
+	}
+	return n + (mod == 1 ? 1 : mod == 2 ? 4 : 0);
+}
+
+static bool ends_with_call(const uint8_t *code, size_t len)
+{
+	if (len >= 5 && code[len - 5] == 0xe8)
+		return true;
+	for (size_t n = 2; n <= 7 && n <= len; n++)
+		if (indirect_call_len(code + len - n, n) == n)
+			return true;
+	return false;
+}
+
+static uint64_t call_target(const uint8_t *code, size_t len, uint64_t ret)
+{
+	int32_t rel;
+
+	if (len < 5 || code[len - 5] != 0xe8)
+		return 0;
+	memcpy(&rel, code + len - 4, 4);
+	return ret + (uint64_t)(int64_t)rel;
+}
+
+const struct stk_arch stk_arch_x86_64 = {
+    .name = "x86_64",
+    .e_machine = 62,
+    .word = 8,
+    .regs = regs,
+    .nregs = sizeof(regs) / sizeof(*regs),
+    .pc = 16,
+    .sp = 7,
+    .fp = 6,
+    /* rbx rbp r12-r15; rsp follows from the CFA. */
+    .callee_saved = 1U << 3 | 1U << 6 | 0xfU << 12,
+    .arg_regs = {5, 4, 1, 2, 8, 9},
+    .vec_first = 17,
+    .vec_n = 16,
+    .vec_size = 16,
+    .vec_note_off = 160,
+    .prstatus_size = 336,
+    .prstatus_cursig = 12,
+    .prstatus_pid = 32,
+    .prstatus_reg = 112,
+    .prpsinfo_size = 136,
+    .prpsinfo_uid = 16,
+    .prpsinfo_pid = 24,
+    .prpsinfo_fname = 40,
+    .prpsinfo_args = 56,
+    .ends_with_call = ends_with_call,
+    .call_target = call_target,
+};

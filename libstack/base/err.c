@@ -1,0 +1,81 @@
+#include "base/err.h"
+
+#include "base/text.h"
+
+const char *stk_strcode(int code)
+{
+	switch (code) {
+#define STK_X(name, num, text)                                                                     \
+	case name:                                                                                 \
+		return text;
+		STK_ERRORS(STK_X)
+#undef STK_X
+	default:
+		return code ? "unknown error" : "no error";
+	}
+}
+
+/* The errno values that opening and mapping files gives (errno(3)). */
+static const char *sys_text(int sys)
+{
+	static const struct {
+		int sys;
+		const char *text;
+	} table[] = {{1, "operation not permitted"}, {2, "no such file or directory"},
+		     {5, "input/output error"},      {12, "out of memory"},
+		     {13, "permission denied"},      {20, "not a directory"},
+		     {21, "is a directory"},         {23, "too many open files in the system"},
+		     {24, "too many open files"},    {36, "name too long"},
+		     {40, "too many symbolic links"}};
+
+	for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++)
+		if (table[i].sys == sys)
+			return table[i].text;
+	return 0;
+}
+
+static void fill(struct stk_err *err, int code, int sys, uint64_t addr, const char *fmt, va_list ap)
+{
+	struct stk_text t;
+
+	*err = (struct stk_err){.code = code, .sys = sys, .addr = addr};
+	stk_text_init(&t, err->msg, sizeof(err->msg));
+	stk_vprintf(&t, fmt, ap);
+	if (sys && sys_text(sys))
+		stk_printf(&t, ": %s", sys_text(sys));
+	else if (sys)
+		stk_printf(&t, ": errno %d", sys);
+}
+
+int stk_fail(struct stk_err *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (err)
+		fill(err, code, 0, 0, fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+int stk_fail_sys(struct stk_err *err, int sys, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (err)
+		fill(err, STK_ESYS, sys, 0, fmt, ap);
+	va_end(ap);
+	return STK_ESYS;
+}
+
+int stk_fail_at(struct stk_err *err, int code, uint64_t addr, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (err)
+		fill(err, code, 0, addr, fmt, ap);
+	va_end(ap);
+	return code;
+}

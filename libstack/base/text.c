@@ -1,0 +1,226 @@
+#include "base/text.h"
+
+#include "base/mem.h"
+
+void stk_text_init(struct stk_text *t, char *buf, size_t cap)
+{
+	*t = (struct stk_text){.buf = buf, .cap = cap};
+	buf[0] = 0;
+}
+
+void stk_text_init_stream(struct stk_text *t, char *buf, size_t cap,
+			  int (*flush)(void *, const char *, size_t), void *arg)
+{
+	*t = (struct stk_text){.buf = buf, .cap = cap, .flush = flush, .arg = arg};
+}
+
+int stk_text_flush(struct stk_text *t)
+{
+	if (t->flush && t->len) {
+		if (!t->cut && t->flush(t->arg, t->buf, t->len) < 0)
+			t->cut = true;
+		t->len = 0;
+	}
+	return t->cut ? -1 : 0;
+}
+
+void stk_putn(struct stk_text *t, const char *s, size_t n)
+{
+	size_t keep = t->flush ? 0 : 1; /* room for the NUL of a bounded string */
+
+	while (n) {
+		size_t room = t->cap - keep - t->len;
+		if (!room) {
+			if (!t->flush) {
+				t->cut = true;
+				return;
+			}
+			stk_text_flush(t);
+			continue;
+		}
+		size_t k = n < room ? n : room;
+		memcpy(t->buf + t->len, s, k);
+		t->len += k;
+		s += k;
+		n -= k;
+		if (keep)
+			t->buf[t->len] = 0;
+	}
+}
+
+void stk_putc(struct stk_text *t, char c)
+{
+	stk_putn(t, &c, 1);
+}
+
+void stk_puts(struct stk_text *t, const char *s)
+{
+	stk_putn(t, s ? s : "(null)", stk_len(s ? s : "(null)"));
+}
+
+struct spec {
+	bool left, zero, has_prec;
+	int width, prec, longs;
+};
+
+static void pad(struct stk_text *t, char c, int n)
+{
+	while (n-- > 0)
+		stk_putc(t, c);
+}
+
+static void put_field(struct stk_text *t, const struct spec *s, const char *body, size_t n)
+{
+	int fill = s->width > (int)n ? s->width - (int)n : 0;
+
+	if (!s->left)
+		pad(t, ' ', fill);
+	stk_putn(t, body, n);
+	if (s->left)
+		pad(t, ' ', fill);
+}
+
+static void put_number(struct stk_text *t, const struct spec *s, const char *sign, uint64_t v,
+		       unsigned base, bool upper)
+{
+	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+	char buf[72];
+	char *p = buf + sizeof(buf);
+	size_t nsign = stk_len(sign);
+
+	do
+		*--p = digits[v % base];
+	while (v /= base);
+	if (s->zero && !s->left)
+		while (buf + sizeof(buf) - p + (ptrdiff_t)nsign < s->width && p > buf + 4)
+			*--p = '0';
+	for (size_t i = nsign; i--;)
+		*--p = sign[i];
+	put_field(t, s, p, (size_t)(buf + sizeof(buf) - p));
+}
+
+static void put_string(struct stk_text *t, const struct spec *s, const char *str)
+{
+	size_t n = 0, max = s->has_prec && s->prec >= 0 ? (size_t)s->prec : (size_t)-1;
+
+	if (!str)
+		str = "(null)";
+	while (n < max && str[n])
+		n++;
+	put_field(t, s, str, n);
+}
+
+static int number(const char **f)
+{
+	int v = 0;
+
+	while (**f >= '0' && **f <= '9' && v < 100000)
+		v = 10 * v + *(*f)++ - '0';
+	return v;
+}
+
+/* The arguments of one printf call, advanced by the functions below. */
+struct args {
+	va_list ap;
+};
+
+static struct spec parse_spec(const char **f, struct args *a)
+{
+	struct spec s = {0};
+
+	for (; **f == '-' || **f == '0'; (*f)++) {
+		s.left |= **f == '-';
+		s.zero |= **f == '0';
+	}
+	if (**f == '*') {
+		(*f)++;
+		s.width = va_arg(a->ap, int);
+	} else {
+		s.width = number(f);
+	}
+	if (**f == '.') {
+		(*f)++;
+		s.has_prec = true;
+		if (**f == '*') {
+			(*f)++;
+			s.prec = va_arg(a->ap, int);
+		} else {
+			s.prec = number(f);
+		}
+	}
+	for (; **f == 'l' || **f == 'z'; (*f)++)
+		s.longs++;
+	return s;
+}
+
+static uint64_t unsigned_arg(struct args *a, const struct spec *s)
+{
+	return s->longs ? va_arg(a->ap, unsigned long) : va_arg(a->ap, unsigned);
+}
+
+static void put_signed(struct stk_text *t, const struct spec *s, int64_t v)
+{
+	put_number(t, s, v < 0 ? "-" : "", v < 0 ? -(uint64_t)v : (uint64_t)v, 10, false);
+}
+
+static void put_conversion(struct stk_text *t, const struct spec *s, char conv, struct args *a)
+{
+	char c;
+
+	switch (conv) {
+	case 's':
+		put_string(t, s, va_arg(a->ap, const char *));
+		break;
+	case 'c':
+		c = (char)va_arg(a->ap, int);
+		put_field(t, s, &c, 1);
+		break;
+	case 'd':
+		put_signed(t, s, s->longs ? va_arg(a->ap, long) : va_arg(a->ap, int));
+		break;
+	case 'u':
+		put_number(t, s, "", unsigned_arg(a, s), 10, false);
+		break;
+	case 'x':
+	case 'X':
+		put_number(t, s, "", unsigned_arg(a, s), 16, conv == 'X');
+		break;
+	case 'p':
+		put_number(t, s, "0x", (uintptr_t)va_arg(a->ap, void *), 16, false);
+		break;
+	default:
+		stk_putc(t, conv);
+		break;
+	}
+}
+
+void stk_vprintf(struct stk_text *t, const char *fmt, va_list ap)
+{
+	struct args a;
+
+	va_copy(a.ap, ap);
+	while (*fmt) {
+		size_t n = 0;
+		while (fmt[n] && fmt[n] != '%')
+			n++;
+		stk_putn(t, fmt, n);
+		fmt += n;
+		if (!*fmt)
+			break;
+		fmt++;
+		struct spec s = parse_spec(&fmt, &a);
+		if (!*fmt)
+			break;
+		put_conversion(t, &s, *fmt++, &a);
+	}
+	va_end(a.ap);
+}
+
+void stk_printf(struct stk_text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	stk_vprintf(t, fmt, ap);
+	va_end(ap);
+}

@@ -1,0 +1,137 @@
+/* The trace text, line by line (docs/FORMATS.md). */
+#include "base/mem.h"
+#include "base/signals.h"
+#include "base/trace.h"
+
+typedef unsigned long ulong_t;
+
+/* Names come from outside: whatever would break the line or its quotes is written \xNN. */
+static void put_name(struct stk_text *out, const char *s, const char *special)
+{
+	for (; *s; s++) {
+		bool plain = (unsigned char)*s >= 0x20 && *s != 0x7f && *s != '\\';
+		for (const char *p = special; *p; p++)
+			plain &= *s != *p;
+		if (plain)
+			stk_putc(out, *s);
+		else
+			stk_printf(out, "\\x%02x", (unsigned char)*s);
+	}
+}
+
+void stk_trace_write_head(struct stk_text *out, const struct stk_trace_head *h)
+{
+	const char *name = stk_signal_name(h->signo), *text = stk_signal_text(h->signo);
+
+	if (!h->signo)
+		stk_puts(out, "no signal\n");
+	else if (name)
+		stk_printf(out, "%s: %s\n", name, text);
+	else
+		stk_printf(out, "signal %d\n", h->signo);
+	stk_printf(out, "PC=0x%lx tid=%d", (ulong_t)h->pc, h->tid);
+	if (h->has_code) {
+		const char *code = stk_sigcode_name(h->signo, h->code);
+		stk_printf(out, " sigcode=%d", h->code);
+		if (code)
+			stk_printf(out, " (%s)", code);
+	}
+	if (h->has_addr)
+		stk_printf(out, " addr=0x%lx", (ulong_t)h->addr);
+	if (h->has_from)
+		stk_printf(out, " from pid %d uid %u", h->from_pid, h->from_uid);
+	stk_putc(out, '\n');
+}
+
+void stk_trace_write_why(struct stk_text *out, const char *why)
+{
+	stk_puts(out, "why: ");
+	put_name(out, why, "");
+	stk_putc(out, '\n');
+}
+
+void stk_trace_write_thread(struct stk_text *out, const struct stk_trace_thread *t)
+{
+	if (t->count > 1)
+		stk_printf(out, "\nthreads %s (%u", t->numbers, t->count);
+	else
+		stk_printf(out, "\nthread %s (tid %d", t->numbers, t->tid);
+	if (t->name) {
+		stk_puts(out, " \"");
+		put_name(out, t->name, "\"");
+		stk_putc(out, '"');
+	}
+	stk_printf(out, ") [%s]:\n", t->state);
+}
+
+static void write_place(struct stk_text *out, const struct stk_trace_frame *f)
+{
+	stk_putc(out, '\t');
+	if (f->file) {
+		put_name(out, f->file, "");
+		stk_printf(out, ":%u +0x%lx", f->line, (ulong_t)f->func_off);
+	} else if (f->module) {
+		put_name(out, f->module, "");
+		stk_printf(out, "+0x%lx", (ulong_t)f->module_off);
+	} else {
+		stk_printf(out, "0x%lx", (ulong_t)f->pc);
+	}
+}
+
+void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f)
+{
+	put_name(out, f->name ? f->name : "??", "");
+	stk_words_write(out, f->words);
+	stk_putc(out, '\n');
+	write_place(out, f);
+	if (f->inlined)
+		stk_puts(out, " (inlined)");
+	if (f->signal)
+		stk_puts(out, " (signal frame)");
+	if (f->how == STK_HOW_FP)
+		stk_puts(out, " (by frame pointer)");
+	if (f->how == STK_HOW_SCAN)
+		stk_puts(out, " (scanned)");
+	if (f->detail)
+		stk_printf(out, " fp=0x%lx sp=0x%lx pc=0x%lx", (ulong_t)f->fp, (ulong_t)f->sp,
+			   (ulong_t)f->pc);
+	stk_putc(out, '\n');
+}
+
+void stk_trace_write_elided(struct stk_text *out, uint64_t frames)
+{
+	stk_printf(out, "...%lu frames elided...\n", (ulong_t)frames);
+}
+
+void stk_trace_write_stopped(struct stk_text *out, const char *reason)
+{
+	stk_puts(out, "stopped: ");
+	put_name(out, reason, "");
+	stk_putc(out, '\n');
+}
+
+void stk_trace_write_reg(struct stk_text *out, bool first, const char *name, uint64_t value)
+{
+	stk_printf(out, "%s%-7s0x%lx\n", first ? "\n" : "", name, (ulong_t)value);
+}
+
+void stk_trace_write_module(struct stk_text *out, bool first, const struct stk_trace_module *m)
+{
+	if (first)
+		stk_puts(out, "\nmodules:\n");
+	stk_printf(out, "0x%lx-0x%lx ", (ulong_t)m->start, (ulong_t)m->end);
+	for (unsigned i = 0; i < m->build_id_len; i++)
+		stk_printf(out, "%02x", m->build_id[i]);
+	stk_puts(out, m->build_id_len ? " " : "- ");
+	put_name(out, m->path, "");
+	stk_putc(out, '\n');
+}
+
+void stk_trace_write_end(struct stk_text *out, const struct stk_trace_end *e)
+{
+	stk_printf(out, "%u of %u threads shown", e->shown, e->total);
+	if (e->shown < e->total)
+		stk_printf(out, ", %u missing: %s", e->total - e->shown,
+			   e->missing_reason ? e->missing_reason : "not known");
+	stk_putc(out, '\n');
+}

@@ -1,0 +1,208 @@
+#include "base/words.h"
+
+#include "base/mem.h"
+
+void stk_words_init(struct stk_words *w, bool known)
+{
+	memset(w, 0, sizeof(*w));
+	w->known = known;
+}
+
+static void push(struct stk_words *w, unsigned kind, uint64_t value, unsigned param)
+{
+	w->v[w->n++] =
+	    (struct stk_word){.value = value, .kind = (uint8_t)kind, .param = (uint8_t)param};
+}
+
+static bool is_word(unsigned kind)
+{
+	return kind == STK_WORD_VALUE || kind == STK_WORD_UNKNOWN || kind == STK_WORD_GUESS ||
+	       kind == STK_WORD_DIFFERS;
+}
+
+/* The list ends here: one `...`, and every open brace is closed. */
+static void cut(struct stk_words *w, unsigned param)
+{
+	push(w, STK_WORD_MORE, 0, param);
+	while (w->depth) {
+		push(w, STK_WORD_CLOSE, 0, param);
+		w->depth--;
+	}
+	w->full = true;
+}
+
+void stk_words_add(struct stk_words *w, enum stk_word_kind kind, uint64_t value, unsigned param)
+{
+	/* Room for `...` and the closing braces is always kept. */
+	bool crowded = w->n + STK_WORDS_DEPTH + 3 >= STK_WORDS_TOKENS;
+
+	if (w->full)
+		return;
+	if ((is_word(kind) && w->words == STK_WORDS_MAX) || crowded ||
+	    (kind == STK_WORD_OPEN && w->depth == STK_WORDS_DEPTH)) {
+		cut(w, param);
+		return;
+	}
+	if (kind == STK_WORD_CLOSE) {
+		if (!w->depth)
+			return;
+		w->depth--;
+	}
+	if (kind == STK_WORD_OPEN)
+		w->depth++;
+	w->words += is_word(kind);
+	push(w, kind, value, param);
+}
+
+static void write_token(struct stk_text *out, const struct stk_word *t)
+{
+	switch (t->kind) {
+	case STK_WORD_VALUE:
+		stk_printf(out, "0x%lx", (unsigned long)t->value);
+		break;
+	case STK_WORD_GUESS:
+		stk_printf(out, "0x%lx?", (unsigned long)t->value);
+		break;
+	case STK_WORD_UNKNOWN:
+		stk_putc(out, '_');
+		break;
+	case STK_WORD_DIFFERS:
+		stk_putc(out, '~');
+		break;
+	case STK_WORD_OPEN:
+		stk_putc(out, '{');
+		break;
+	case STK_WORD_CLOSE:
+		stk_putc(out, '}');
+		break;
+	default:
+		stk_puts(out, "...");
+		break;
+	}
+}
+
+static void write_some(struct stk_text *out, const struct stk_words *w, int param)
+{
+	bool comma = false;
+
+	for (unsigned i = 0; i < w->n; i++) {
+		if (param >= 0 && w->v[i].param != param)
+			continue;
+		if (comma && w->v[i].kind != STK_WORD_CLOSE)
+			stk_puts(out, ", ");
+		write_token(out, &w->v[i]);
+		comma = w->v[i].kind != STK_WORD_OPEN;
+	}
+}
+
+void stk_words_write(struct stk_text *out, const struct stk_words *w)
+{
+	stk_putc(out, '(');
+	if (w->known)
+		write_some(out, w, -1);
+	else
+		stk_puts(out, "...");
+	stk_putc(out, ')');
+}
+
+void stk_words_write_param(struct stk_text *out, const struct stk_words *w, unsigned param)
+{
+	write_some(out, w, (int)param);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One token at s[*at]; false: none. */
+static bool parse_token(const char *s, unsigned len, unsigned *at, struct stk_word *ret)
+{
+	unsigned i = *at, digits = 0;
+
+	*ret = (struct stk_word){0};
+	if (i >= len)
+		return false;
+	switch (s[i]) {
+	case '_':
+		ret->kind = STK_WORD_UNKNOWN;
+		break;
+	case '~':
+		ret->kind = STK_WORD_DIFFERS;
+		break;
+	case '{':
+		ret->kind = STK_WORD_OPEN;
+		break;
+	case '}':
+		ret->kind = STK_WORD_CLOSE;
+		break;
+	case '.':
+		if (len - i < 3 || s[i + 1] != '.' || s[i + 2] != '.')
+			return false;
+		ret->kind = STK_WORD_MORE;
+		i += 2;
+		break;
+	case '0':
+		if (len - i < 3 || s[i + 1] != 'x')
+			return false;
+		for (i += 2; i < len && hex_digit(s[i]) >= 0 && digits < 17; i++, digits++)
+			ret->value = ret->value << 4 | (unsigned)hex_digit(s[i]);
+		if (!digits || digits > 16)
+			return false;
+		ret->kind = i < len && s[i] == '?' ? STK_WORD_GUESS : STK_WORD_VALUE;
+		i -= ret->kind == STK_WORD_VALUE;
+		break;
+	default:
+		return false;
+	}
+	*at = i + 1;
+	return true;
+}
+
+bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret)
+{
+	unsigned at = 1, depth = 0;
+	bool comma = false;
+
+	stk_words_init(ret, true);
+	if (len < 2 || s[0] != '(' || s[len - 1] != ')')
+		return false;
+	if (len == 5 && !memcmp(s, "(...)", 5)) {
+		ret->known = false;
+		return true;
+	}
+	for (len--; at < len;) {
+		struct stk_word t;
+		if (comma && s[at] != '}') {
+			if (len - at < 3 || s[at] != ',' || s[at + 1] != ' ')
+				return false;
+			at += 2;
+		}
+		if (ret->n == STK_WORDS_TOKENS || !parse_token(s, len, &at, &t))
+			return false;
+		if (t.kind == STK_WORD_CLOSE && !depth--)
+			return false;
+		depth += t.kind == STK_WORD_OPEN;
+		ret->words += is_word(t.kind);
+		ret->v[ret->n++] = t;
+		comma = t.kind != STK_WORD_OPEN;
+	}
+	return depth == 0;
+}
+
+bool stk_words_merge(struct stk_words *into, const struct stk_words *other)
+{
+	if (into->known != other->known || into->n != other->n)
+		return false;
+	for (unsigned i = 0; i < into->n; i++)
+		if (is_word(into->v[i].kind) != is_word(other->v[i].kind) ||
+		    (!is_word(into->v[i].kind) && into->v[i].kind != other->v[i].kind))
+			return false;
+	for (unsigned i = 0; i < into->n; i++)
+		if (into->v[i].kind != other->v[i].kind || into->v[i].value != other->v[i].value)
+			into->v[i] =
+			    (struct stk_word){.kind = STK_WORD_DIFFERS, .param = into->v[i].param};
+	return true;
+}

@@ -1,0 +1,91 @@
+/* DWARF of one module: opening it, its units by pc, its functions by pc. Inside symbols/ only. */
+#ifndef STK_SYMBOLS_DEBUG_H
+#define STK_SYMBOLS_DEBUG_H
+
+#include <elfutils/libdw.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "symbols/expr.h"
+#include "symbols/image.h"
+#include "symbols/module.h"
+#include "symbols/scope.h"
+#include "symbols/type.h"
+
+/* [start, end) of ELF addresses → index into units or functions. Sorted by start. */
+struct stk_range {
+	uint64_t start, end;
+	uint32_t index;
+};
+
+struct stk_ranges {
+	struct stk_range *v;
+	unsigned n, cap;
+};
+
+struct stk_unit {
+	Dwarf_Die die;
+	Dwarf_Die *funcs; /* functions with code */
+	unsigned nfuncs, funcs_cap;
+	struct stk_ranges franges;
+	bool indexed, optimized, clang;
+};
+
+struct stk_scopes_slot;
+struct stk_type_slot;
+struct stk_sites_slot;
+
+struct stk_debug {
+	struct stk_image *image; /* the separate debug file, or NULL: the module's own */
+	Dwarf *dw;
+	struct stk_unit *units;
+	unsigned nunits, units_cap;
+	struct stk_ranges ranges;
+	/* Open hash tables keyed by pc or DIE address; power-of-two capacity. */
+	struct stk_scopes_slot *scopes;
+	unsigned nscopes, scopes_cap;
+	struct stk_type_slot *types;
+	unsigned ntypes, types_cap;
+	struct stk_sites_slot *sites;
+	unsigned nsites, sites_cap;
+};
+
+/* The DWARF of a module, opened once; never NULL but when memory is exhausted (`dw` may be NULL).
+ */
+struct stk_debug *stk_debug_get(struct stk_module *m);
+void stk_debug_free(struct stk_debug *d);
+
+bool stk_ranges_add(struct stk_ranges *r, uint64_t start, uint64_t end, uint32_t index);
+void stk_ranges_sort(struct stk_ranges *r);
+const struct stk_range *stk_ranges_find(const struct stk_ranges *r, uint64_t addr);
+
+/* The unit whose code holds an ELF address; NULL: none. */
+struct stk_unit *stk_unit_at(struct stk_debug *d, uint64_t addr);
+
+/* Index the functions of a unit (once). */
+void stk_unit_index(struct stk_unit *u);
+
+/* The function DIE that holds an ELF address, and its range. false: none. */
+bool stk_function_die(struct stk_unit *u, uint64_t addr, Dwarf_Die *ret, struct stk_range *range);
+
+/* Decode an attribute's location valid at `addr` (an ELF address). NULL: none there. */
+const struct stk_expr *stk_expr_at(struct stk_module *m, Dwarf_Attribute *attr, uint64_t addr);
+
+/* Decode operations that libdw has already split; `attr` may be NULL (call frame information). */
+const struct stk_expr *stk_expr_from_ops(struct stk_module *m, Dwarf_Attribute *attr,
+					 const Dwarf_Op *ops, size_t n);
+
+/* The layout of the type that `attr` (DW_AT_type) names. Never NULL. */
+const struct stk_type *stk_type_of_die(struct stk_module *m, Dwarf_Die *die);
+
+/* The line of an ELF address in a unit. */
+bool stk_unit_line(struct stk_unit *u, uint64_t addr, const char **file, unsigned *line,
+		   unsigned *column);
+
+/* The end of the prologue of a function that begins at `entry`: 0 if not known. */
+uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end);
+
+/* The linkage name of a function DIE, or NULL. */
+const char *stk_die_linkage_name(Dwarf_Die *die);
+
+#endif

@@ -1,0 +1,333 @@
+/* Which images are mapped where, and which files on this machine are really theirs. */
+#include "symbols/module.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "symbols/debug.h"
+#include "symbols/image.h"
+
+#define AT_PHDR_         3
+#define AT_ENTRY_        9
+#define AT_SYSINFO_EHDR_ 33
+#define DELETED          " (deleted)"
+
+const char *stk_module_state_name(enum stk_module_state s)
+{
+	static const char *const names[] = {"ok", "unverified", "from memory", "missing",
+					    "wrong build"};
+
+	return (unsigned)s < sizeof(names) / sizeof(*names) ? names[s] : "?";
+}
+
+static struct stk_module *module_add(struct stk_modules *ms, const char *path, uint64_t start,
+				     uint64_t end)
+{
+	struct stk_pool *pool = &ms->target->pool;
+	struct stk_module *m = stk_pool_alloc(pool, sizeof(*m));
+	struct stk_module **v = realloc(ms->v, (ms->n + 1) * sizeof(*v));
+	char *clean = stk_pool_strdup(pool, path);
+
+	if (v)
+		ms->v = v;
+	if (!m || !v || !clean)
+		return NULL;
+	size_t len = strlen(clean);
+	if (len > strlen(DELETED) && !strcmp(clean + len - strlen(DELETED), DELETED))
+		clean[len - strlen(DELETED)] = 0;
+	const char *slash = strrchr(clean, '/');
+	*m = (struct stk_module){.path = clean,
+				 .name = slash ? slash + 1 : clean,
+				 .start = start,
+				 .end = end,
+				 .owner = ms};
+	ms->v[ms->n++] = m;
+	return m;
+}
+
+static bool has_code(const struct stk_target *t, uint64_t start, uint64_t end)
+{
+	for (unsigned i = 0; i < t->nsegments; i++)
+		if (t->segments[i].x && t->segments[i].start < end && t->segments[i].end > start)
+			return true;
+	return false;
+}
+
+static const char *hex_id(const uint8_t *id, unsigned len, char *buf, size_t cap)
+{
+	struct stk_text t;
+
+	stk_text_init(&t, buf, cap);
+	for (unsigned i = 0; i < len && i < 8; i++)
+		stk_printf(&t, "%02x", id[i]);
+	return buf;
+}
+
+/* How a file fits: OK, UNVERIFIED or MISMATCH; MISSING when it is no ELF file. */
+static enum stk_module_state try_file(struct stk_module *m, const char *path,
+				      const struct stk_mapping *map)
+{
+	struct stk_image *im = stk_image_open(path);
+	uint8_t id[64];
+
+	if (!im)
+		return STK_MODULE_MISSING;
+	unsigned n = stk_image_build_id(im, id);
+	enum stk_module_state s = STK_MODULE_UNVERIFIED;
+	if (n && m->build_id_len)
+		s = n == m->build_id_len && !memcmp(id, m->build_id, n) ? STK_MODULE_OK
+									: STK_MODULE_MISMATCH;
+	else if (m->build_id_len)
+		s = STK_MODULE_MISMATCH;
+	if (s != STK_MODULE_MISMATCH && !stk_image_bias(im, map->start, map->file_off, &m->bias))
+		s = STK_MODULE_MISMATCH;
+	uint64_t entry;
+	GElf_Ehdr eh;
+	if (s == STK_MODULE_UNVERIFIED && m->is_main &&
+	    stk_auxv(m->owner->target, AT_ENTRY_, &entry) && gelf_getehdr(im->elf, &eh) &&
+	    entry != m->bias + eh.e_entry)
+		s = STK_MODULE_MISMATCH;
+	if (s == STK_MODULE_MISMATCH) {
+		char a[32], b[32];
+		stk_remark(m->owner->target, true,
+			   "%s is another build than the one that crashed (build-id %s, the core "
+			   "has %s): not used",
+			   path, n ? hex_id(id, n, a, sizeof(a)) : "none",
+			   m->build_id_len ? hex_id(m->build_id, m->build_id_len, b, sizeof(b))
+					   : "another layout");
+		stk_image_free(im);
+		return s;
+	}
+	if (!m->build_id_len) {
+		memcpy(m->build_id, id, n);
+		m->build_id_len = n;
+	}
+	m->image = im;
+	m->file = stk_pool_strdup(&m->owner->target->pool, path);
+	return s;
+}
+
+static void find_file(struct stk_module *m, const struct stk_mapping *map)
+{
+	struct stk_modules *ms = m->owner;
+	struct stk_pool *pool = &ms->target->pool;
+	enum stk_module_state s = STK_MODULE_MISSING;
+
+	if (m->is_main && ms->opts.bin)
+		s = try_file(m, ms->opts.bin, map);
+	if (!m->image && ms->opts.sysroot) {
+		char *p = stk_pool_printf(pool, "%s%s", ms->opts.sysroot, m->path);
+		enum stk_module_state r = p ? try_file(m, p, map) : STK_MODULE_MISSING;
+		s = r == STK_MODULE_MISSING ? s : r;
+	}
+	if (!m->image) {
+		enum stk_module_state r = try_file(m, m->path, map);
+		s = r == STK_MODULE_MISSING ? s : r;
+	}
+	m->state = s;
+}
+
+static void use_memory(struct stk_module *m, uint64_t start)
+{
+	m->image = stk_image_from_memory(m->owner->target, start);
+	if (!m->image)
+		return;
+	stk_image_bias(m->image, start, 0, &m->bias);
+	m->state = STK_MODULE_MEMORY;
+}
+
+/* Serve code and read-only data that the core leaves out from the verified file. */
+static void overlay(struct stk_module *m)
+{
+	size_t n = 0, size = 0;
+	const char *raw = elf_rawfile(m->image->elf, &size);
+
+	if (!raw || elf_getphdrnum(m->image->elf, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		GElf_Phdr ph;
+		if (!gelf_getphdr(m->image->elf, (int)i, &ph) || ph.p_type != PT_LOAD ||
+		    (ph.p_flags & PF_W) || !ph.p_filesz || ph.p_offset >= size)
+			continue;
+		uint64_t len = ph.p_filesz < size - ph.p_offset ? ph.p_filesz : size - ph.p_offset;
+		stk_target_overlay(m->owner->target, m->bias + ph.p_vaddr,
+				   (const uint8_t *)raw + ph.p_offset, len);
+	}
+}
+
+static void module_load(struct stk_module *m, const struct stk_mapping *map)
+{
+	struct stk_target *t = m->owner->target;
+
+	m->build_id_len = map->file_off == 0 ? stk_memory_build_id(t, map->start, m->build_id) : 0;
+	find_file(m, map);
+	if (!m->image && map->file_off == 0) {
+		enum stk_module_state was = m->state;
+		use_memory(m, map->start);
+		if (m->image && was == STK_MODULE_MISSING)
+			stk_remark(t, true,
+				   "%s is not on this machine: its image was taken from the core",
+				   m->path);
+	}
+	if (m->state == STK_MODULE_MISSING)
+		stk_remark(
+		    t, true,
+		    "%s is not on this machine and not whole in the core: its frames have no "
+		    "names%s",
+		    m->path, m->is_main ? " (give the program, or --sysroot)" : "");
+	if (m->image && m->state != STK_MODULE_MEMORY)
+		overlay(m);
+}
+
+static bool is_elf_mapping(const struct stk_target *t, const struct stk_mapping *map, uint64_t end)
+{
+	struct stk_err e;
+
+	if (map->file_off == 0 && stk_mem_avail(t, map->start, 4) == 4)
+		return stk_memory_is_elf(t, map->start);
+	return has_code(t, map->start, end) && (stk_elf_kind(map->path, &e) == 'x' ||
+						map->file_off != 0 || has_code(t, map->start, end));
+}
+
+static int from_mappings(struct stk_modules *ms)
+{
+	struct stk_target *t = ms->target;
+	uint64_t phdr = 0;
+
+	stk_auxv(t, AT_PHDR_, &phdr);
+	for (unsigned i = 0, j; i < t->nmappings; i = j) {
+		const struct stk_mapping *a = &t->mappings[i];
+		for (j = i + 1; j < t->nmappings; j++)
+			if (strcmp(t->mappings[j].path, a->path) != 0 ||
+			    t->mappings[j].file_off <= t->mappings[j - 1].file_off)
+				break;
+		/* The loader may map a page of a file twice (RELRO at the same offset). */
+		while (j < t->nmappings && !strcmp(t->mappings[j].path, a->path) &&
+		       t->mappings[j].file_off != 0)
+			j++;
+		uint64_t end = t->mappings[j - 1].end;
+		if (!is_elf_mapping(t, a, end))
+			continue;
+		struct stk_module *m = module_add(ms, a->path, a->start, end);
+		if (!m)
+			return STK_ENOMEM;
+		m->is_main = phdr >= a->start && phdr < end;
+		module_load(m, a);
+	}
+	return 0;
+}
+
+/* A core without NT_FILE: the executable alone can be placed, by AT_PHDR. */
+static int from_auxv(struct stk_modules *ms)
+{
+	struct stk_target *t = ms->target;
+	uint64_t phdr;
+
+	stk_remark(t, true,
+		   "the core does not list its mapped files: shared libraries are not known");
+	if (!ms->opts.bin || !stk_auxv(t, AT_PHDR_, &phdr))
+		return 0;
+	const struct stk_segment *s = stk_segment_at(t, phdr);
+	struct stk_mapping map = {.start = s ? s->start : phdr & ~4095ULL, .path = ms->opts.bin};
+	struct stk_module *m = module_add(ms, map.path, map.start, s ? s->end : map.start + 4096);
+	if (!m)
+		return STK_ENOMEM;
+	m->is_main = true;
+	module_load(m, &map);
+	size_t n = 0;
+	GElf_Phdr ph;
+	if (m->image && !elf_getphdrnum(m->image->elf, &n))
+		for (size_t i = 0; i < n; i++)
+			if (gelf_getphdr(m->image->elf, (int)i, &ph) && ph.p_type == PT_LOAD &&
+			    m->bias + ph.p_vaddr + ph.p_memsz > m->end)
+				m->end = m->bias + ph.p_vaddr + ph.p_memsz;
+	return 0;
+}
+
+static int add_vdso(struct stk_modules *ms)
+{
+	uint64_t addr;
+
+	if (!stk_auxv(ms->target, AT_SYSINFO_EHDR_, &addr) || !stk_memory_is_elf(ms->target, addr))
+		return 0;
+	const struct stk_segment *s = stk_segment_at(ms->target, addr);
+	struct stk_module *m = s ? module_add(ms, "[vdso]", addr, s->end) : NULL;
+	if (!m)
+		return s ? STK_ENOMEM : 0;
+	m->build_id_len = stk_memory_build_id(ms->target, addr, m->build_id);
+	use_memory(m, addr);
+	return 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct stk_module *x = *(struct stk_module *const *)a,
+				*y = *(struct stk_module *const *)b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts,
+		     struct stk_modules **ret, struct stk_err *err)
+{
+	struct stk_modules *ms = calloc(1, sizeof(*ms));
+	int r;
+
+	if (!ms)
+		return stk_fail(err, STK_ENOMEM, "out of memory");
+	ms->target = t;
+	if (opts)
+		ms->opts = *opts;
+	r = t->nmappings ? from_mappings(ms) : from_auxv(ms);
+	if (!r)
+		r = add_vdso(ms);
+	if (r) {
+		stk_modules_close(ms);
+		return stk_fail(err, r, "out of memory");
+	}
+	if (ms->n)
+		qsort(ms->v, ms->n, sizeof(*ms->v), by_start);
+	if (ms->opts.bin && t->nmappings && !stk_module_main(ms))
+		stk_remark(t, true, "the core does not tell where its program is: %s is not used",
+			   ms->opts.bin);
+	*ret = ms;
+	return 0;
+}
+
+void stk_modules_close(struct stk_modules *ms)
+{
+	if (!ms)
+		return;
+	for (unsigned i = 0; i < ms->n; i++) {
+		if (ms->v[i]->rows && ms->rows_free)
+			ms->rows_free(ms->v[i]->rows);
+		stk_debug_free(ms->v[i]->debug);
+		stk_image_free(ms->v[i]->image);
+	}
+	free(ms->v);
+	free(ms);
+}
+
+struct stk_module *stk_module_at(const struct stk_modules *ms, uint64_t addr)
+{
+	unsigned lo = 0, hi = ms->n;
+
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+		if (ms->v[mid]->start <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && addr < ms->v[lo - 1]->end ? ms->v[lo - 1] : NULL;
+}
+
+struct stk_module *stk_module_main(const struct stk_modules *ms)
+{
+	for (unsigned i = 0; i < ms->n; i++)
+		if (ms->v[i]->is_main)
+			return ms->v[i];
+	return NULL;
+}

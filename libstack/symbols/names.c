@@ -1,0 +1,73 @@
+/* Functions by name. */
+#include <dwarf.h>
+#include <string.h>
+
+#include "symbols/debug.h"
+#include "symbols/demangle.h"
+#include "symbols/symtab.h"
+
+/* `name` as typed, `last` its last component: "ns::f" is compared with the demangled name. */
+static bool name_fits(Dwarf_Die *die, const char *name, const char *last, struct stk_pool *pool)
+{
+	const char *plain = dwarf_diename(die), *raw;
+
+	if (!plain || strcmp(plain, last) != 0)
+		return false;
+	if (name == last)
+		return true;
+	raw = stk_die_linkage_name(die);
+	return raw && (raw = stk_demangle(pool, raw, false)) && !strcmp(raw, name);
+}
+
+bool stk_function_find(struct stk_modules *ms, const char *name, const char **ret_file,
+		       unsigned *ret_line, uint64_t *ret_addr)
+{
+	const char *last = name;
+
+	for (const char *p; (p = strstr(last, "::"));)
+		last = p + 2;
+	for (unsigned i = 0; i < ms->n; i++) {
+		struct stk_debug *d = stk_debug_get(ms->v[i]);
+		for (unsigned j = 0; d && j < d->nunits; j++) {
+			struct stk_unit *u = &d->units[j];
+			stk_unit_index(u);
+			for (unsigned k = 0; k < u->nfuncs; k++) {
+				Dwarf_Addr pc;
+				int line = 0;
+				if (!name_fits(&u->funcs[k], name, last, &ms->target->pool) ||
+				    dwarf_entrypc(&u->funcs[k], &pc))
+					continue;
+				*ret_file = dwarf_decl_file(&u->funcs[k]);
+				dwarf_decl_line(&u->funcs[k], &line);
+				*ret_line = line > 0 ? (unsigned)line : 0;
+				*ret_addr = pc + ms->v[i]->bias;
+				return true;
+			}
+		}
+	}
+	struct stk_symbol s;
+	if (!stk_symbol_find(ms, name, &s, NULL) || !s.func)
+		return false;
+	*ret_file = NULL;
+	*ret_line = 0;
+	*ret_addr = s.addr;
+	return true;
+}
+
+void stk_function_each(struct stk_modules *ms, const char *prefix,
+		       bool (*fn)(void *arg, const char *name), void *arg)
+{
+	size_t len = strlen(prefix);
+
+	for (unsigned i = 0; i < ms->n; i++) {
+		struct stk_debug *d = stk_debug_get(ms->v[i]);
+		for (unsigned j = 0; d && j < d->nunits; j++) {
+			stk_unit_index(&d->units[j]);
+			for (unsigned k = 0; k < d->units[j].nfuncs; k++) {
+				const char *n = dwarf_diename(&d->units[j].funcs[k]);
+				if (n && !strncmp(n, prefix, len) && !fn(arg, n))
+					return;
+			}
+		}
+	}
+}

@@ -1,0 +1,336 @@
+/* The chain of calls at a pc: the function, what is inlined into it there, and their parameters. */
+#include "symbols/scope.h"
+
+#include <dwarf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "symbols/debug.h"
+#include "symbols/demangle.h"
+#include "symbols/symtab.h"
+
+#define LEVELS_MAX 64
+#define PARAMS_MAX 256
+
+struct stk_scopes_slot {
+	uint64_t pc;
+	struct stk_scopes *scopes;
+};
+
+static size_t hash_pc(uint64_t pc)
+{
+	return (pc * 0x9e3779b97f4a7c15ULL) >> 24;
+}
+
+static struct stk_scopes_slot *slot_for(struct stk_debug *d, uint64_t pc)
+{
+	if (2 * (d->nscopes + 1) > d->scopes_cap) {
+		unsigned cap = d->scopes_cap ? 2 * d->scopes_cap : 64;
+		struct stk_scopes_slot *v = calloc(cap, sizeof(*v));
+		if (!v)
+			return NULL;
+		for (unsigned i = 0; i < d->scopes_cap; i++) {
+			size_t h = hash_pc(d->scopes[i].pc);
+			if (!d->scopes[i].scopes)
+				continue;
+			while (v[h & (cap - 1)].scopes)
+				h++;
+			v[h & (cap - 1)] = d->scopes[i];
+		}
+		free(d->scopes);
+		d->scopes = v;
+		d->scopes_cap = cap;
+	}
+	size_t h = hash_pc(pc);
+	while (d->scopes[h & (d->scopes_cap - 1)].scopes &&
+	       d->scopes[h & (d->scopes_cap - 1)].pc != pc)
+		h++;
+	return &d->scopes[h & (d->scopes_cap - 1)];
+}
+
+const char *stk_die_linkage_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	const char *s = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_linkage_name, &a));
+
+	return s ? s : dwarf_formstring(dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &a));
+}
+
+static const char *die_name(struct stk_module *m, Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	const char *raw = stk_die_linkage_name(die);
+
+	if (raw && raw[0] == '_' && (raw[1] == 'Z' || raw[1] == 'R'))
+		return stk_demangle(&m->owner->target->pool, raw, false);
+	const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &a));
+	return name ? name : raw;
+}
+
+/* The DIE that declares a function or parameter: the end of its abstract origins. */
+static Dwarf_Die origin_of(Dwarf_Die *die)
+{
+	Dwarf_Die o = *die, next;
+	Dwarf_Attribute a;
+
+	for (int i = 0; i < 8; i++) {
+		if (!dwarf_formref_die(dwarf_attr(&o, DW_AT_abstract_origin, &a), &next))
+			break;
+		o = next;
+	}
+	return o;
+}
+
+static uint64_t identity(Dwarf_Die *die)
+{
+	Dwarf_Die o = origin_of(die), spec;
+	Dwarf_Attribute a;
+
+	if (dwarf_formref_die(dwarf_attr(&o, DW_AT_specification, &a), &spec))
+		o = spec;
+	return (uint64_t)(uintptr_t)o.addr;
+}
+
+/* The concrete child that stands for a parameter of the abstract instance. */
+static bool concrete_param(Dwarf_Die *func, const Dwarf_Die *abstract, Dwarf_Die *ret)
+{
+	Dwarf_Die child;
+
+	if (dwarf_child(func, &child) != 0)
+		return false;
+	do {
+		if (dwarf_tag(&child) != DW_TAG_formal_parameter)
+			continue;
+		Dwarf_Die o = origin_of(&child);
+		if (o.addr == abstract->addr) {
+			*ret = child;
+			return true;
+		}
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return false;
+}
+
+static void param_location(struct stk_module *m, struct stk_param *p, Dwarf_Die *die, uint64_t addr,
+			   bool prologue)
+{
+	Dwarf_Attribute a;
+	Dwarf_Block block;
+	Dwarf_Word v;
+	Dwarf_Sword sv;
+
+	if (dwarf_attr(die, DW_AT_location, &a)) {
+		p->loc = stk_expr_at(m, &a, addr);
+		p->at_entry_only = prologue;
+		return;
+	}
+	if (!dwarf_attr_integrate(die, DW_AT_const_value, &a))
+		return;
+	if (dwarf_formblock(&a, &block) == 0) {
+		p->has_const = true;
+		p->konst = block.data;
+		p->konst_len = (unsigned)block.length;
+		return;
+	}
+	uint64_t *word = stk_pool_alloc(&m->owner->target->pool, sizeof(*word));
+	if (!word)
+		return;
+	if (dwarf_whatform(&a) == DW_FORM_sdata && dwarf_formsdata(&a, &sv) == 0)
+		*word = (uint64_t)sv;
+	else if (dwarf_formudata(&a, &v) == 0)
+		*word = v;
+	else if (dwarf_formsdata(&a, &sv) == 0)
+		*word = (uint64_t)sv;
+	else
+		return;
+	p->has_const = true;
+	p->konst = (const uint8_t *)word;
+	p->konst_len = sizeof(*word);
+}
+
+/* Parameters in the order of the declaration: that of the abstract instance where there is one. */
+static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *func, uint64_t addr,
+			bool prologue)
+{
+	Dwarf_Die decl = origin_of(func), child;
+	struct stk_param params[PARAMS_MAX];
+	unsigned n = 0;
+	bool same = decl.addr == func->addr;
+
+	s->known_params = true;
+	if (dwarf_child(&decl, &child) != 0)
+		return;
+	do {
+		int tag = dwarf_tag(&child);
+		Dwarf_Die concrete = child;
+		if (tag == DW_TAG_unspecified_parameters)
+			s->variadic = true;
+		if (tag != DW_TAG_formal_parameter || n == PARAMS_MAX)
+			continue;
+		struct stk_param *p = &params[n++];
+		*p = (struct stk_param){.name = dwarf_diename(&child),
+					.type = stk_type_of_die(m, &child)};
+		if (same || concrete_param(func, &child, &concrete))
+			param_location(m, p, &concrete, addr, prologue);
+		else if (dwarf_hasattr(&child, DW_AT_const_value))
+			param_location(m, p, &child, addr, prologue);
+	} while (dwarf_siblingof(&child, &child) == 0);
+	s->params = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*params) + 1);
+	if (s->params && n) {
+		memcpy(s->params, params, n * sizeof(*params));
+		s->nparams = n;
+	}
+}
+
+/* The inlined calls inside `die` that hold `addr`, outermost first. */
+static unsigned inline_chain(Dwarf_Die *die, uint64_t addr, Dwarf_Die *chain, unsigned n)
+{
+	Dwarf_Die child, at = *die;
+
+	while (dwarf_child(&at, &child) == 0) {
+		bool found = false;
+		do {
+			int tag = dwarf_tag(&child);
+			if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block) &&
+			    dwarf_haspc(&child, addr) == 1) {
+				found = true;
+				if (tag == DW_TAG_inlined_subroutine && n < LEVELS_MAX)
+					chain[n++] = child;
+				break;
+			}
+		} while (dwarf_siblingof(&child, &child) == 0);
+		if (!found)
+			break;
+		at = child;
+	}
+	return n;
+}
+
+static void call_position(struct stk_unit *u, Dwarf_Die *inl, struct stk_scope *s)
+{
+	Dwarf_Attribute a;
+	Dwarf_Word file = 0, line = 0, col = 0;
+	Dwarf_Files *files;
+	size_t n;
+
+	if (dwarf_formudata(dwarf_attr(inl, DW_AT_call_file, &a), &file) ||
+	    dwarf_formudata(dwarf_attr(inl, DW_AT_call_line, &a), &line) || !line ||
+	    dwarf_getsrcfiles(&u->die, &files, &n))
+		return;
+	dwarf_formudata(dwarf_attr(inl, DW_AT_call_column, &a), &col);
+	s->file = dwarf_filesrc(files, file, NULL, NULL);
+	s->line = s->file ? (unsigned)line : 0;
+	s->column = (unsigned)col;
+}
+
+static bool is_optimized(struct stk_unit *u, Dwarf_Die *func)
+{
+	/* clang's producer does not say; it describes all calls only where it optimizes. */
+	return u->optimized ||
+	       (u->clang && (dwarf_hasattr_integrate(func, DW_AT_call_all_calls) ||
+			     dwarf_hasattr_integrate(func, DW_AT_GNU_all_call_sites)));
+}
+
+static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_unit *u,
+			Dwarf_Die *func, uint64_t addr)
+{
+	struct stk_pool *pool = &m->owner->target->pool;
+	Dwarf_Die chain[LEVELS_MAX + 1];
+	Dwarf_Attribute a;
+	const struct stk_expr *base = NULL;
+
+	chain[0] = *func;
+	unsigned n = inline_chain(func, addr, chain, 1);
+	struct stk_scope *v = stk_pool_alloc(pool, n * sizeof(*v));
+	if (!v)
+		return;
+	if (dwarf_attr_integrate(func, DW_AT_frame_base, &a))
+		base = stk_expr_at(m, &a, addr);
+	for (unsigned i = 0; i < n; i++) {
+		struct stk_scope *s = &v[n - 1 - i];
+		Dwarf_Die *die = &chain[i];
+		s->name = die_name(m, die);
+		s->inlined = i > 0;
+		s->frame_base = base;
+		if (i + 1 < n)
+			call_position(u, &chain[i + 1], s);
+		else
+			stk_unit_line(u, addr, &s->file, &s->line, &s->column);
+		s->decl_file = dwarf_decl_file(die);
+		int line = 0;
+		dwarf_decl_line(die, &line);
+		s->decl_line = line > 0 ? (unsigned)line : 0;
+		read_params(m, s, die, addr, sc->in_prologue && i == 0);
+	}
+	sc->v = v;
+	sc->n = n;
+}
+
+static bool from_dwarf(struct stk_module *m, struct stk_scopes *sc)
+{
+	struct stk_debug *d = stk_debug_get(m);
+	uint64_t addr = sc->pc - m->bias;
+	struct stk_unit *u = d ? stk_unit_at(d, addr) : NULL;
+	struct stk_range range;
+	Dwarf_Die func;
+	Dwarf_Addr entry;
+
+	if (!u || !stk_function_die(u, addr, &func, &range))
+		return false;
+	sc->start = range.start + m->bias;
+	sc->end = range.end + m->bias;
+	if (dwarf_entrypc(&func, &entry) == 0)
+		sc->entry = entry + m->bias;
+	sc->optimized = is_optimized(u, &func);
+	sc->dwarf = true;
+	sc->origin = identity(&func);
+	sc->linkage = stk_die_linkage_name(&func);
+	if (!sc->linkage)
+		sc->linkage = dwarf_diename(&func);
+	if (!sc->optimized && sc->entry == sc->start) {
+		uint64_t end = stk_unit_prologue_end(u, range.start, range.end);
+		sc->in_prologue = end && addr < end;
+	}
+	read_levels(m, sc, u, &func, addr);
+	return sc->n > 0;
+}
+
+/* What the symbol table knows: a name and a range, no parameters. */
+static void from_symbols(struct stk_module *m, struct stk_scopes *sc)
+{
+	struct stk_symbol sym;
+
+	sc->v = stk_pool_alloc(&m->owner->target->pool, sizeof(*sc->v));
+	sc->n = sc->v ? 1 : 0;
+	if (!sc->v || !stk_symbol_at(m, sc->pc, &sym))
+		return;
+	sc->v[0].name = stk_demangle(&m->owner->target->pool, sym.name, false);
+	sc->linkage = sym.name;
+	sc->start = sc->entry = sym.addr;
+	sc->end = sym.addr + sym.size;
+	/* Assembler files have lines without functions. */
+	stk_line_at(m, sc->pc, &sc->v[0].file, &sc->v[0].line);
+}
+
+const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc)
+{
+	struct stk_debug *d = stk_debug_get(m);
+	struct stk_scopes_slot *slot = d ? slot_for(d, pc) : NULL;
+
+	if (slot && slot->scopes)
+		return slot->scopes;
+	struct stk_scopes *sc = stk_pool_alloc(&m->owner->target->pool, sizeof(*sc));
+	if (!sc)
+		return NULL;
+	sc->pc = pc;
+	if (!from_dwarf(m, sc)) {
+		*sc = (struct stk_scopes){.pc = pc};
+		from_symbols(m, sc);
+	}
+	if (!sc->n)
+		return NULL;
+	if (slot) {
+		*slot = (struct stk_scopes_slot){pc, sc};
+		d->nscopes++;
+	}
+	return sc;
+}

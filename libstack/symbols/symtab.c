@@ -1,0 +1,238 @@
+#include "symbols/symtab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "symbols/debug.h"
+
+struct entry {
+	uint64_t addr, size, reach; /* reach: the greatest end among this and all before it */
+	const char *name;
+	uint8_t rank; /* lower is better at one address */
+	bool func, sized;
+};
+
+struct stk_symtab {
+	struct entry *v;
+	unsigned n, cap;
+};
+
+static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, const char *name)
+{
+	int type = GELF_ST_TYPE(s->st_info), bind = GELF_ST_BIND(s->st_info);
+	bool func = type == STT_FUNC || type == STT_GNU_IFUNC;
+
+	if (s->st_shndx == SHN_UNDEF || s->st_shndx == SHN_ABS || !name || !*name ||
+	    !(func || type == STT_OBJECT || type == STT_NOTYPE))
+		return;
+	if (st->n == st->cap) {
+		unsigned cap = st->cap ? 2 * st->cap : 1024;
+		struct entry *v = realloc(st->v, cap * sizeof(*v));
+		if (!v)
+			return;
+		st->v = v;
+		st->cap = cap;
+	}
+	const char *at = strchr(name, '@');
+	if (at && at != name)
+		name = stk_pool_strndup(&m->owner->target->pool, name, (size_t)(at - name));
+	st->v[st->n++] = (struct entry){.addr = m->bias + s->st_value,
+					.size = s->st_size,
+					.name = name ? name : "?",
+					.rank = (uint8_t)((func ? 0 : 8) + (s->st_size ? 0 : 4) +
+							  (bind == STB_GLOBAL ? 0
+							   : bind == STB_WEAK ? 1
+									      : 2)),
+					.func = func,
+					.sized = s->st_size != 0};
+}
+
+static bool read_table(struct stk_module *m, struct stk_symtab *st, Elf *elf, uint32_t type)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr sh;
+
+	while ((scn = elf_nextscn(elf, scn))) {
+		if (!gelf_getshdr(scn, &sh) || sh.sh_type != type || !sh.sh_entsize)
+			continue;
+		Elf_Data *data = elf_getdata(scn, NULL);
+		if (!data)
+			return false;
+		for (size_t i = 0; i < data->d_size / sh.sh_entsize; i++) {
+			GElf_Sym s;
+			if (gelf_getsym(data, (int)i, &s))
+				add(m, st, &s, elf_strptr(elf, sh.sh_link, s.st_name));
+		}
+		return true;
+	}
+	return false;
+}
+
+static uint64_t dynamic_value(struct stk_cur c, uint64_t tag)
+{
+	while (stk_cur_left(&c) >= 16) {
+		uint64_t t = stk_cur_u64(&c), v = stk_cur_u64(&c);
+		if (t == tag)
+			return v;
+		if (!t)
+			break;
+	}
+	return 0;
+}
+
+/* The dynamic table of an image without section headers (taken from memory): DT_SYMTAB up to
+ * DT_STRTAB, which linkers put behind it. The loader may have relocated the pointers. */
+static void read_dynamic(struct stk_module *m, struct stk_symtab *st)
+{
+	struct stk_target *t = m->owner->target;
+	size_t n = 0;
+	GElf_Phdr ph;
+	uint8_t dyn[8192];
+
+	if (elf_getphdrnum(m->image->elf, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!gelf_getphdr(m->image->elf, (int)i, &ph) || ph.p_type != PT_DYNAMIC)
+			continue;
+		size_t len = stk_mem_avail(t, m->bias + ph.p_vaddr,
+					   ph.p_memsz < sizeof(dyn) ? ph.p_memsz : sizeof(dyn));
+		if (stk_mem_read(t, m->bias + ph.p_vaddr, dyn, len, NULL))
+			return;
+		struct stk_cur c = stk_cur_init(dyn, len);
+		uint64_t sym = dynamic_value(c, DT_SYMTAB), str = dynamic_value(c, DT_STRTAB);
+		uint64_t strsz = dynamic_value(c, DT_STRSZ);
+		if (sym < m->bias)
+			sym += m->bias;
+		if (str < m->bias)
+			str += m->bias;
+		const char *names = (const char *)stk_mem_ptr(t, str, strsz);
+		for (; names && sym < str; sym += sizeof(Elf64_Sym)) {
+			Elf64_Sym s;
+			if (stk_mem_read(t, sym, &s, sizeof(s), NULL))
+				return;
+			if (s.st_name < strsz && memchr(names + s.st_name, 0, strsz - s.st_name))
+				add(m, st, &s, names + s.st_name);
+		}
+	}
+}
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank - y->rank;
+	return strcmp(x->name, y->name);
+}
+
+/* An unsized symbol reaches to the next one, at most to the end of the module. */
+static void finish(struct stk_module *m, struct stk_symtab *st)
+{
+	uint64_t reach = 0, next = m->end;
+
+	qsort(st->v, st->n, sizeof(*st->v), by_addr);
+	for (unsigned i = st->n; i-- > 0;) {
+		struct entry *e = &st->v[i];
+		if (!e->sized)
+			e->size = next > e->addr ? next - e->addr : 0;
+		if (i && st->v[i - 1].addr != e->addr)
+			next = e->addr;
+	}
+	for (unsigned i = 0; i < st->n; i++) {
+		if (st->v[i].addr + st->v[i].size > reach)
+			reach = st->v[i].addr + st->v[i].size;
+		st->v[i].reach = reach;
+	}
+}
+
+static struct stk_symtab *symtab_get(struct stk_module *m)
+{
+	if (m->symtab_tried)
+		return m->symtab;
+	m->symtab_tried = true;
+	struct stk_symtab *st = stk_pool_alloc(&m->owner->target->pool, sizeof(*st));
+	if (!st)
+		return NULL;
+	struct stk_debug *d = stk_debug_get(m);
+	bool full = m->image && read_table(m, st, m->image->elf, SHT_SYMTAB);
+	if (!full && d && d->image)
+		full = read_table(m, st, d->image->elf, SHT_SYMTAB);
+	if (!full && m->image && !read_table(m, st, m->image->elf, SHT_DYNSYM))
+		read_dynamic(m, st);
+	if (st->n)
+		finish(m, st);
+	struct entry *v = stk_pool_alloc(&m->owner->target->pool, st->n * sizeof(*v) + 1);
+	if (v && st->n)
+		memcpy(v, st->v, st->n * sizeof(*v));
+	free(st->v);
+	st->v = v;
+	if (!v)
+		st->n = 0;
+	m->symtab = st;
+	return st;
+}
+
+static void fill(struct stk_symbol *ret, const struct entry *e)
+{
+	*ret = (struct stk_symbol){
+	    .name = e->name, .addr = e->addr, .size = e->sized ? e->size : 0, .func = e->func};
+}
+
+bool stk_symbol_at(struct stk_module *m, uint64_t addr, struct stk_symbol *ret)
+{
+	struct stk_symtab *st = symtab_get(m);
+	unsigned lo = 0, hi = st ? st->n : 0;
+	const struct entry *best = NULL;
+
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+		if (st->v[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (unsigned i = lo; i-- > 0 && st->v[i].reach > addr;) {
+		const struct entry *e = &st->v[i];
+		if (best && e->addr != best->addr)
+			break;
+		if (addr - e->addr < e->size && (!best || e->rank < best->rank))
+			best = e;
+	}
+	if (best)
+		fill(ret, best);
+	return best;
+}
+
+bool stk_symbol_find(struct stk_modules *ms, const char *name, struct stk_symbol *ret,
+		     struct stk_module **ret_module)
+{
+	for (unsigned i = 0; i < ms->n; i++) {
+		struct stk_symtab *st = symtab_get(ms->v[i]);
+		for (unsigned j = 0; st && j < st->n; j++) {
+			if (strcmp(st->v[j].name, name) != 0)
+				continue;
+			fill(ret, &st->v[j]);
+			if (ret_module)
+				*ret_module = ms->v[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+void stk_symbol_each(struct stk_module *m, const char *prefix,
+		     bool (*fn)(void *arg, const struct stk_symbol *s), void *arg)
+{
+	struct stk_symtab *st = symtab_get(m);
+	size_t len = strlen(prefix);
+
+	for (unsigned i = 0; st && i < st->n; i++) {
+		struct stk_symbol s;
+		fill(&s, &st->v[i]);
+		if (s.func && !strncmp(s.name, prefix, len) && !fn(arg, &s))
+			return;
+	}
+}
