@@ -1,0 +1,154 @@
+"""test_fixture.py [--lossy] [--gdb-prefix N] FIXTURE [ARGS]: makes its core and holds corectl against
+the program's own log and against gdb.
+
+--lossy: the program is optimized, a word may be `_` (but never wrong).
+--gdb-prefix N: only the first N frames are compared (gdb goes astray below them).
+"""
+import argparse
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import support as s
+
+BT = ("-batch", "-ex", "thread apply all bt")
+
+
+def logged(path):
+    """The log: [(name, words)] of ARGS lines, and {name: bytes of all arguments} of BYTES lines."""
+    calls, raw = [], {}
+    with open(path) as f:
+        for line in f:
+            kind, rest = line.rstrip("\n").split(" ", 1)
+            if kind == "ARGS":
+                name, _, words = rest.partition(" ")
+                calls.append((name, words))
+            elif kind == "BYTES":
+                name, _, value = rest.split(" ")
+                raw.setdefault(name, []).append(bytes.fromhex(value))
+    return calls, raw
+
+
+def check_log(t, calls, frames, lossy, where):
+    for name, words in calls:
+        candidates = [f for f in frames if f[0] == name]
+        if not t.check(candidates, "%s: no frame of %s" % (where, name)):
+            continue
+        t.check(any(s.words_match(shown, words, lossy) for _, shown in candidates),
+                "%s: %s was called with (%s), shown (%s)" % (
+                    where, name, words, ") (".join(c[1] for c in candidates[:4])))
+
+
+def check_bytes(t, raw, frames, lossy):
+    """The words of structures, braces aside, are the argument's bytes in chunks of eight."""
+    for name, values in raw.items():
+        shown = next((words for n, words in frames if n == name), None)
+        if not t.check(shown is not None, "no frame of", name):
+            continue
+        wanted = []
+        for value in values:
+            for at in range(0, len(value), 8):
+                wanted.append("0x%x" % int.from_bytes(value[at:at + 8], "little"))
+        got = s.WORD.findall(shown)
+        if got and got[-1] == "...":
+            got, wanted = got[:-1], wanted[:len(got) - 1]
+        t.check(len(got) == len(wanted) and all(g == w or (lossy and g == "_")
+                                                for g, w in zip(got, wanted)),
+                "%s: bytes %s, shown (%s)" % (name, " ".join(wanted), shown))
+
+
+def check_registers(t, core, program, reference):
+    out, _, _ = s.corectl(core, program, "-batch", "-ex", "regs")
+    ours = dict(re.findall(r"^\s*([a-z0-9_]+)\s+0x([0-9a-f]+)", out, re.M))
+    tid = crashed(core, program)
+    for name, value in reference[tid]["regs"].items():
+        name = {"eflags": "rflags"}.get(name, name)
+        if name in ours or name in "rip rsp rax rbp r12 rflags".split():
+            t.equal(ours.get(name), "%x" % value, "register " + name)
+
+
+def crashed(core, program):
+    out, _, _ = s.corectl("stack", core, program)
+    return int(re.search(r"^thread 1 \(tid (\d+)", out, re.M).group(1))
+
+
+def same_name(ours, theirs):
+    """gdb writes C++ names with their parameters; compare what is before them."""
+    return ours == theirs or ours.split("(")[0].split("{")[0] == theirs.split("(")[0].split("{")[0]
+
+
+def check_gdb(t, ours, reference, prefix):
+    t.equal(sorted(ours), sorted(reference), "threads")
+    for tid, ref in reference.items():
+        theirs = [f for f in ref["frames"] if f[1] != "tailcall"]
+        mine = ours.get(tid, [])
+        if prefix:
+            theirs, mine = theirs[:prefix], mine[:prefix]
+        same = t.equal(["%#x" % f["pc"] for f in mine], ["%#x" % f[0] for f in theirs],
+                       "pcs of thread %d\n  ours %s\n  gdb  %s" % (
+                           tid, [f["name"] for f in mine], [f[2] for f in theirs]))
+        if not same:
+            continue
+        for number, (a, b) in enumerate(zip(mine, theirs)):
+            if b[5] and b[2]:
+                t.check(same_name(a["name"], b[2]), "thread %d frame %d: %s, gdb says %s" % (
+                    tid, number, a["name"], b[2]))
+            if b[3] and b[4] and b[5]:
+                at = a["at"].split(" ")[0]
+                t.check(at.endswith("%s:%d" % (os.path.basename(b[3]), b[4])),
+                        "thread %d frame %d: at %s, gdb says %s:%d" % (tid, number, at, b[3], b[4]))
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--lossy", action="store_true")
+    p.add_argument("--gdb-prefix", type=int, default=0)
+    p.add_argument("--status", type=int, default=0)
+    p.add_argument("--program")
+    p.add_argument("fixture")
+    p.add_argument("args", nargs="*")
+    o = p.parse_args()
+    t = s.Failures()
+    work = s.workdir()
+    program = o.program or os.path.join(s.FIXTURES, o.fixture)
+    if not os.path.exists(program):
+        s.skip(program + " was not built")
+    core, log = work + "/core", work + "/log"
+    open(log, "w").close()
+    s.make_core(program, core, o.args, log=log)
+    before = s.fingerprint(core), s.fingerprint(program)
+
+    out, err, status = s.corectl(core, program, *BT)
+    t.check(status == o.status, "status %d, wanted %d: %s" % (status, o.status, err))
+    threads = s.parse_bt(out)
+    frames = [(f["name"], f["words"]) for fs in threads.values() for f in fs]
+    t.check(frames, "no frames in:", out[:2000])
+    calls, raw = logged(log)
+    t.check(calls, "the fixture logged nothing")
+    check_log(t, calls, frames, o.lossy, "bt")
+    check_bytes(t, raw, frames, o.lossy)
+
+    trace, _, status = s.corectl("stack", core, program)
+    t.equal(status, o.status, "status of corectl stack")
+    shown = [f[:2] for _, fs in s.parse_trace(trace) for f in fs]
+    if "~" not in trace:
+        check_log(t, calls, shown, o.lossy, "stack")
+    t.check(re.search(r"^(\d+) of \1 threads shown$", trace, re.M), "last line:", trace[-200:])
+
+    reference = s.gdb_reference(core, program)
+    check_gdb(t, threads, reference, o.gdb_prefix)
+    check_registers(t, core, program, reference)
+
+    other, _, _ = s.corectl(core, program, "-batch", "-ex", "set unwinder libunwind",
+                            "-ex", "thread apply all bt")
+    other = s.parse_bt(other)
+    for tid, mine in threads.items():
+        n = o.gdb_prefix or len(mine)
+        t.equal(["%#x" % f["pc"] for f in other.get(tid, [])[:n]],
+                ["%#x" % f["pc"] for f in mine[:n]], "libunwind's pcs of thread %s" % tid)
+    t.equal((s.fingerprint(core), s.fingerprint(program)), before, "core and program untouched")
+    t.exit()
+
+
+main()
