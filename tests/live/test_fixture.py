@@ -74,8 +74,9 @@ def crashed(core, program):
 
 
 def same_name(ours, theirs):
-    """gdb writes C++ names with their parameters; compare what is before them."""
-    return ours == theirs or ours.split("(")[0].split("{")[0] == theirs.split("(")[0].split("{")[0]
+    """gdb writes C++ names with their parameters, and libc's by their linkage name (__GI_raise)."""
+    ours, theirs = (re.split(r"[({]", re.sub(r"^_*(GI_+)?", "", n))[0] for n in (ours, theirs))
+    return ours == theirs
 
 
 def check_gdb(t, ours, reference, prefix):

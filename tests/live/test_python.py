@@ -1,11 +1,17 @@
 """A real program that is not ours: python3.11-dbg crashes, corectl is compared with gdb."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import support as s
 
 PROGRAM = "/usr/bin/python3.11-dbg"
+
+
+def plain(name):
+    """gdb names libc's functions by their linkage name (__GI_raise)."""
+    return re.sub(r"^_*(GI_+)?", "", name)
 
 
 def main():
@@ -29,7 +35,7 @@ def main():
             continue
         for n, (a, b) in enumerate(zip(ours, theirs)):
             if b[5] and b[2]:
-                t.equal(a["name"], b[2], "function of frame %d" % n)
+                t.equal(plain(a["name"]), plain(b[2]), "function of frame %d" % n)
             if b[3] and b[4] and b[5]:
                 t.check(a["at"].split(" ")[0].endswith("%s:%d" % (os.path.basename(b[3]), b[4])),
                         "line of frame %d: %s, gdb says %s:%d" % (n, a["at"], b[3], b[4]))
