@@ -10,7 +10,7 @@
 void stk_frame_args(struct stk_modules *ms, const struct stk_stack *s, size_t i,
 		    struct stk_words *ret);
 
-/* The same without the limits of ten words and five levels, for one parameter: for `args`. */
+/* The same for one parameter alone: for `args`. */
 void stk_frame_arg(struct stk_modules *ms, const struct stk_stack *s, size_t i, unsigned param,
 		   struct stk_words *ret);
 

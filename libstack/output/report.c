@@ -1,0 +1,222 @@
+/* The trace form of a whole target. */
+#include "output/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/signals.h"
+#include "output/view.h"
+
+#define FRAMES_MAX 100
+#define FRAMES_END 50
+
+struct report {
+	struct stk_text *out;
+	struct stk_modules *ms;
+	struct stk_stack *stacks; /* by thread */
+	bool *shown;              /* thread already printed in a group */
+	bool incomplete;
+};
+
+static void write_head(struct report *r)
+{
+	struct stk_target *t = r->ms->target;
+	const struct stk_siginfo *si = &t->siginfo;
+	struct stk_trace_head h = {.signo = si->present ? si->signo : 0};
+
+	if (t->nthreads) {
+		h.tid = t->threads[0].tid;
+		if (!si->present)
+			h.signo = t->threads[0].cursig;
+		if (r->stacks[0].n)
+			h.pc = r->stacks[0].v[0].pc;
+	}
+	h.has_code = si->present;
+	h.code = si->code;
+	h.has_addr = si->present && stk_sigcode_has_addr(si->signo, si->code);
+	h.addr = si->addr;
+	h.has_from = si->present && stk_sigcode_has_sender(si->signo, si->code);
+	h.from_pid = si->pid;
+	h.from_uid = si->uid;
+	stk_trace_write_head(r->out, &h);
+}
+
+/* Frames shown: all but the runtime's below main or the thread's function. */
+static size_t visible(const struct stk_stack *s)
+{
+	size_t n = s->n;
+
+	while (n > 1 && stk_frame_is_runtime(s, n - 1))
+		n--;
+	return n;
+}
+
+static bool same_stack(const struct stk_stack *a, const struct stk_stack *b)
+{
+	if (a->n != b->n || !a->n || a->stop != b->stop)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->v[i].pc != b->v[i].pc || a->v[i].level != b->v[i].level ||
+		    a->v[i].how != b->v[i].how)
+			return false;
+	return true;
+}
+
+/* A frame of the thread `th` and of all later ones of its group. */
+static void write_frame(struct report *r, const unsigned *group, unsigned n, size_t i)
+{
+	struct stk_words words, more;
+	struct stk_trace_frame f = stk_view_frame(r->ms, &r->stacks[group[0]], i, &words);
+
+	for (unsigned k = 1; k < n; k++) {
+		stk_frame_args(r->ms, &r->stacks[group[k]], i, &more);
+		if (!stk_words_merge(&words, &more))
+			stk_words_init(&words, false);
+	}
+	stk_trace_write_frame(r->out, &f);
+}
+
+/* "4-7,9": consecutive numbers are joined. */
+static const char *number_list(struct report *r, const unsigned *group, unsigned n)
+{
+	size_t cap = 12 * (size_t)n + 16;
+	char *buf = stk_pool_alloc(&r->ms->target->pool, cap);
+	struct stk_text t;
+
+	if (!buf)
+		return "?";
+	stk_text_init(&t, buf, cap);
+	for (unsigned i = 0, j; i < n; i = j) {
+		for (j = i + 1; j < n && group[j] == group[j - 1] + 1;)
+			j++;
+		stk_printf(&t, "%s%u", i ? "," : "", group[i] + 1);
+		if (j > i + 1)
+			stk_printf(&t, "-%u", group[j - 1] + 1);
+	}
+	return buf;
+}
+
+static void write_group(struct report *r, const unsigned *group, unsigned n)
+{
+	const struct stk_target *t = r->ms->target;
+	const struct stk_stack *s = &r->stacks[group[0]];
+	const struct stk_thread *th = &t->threads[group[0]];
+	struct stk_trace_thread head = {.numbers = number_list(r, group, n),
+					.count = n,
+					.tid = th->tid,
+					.name = th->name,
+					.state = group[0] == 0 ? "running" : "stopped"};
+	size_t count = visible(s);
+
+	stk_trace_write_thread(r->out, &head);
+	for (size_t i = 0; i < count && !stk_interrupted(t); i++) {
+		if (count > FRAMES_MAX && i == FRAMES_END) {
+			stk_trace_write_elided(r->out, count - 2 * FRAMES_END);
+			i = count - FRAMES_END;
+		}
+		write_frame(r, group, n, i);
+	}
+	if (!stk_stack_complete(s)) {
+		stk_trace_write_stopped(r->out, s->reason);
+		r->incomplete = true;
+	}
+}
+
+/* Threads with the same stack are shown once; thread 1 always stands alone. */
+static void write_threads(struct report *r)
+{
+	const struct stk_target *t = r->ms->target;
+	unsigned *group = calloc(t->nthreads + 1, sizeof(*group));
+
+	for (unsigned i = 0; group && i < t->nthreads && !stk_interrupted(t); i++) {
+		unsigned n = 0;
+		if (r->shown[i])
+			continue;
+		group[n++] = i;
+		for (unsigned j = i + 1; i && j < t->nthreads; j++)
+			if (!r->shown[j] && same_stack(&r->stacks[i], &r->stacks[j]) &&
+			    !t->threads[j].name) {
+				group[n++] = j;
+				r->shown[j] = true;
+			}
+		write_group(r, group, n);
+	}
+	free(group);
+}
+
+static void write_regs(struct report *r)
+{
+	const struct stk_target *t = r->ms->target;
+	bool first = true;
+
+	for (unsigned i = 0; t->nthreads && i < t->arch->nregs; i++) {
+		uint64_t v;
+		if (!t->arch->regs[i].report || !stk_thread_reg(t, &t->threads[0], i, &v))
+			continue;
+		stk_trace_write_reg(r->out, first, t->arch->regs[i].name, v);
+		first = false;
+	}
+}
+
+static bool in_report(const struct report *r, const struct stk_module *m)
+{
+	for (unsigned i = 0; i < r->ms->target->nthreads; i++)
+		for (size_t k = 0; k < r->stacks[i].n; k++)
+			if (r->stacks[i].v[k].mod == m)
+				return true;
+	return false;
+}
+
+static void write_modules(struct report *r)
+{
+	bool first = true;
+
+	for (unsigned i = 0; i < r->ms->n; i++) {
+		const struct stk_module *m = r->ms->v[i];
+		struct stk_trace_module out = {m->start, m->end, m->build_id, m->build_id_len,
+					       m->path};
+		if (!in_report(r, m))
+			continue;
+		stk_trace_write_module(r->out, first, &out);
+		first = false;
+	}
+	if (first)
+		stk_putc(r->out, '\n');
+}
+
+static void write_end(struct report *r)
+{
+	struct stk_target *t = r->ms->target;
+	struct stk_trace_end e = {.total = t->nthreads};
+
+	for (unsigned i = 0; i < t->nthreads; i++)
+		e.shown += r->stacks[i].n > 0;
+	e.missing_reason = "their registers are not in the core";
+	stk_trace_write_end(r->out, &e);
+}
+
+int stk_report_write(struct stk_text *out, struct stk_modules *ms, enum stk_unwinder which)
+{
+	struct stk_target *t = ms->target;
+	struct report r = {.out = out,
+			   .ms = ms,
+			   .stacks = calloc(t->nthreads + 1, sizeof(*r.stacks)),
+			   .shown = calloc(t->nthreads + 1, sizeof(*r.shown))};
+
+	if (r.stacks && r.shown) {
+		for (unsigned i = 0; i < t->nthreads; i++)
+			stk_unwind(ms, &t->threads[i], which, 0, &r.stacks[i]);
+		write_head(&r);
+		write_threads(&r);
+		write_regs(&r);
+		write_modules(&r);
+		write_end(&r);
+		for (unsigned i = 0; i < t->nthreads; i++)
+			stk_stack_done(&r.stacks[i]);
+	} else {
+		r.incomplete = true;
+	}
+	free(r.stacks);
+	free(r.shown);
+	return r.incomplete;
+}

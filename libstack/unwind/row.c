@@ -1,0 +1,173 @@
+#include "unwind/row.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <stdlib.h>
+
+#include "symbols/debug.h"
+
+struct slot {
+	uint64_t pc;
+	const struct stk_row *row;
+};
+
+struct stk_rows {
+	Dwarf_CFI *eh;    /* .eh_frame, owned */
+	Dwarf_CFI *debug; /* .debug_frame, owned by the Dwarf */
+	bool debug_tried;
+	struct slot *slots;
+	unsigned n, cap;
+};
+
+static void rows_free(struct stk_rows *r)
+{
+	if (r->eh)
+		dwarf_cfi_end(r->eh);
+	free(r->slots);
+	free(r);
+}
+
+static struct stk_rows *rows_get(struct stk_module *m)
+{
+	if (m->rows)
+		return m->rows;
+	m->rows = calloc(1, sizeof(*m->rows));
+	if (!m->rows)
+		return NULL;
+	m->owner->rows_free = rows_free;
+	if (m->image)
+		m->rows->eh = dwarf_getcfi_elf(m->image->elf);
+	return m->rows;
+}
+
+/* CFA-relative forms that libdw builds from DW_CFA_offset and its kin. */
+static struct stk_rule compile_ops(struct stk_module *m, const Dwarf_Op *ops, size_t n)
+{
+	struct stk_rule r = {.kind = STK_RULE_EXPR};
+	bool value = ops[n - 1].atom == DW_OP_stack_value;
+	size_t k = value ? n - 1 : n;
+
+	if (k && ops[0].atom == DW_OP_call_frame_cfa &&
+	    (k == 1 || (k == 2 && ops[1].atom == DW_OP_plus_uconst))) {
+		r.kind = value ? STK_RULE_VAL_OFFSET : STK_RULE_OFFSET;
+		r.offset = k == 2 ? (int64_t)ops[1].number : 0;
+		return r;
+	}
+	if (n == 1 && ops[0].atom >= DW_OP_reg0 && ops[0].atom <= DW_OP_reg31) {
+		r.kind = STK_RULE_REG;
+		r.reg = ops[0].atom - DW_OP_reg0;
+		return r;
+	}
+	r.kind = value ? STK_RULE_VAL_EXPR : STK_RULE_EXPR;
+	r.expr = stk_expr_from_ops(m, NULL, ops, k);
+	if (!r.expr)
+		r.kind = STK_RULE_UNDEF;
+	return r;
+}
+
+static struct stk_rule compile_reg(struct stk_module *m, Dwarf_Frame *f, int regno)
+{
+	Dwarf_Op mem[3], *ops;
+	size_t n;
+
+	if (dwarf_frame_register(f, regno, mem, &ops, &n) != 0)
+		return (struct stk_rule){.kind = STK_RULE_UNDEF};
+	if (!n) /* libdw.h: ops NULL means same value, mem means undefined */
+		return (struct stk_rule){.kind = ops ? STK_RULE_UNDEF : STK_RULE_SAME};
+	return compile_ops(m, ops, n);
+}
+
+static bool compile(struct stk_module *m, Dwarf_Frame *f, struct stk_row *row)
+{
+	const struct stk_arch *a = m->owner->target->arch;
+	Dwarf_Addr start, end;
+	Dwarf_Op *ops;
+	size_t n;
+	bool signal = false;
+	int ra = dwarf_frame_info(f, &start, &end, &signal);
+
+	if (ra < 0 || dwarf_frame_cfa(f, &ops, &n) != 0 || !n)
+		return false;
+	row->signal = signal;
+	if (n == 1 && ops[0].atom >= DW_OP_breg0 && ops[0].atom <= DW_OP_breg31) {
+		row->cfa_reg = ops[0].atom - DW_OP_breg0;
+		row->cfa_off = (int64_t)ops[0].number;
+	} else if (n == 1 && ops[0].atom == DW_OP_bregx && ops[0].number < STK_REGS) {
+		row->cfa_reg = (uint8_t)ops[0].number;
+		row->cfa_off = (int64_t)ops[0].number2;
+	} else if (!(row->cfa_expr = stk_expr_from_ops(m, NULL, ops, n))) {
+		return false;
+	}
+	for (int i = 0; i < STK_REGS; i++)
+		row->rules[i] = compile_reg(m, f, i == a->pc ? ra : i);
+	row->present = true;
+	return true;
+}
+
+static const struct stk_row *read_row(struct stk_module *m, struct stk_rows *rs, uint64_t pc)
+{
+	struct stk_row *row = stk_pool_alloc(&m->owner->target->pool, sizeof(*row));
+	Dwarf_Frame *f = NULL;
+
+	if (!row)
+		return NULL;
+	if (rs->eh && dwarf_cfi_addrframe(rs->eh, pc - m->bias, &f) != 0)
+		f = NULL;
+	if (!f && !rs->debug_tried) {
+		struct stk_debug *d = stk_debug_get(m);
+		rs->debug_tried = true;
+		rs->debug = d && d->dw ? dwarf_getcfi(d->dw) : NULL;
+	}
+	if (!f && rs->debug && dwarf_cfi_addrframe(rs->debug, pc - m->bias, &f) != 0)
+		f = NULL;
+	if (f)
+		compile(m, f, row);
+	free(f);
+	return row;
+}
+
+static size_t hash_pc(uint64_t pc)
+{
+	return (pc * 0x9e3779b97f4a7c15ULL) >> 24;
+}
+
+static bool grow(struct stk_rows *rs)
+{
+	unsigned cap = rs->cap ? 2 * rs->cap : 64;
+	struct slot *v = calloc(cap, sizeof(*v));
+
+	if (!v)
+		return false;
+	for (unsigned i = 0; i < rs->cap; i++) {
+		size_t h = hash_pc(rs->slots[i].pc);
+		if (!rs->slots[i].row)
+			continue;
+		while (v[h & (cap - 1)].row)
+			h++;
+		v[h & (cap - 1)] = rs->slots[i];
+	}
+	free(rs->slots);
+	rs->slots = v;
+	rs->cap = cap;
+	return true;
+}
+
+const struct stk_row *stk_row_at(struct stk_module *m, uint64_t pc)
+{
+	struct stk_rows *rs = rows_get(m);
+
+	if (!rs || (2 * (rs->n + 1) > rs->cap && !grow(rs)))
+		return NULL;
+	size_t h = hash_pc(pc);
+	while (rs->slots[h & (rs->cap - 1)].row) {
+		if (rs->slots[h & (rs->cap - 1)].pc == pc)
+			return rs->slots[h & (rs->cap - 1)].row;
+		h++;
+	}
+	const struct stk_row *row = read_row(m, rs, pc);
+	if (row) {
+		rs->slots[h & (rs->cap - 1)] = (struct slot){pc, row};
+		rs->n++;
+	}
+	return row;
+}

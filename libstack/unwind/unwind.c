@@ -1,0 +1,184 @@
+#include "unwind/unwind.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "unwind/frames.h"
+#include "unwind/second.h"
+#include "unwind/step.h"
+
+uint64_t stk_frame_lookup_pc(const struct stk_frame *f)
+{
+	return f->exact || !f->pc ? f->pc : f->pc - 1;
+}
+
+const char *stk_frame_name(const struct stk_frame *f)
+{
+	return f->scopes ? f->scopes->v[f->level].name : NULL;
+}
+
+static bool append(struct stk_stack *s, size_t *cap, const struct stk_frame *f)
+{
+	if (s->n == *cap) {
+		size_t n = *cap ? 2 * *cap : 32;
+		struct stk_frame *v = realloc(s->v, n * sizeof(*v));
+		if (!v)
+			return false;
+		s->v = v;
+		*cap = n;
+	}
+	s->v[s->n++] = *f;
+	return true;
+}
+
+bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct stk_frame *f)
+{
+	const struct stk_arch *a = ms->target->arch;
+
+	*f = (struct stk_frame){.how = STK_HOW_REGS, .exact = true};
+	for (unsigned i = 0; i < a->nregs; i++) {
+		int n = a->regs[i].dwarf;
+		if (n >= 0 && stk_thread_reg(ms->target, th, i, &f->regs.r[n]))
+			f->regs.valid |= 1U << n;
+	}
+	f->pc = f->regs.r[a->pc];
+	return (f->regs.valid >> a->pc & 1) && (f->regs.valid >> a->sp & 1);
+}
+
+bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, struct stk_frame *f,
+		      size_t max)
+{
+	f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
+	f->scopes = f->mod ? stk_scopes_at(f->mod, stk_frame_lookup_pc(f)) : NULL;
+	unsigned levels = f->scopes ? f->scopes->n : 1;
+	for (unsigned i = 0; i < levels && (!max || s->n < max); i++) {
+		f->level = i;
+		if (!append(s, cap, f))
+			return false;
+	}
+	return true;
+}
+
+void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
+{
+	static const char *const texts[] = {
+	    [STK_STOP_BASE] = "",
+	    [STK_STOP_NO_REGS] = "the registers of this thread are not in the core",
+	    [STK_STOP_UNREADABLE] = "stack memory at 0x%lx is not in the core",
+	    [STK_STOP_NO_RULE] = "no unwind information at 0x%lx, and no caller found on the "
+				 "stack",
+	    [STK_STOP_LOOP] = "the stack does not go on above 0x%lx: it is damaged",
+	    [STK_STOP_LIMIT] = "%lu frames were asked for",
+	    [STK_STOP_INTERRUPTED] = "interrupted",
+	    [STK_STOP_MEMORY] = "out of memory",
+	};
+	struct stk_text t;
+
+	s->stop = why;
+	stk_text_init(&t, s->reason, sizeof(s->reason));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-security"
+	stk_printf(&t, texts[why], (unsigned long)number);
+#pragma GCC diagnostic pop
+}
+
+/* Stacks grow down: a caller's CFA is above. A signal may have switched stacks. */
+static bool moved_on(const struct stk_frame *f, const struct stk_frame *before)
+{
+	return !before || before->signal || !f->cfa || !before->cfa || f->cfa > before->cfa;
+}
+
+/* Own steps until the stack ends; the reason it ended. */
+static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t max,
+			    struct stk_stack *ret)
+{
+	struct stk_frame next, before;
+	struct stk_step s = {.more = true};
+	size_t cap = 0;
+
+	for (unsigned phys = 0;; phys++) {
+		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
+		f->phys = phys;
+		s = stk_step(ms, f, &next);
+		if (phys && !moved_on(f, &before))
+			return (struct stk_step){.stop = STK_STOP_LOOP, .addr = before.cfa};
+		if (!stk_append_frame(ms, ret, &cap, f, max))
+			return (struct stk_step){.stop = STK_STOP_MEMORY};
+		if (!s.more)
+			return s;
+		if (max && ret->n >= max)
+			return (struct stk_step){.stop = STK_STOP_LIMIT, .addr = max};
+		if (stk_interrupted(ms->target))
+			return (struct stk_step){.stop = STK_STOP_INTERRUPTED};
+		before = *f;
+		*f = next;
+	}
+}
+
+int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, enum stk_unwinder which,
+	       size_t max, struct stk_stack *ret)
+{
+	struct stk_frame f;
+
+	*ret = (struct stk_stack){.thread = th};
+	if (which == STK_UNWIND_LIBUNWIND)
+		return stk_unwind_second(ms, th, max, ret);
+	if (!stk_first_frame(ms, th, &f)) {
+		stk_stack_stop(ret, STK_STOP_NO_REGS, 0);
+		return 0;
+	}
+	struct stk_step s = walk(ms, &f, max, ret);
+	stk_stack_stop(ret, s.stop, s.addr);
+	return s.stop == STK_STOP_MEMORY ? STK_ENOMEM : 0;
+}
+
+void stk_stack_done(struct stk_stack *s)
+{
+	free(s->v);
+	s->v = NULL;
+	s->n = 0;
+}
+
+bool stk_stack_complete(const struct stk_stack *s)
+{
+	return s->stop == STK_STOP_BASE;
+}
+
+const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i)
+{
+	for (size_t j = i + 1; j < s->n; j++)
+		if (s->v[j].phys != s->v[i].phys)
+			return &s->v[j];
+	return NULL;
+}
+
+/* Names of libc's program and thread start (glibc csu, nptl; sysdeps clone). */
+static bool is_start(const char *name)
+{
+	static const char *const names[] = {"_start",
+					    "__libc_start_main",
+					    "__libc_start_main_impl",
+					    "__libc_start_call_main",
+					    "start_thread",
+					    "clone",
+					    "clone3",
+					    "__clone",
+					    "__clone3"};
+
+	for (unsigned i = 0; name && i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+bool stk_frame_is_runtime(const struct stk_stack *s, size_t i)
+{
+	if (!stk_stack_complete(s))
+		return false;
+	for (size_t j = i; j < s->n; j++)
+		if (!is_start(stk_frame_name(&s->v[j])) && !(j > i && j == s->n - 1))
+			return false;
+	return true;
+}
