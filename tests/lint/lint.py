@@ -1,0 +1,146 @@
+"""lint.py WHAT: one rule of the house each; see RULES at the end. 77: a tool is missing."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import support as s
+
+LAYERS = ["base", "target", "symbols", "unwind", "values", "diagnose", "output"]
+
+# A header that only some places may include.
+RESERVED = [
+    (r"(elfutils/|libelf\.h|gelf\.h|dwarf\.h|libdw)", r"^libstack/(symbols|unwind)/"),
+    (r"capstone", r"^libstack/symbols/disasm\.c$"),
+    (r"readline/", r"^corectl/"),
+    (r"libunwind", r"^libstack/unwind/"),
+]
+
+# What freestanding code may leave to the compiler's own calls.
+FREESTANDING = {"memcpy", "memset", "memmove", "memcmp", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"}
+SANITIZERS = re.compile(r"^__(asan|ubsan|sanitizer|tsan)_")
+
+LIBRARIES = ("libc.so libdw.so libelf.so libunwind libcapstone.so libreadline.so libtinfo.so "
+             "ld-linux linux-vdso libz.so liblzma.so libbz2.so libzstd.so libm.so libasan libubsan "
+             "libgcc_s libpthread.so libdl.so librt.so libstdc++").split()
+
+
+def tracked(*patterns):
+    if not os.path.isdir(os.path.join(s.SOURCE, ".git")) or not shutil.which("git"):
+        s.skip("not a git checkout")
+    out = subprocess.run(["git", "-c", "safe.directory=*", "-C", s.SOURCE, "ls-files", "-z", "--",
+                          *patterns], stdout=subprocess.PIPE, check=True).stdout
+    return [n for n in out.decode().split("\0") if n and os.path.exists(os.path.join(s.SOURCE, n))]
+
+
+def text(name):
+    with open(os.path.join(s.SOURCE, name), errors="replace") as f:
+        return f.read()
+
+
+def layers(t):
+    for name in tracked("libstack/*.[ch]", "corectl/*.[ch]"):
+        folder = name.split("/")[1] if name.startswith("libstack/") else None
+        for included in re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', text(name), re.M):
+            for header, allowed in RESERVED:
+                if re.search(header, included) and not is_own(included):
+                    t.check(re.search(allowed, name), "%s includes <%s>" % (name, included))
+            other = included.split("/")[0]
+            if folder in LAYERS and "/" in included and other in LAYERS:
+                t.check(LAYERS.index(other) <= LAYERS.index(folder),
+                        "%s (%s) includes %s, which is above it" % (name, folder, included))
+
+
+def is_own(included):
+    return os.path.exists(os.path.join(s.SOURCE, "libstack", included))
+
+
+def base(t):
+    """base/ needs nothing but itself."""
+    if not shutil.which("nm"):
+        s.skip("nm is not installed")
+    objects = []
+    for folder, _, names in os.walk(os.path.join(os.environ["BUILD"], "CMakeFiles/stack_base.dir")):
+        objects += [os.path.join(folder, n) for n in names if n.endswith(".o")]
+    t.check(objects, "no objects of stack_base")
+    defined, wanted = set(), {}
+    for path in objects:
+        out = subprocess.run(["nm", "-P", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+        for name, kind in (line.split()[:2] for line in out.splitlines()):
+            if kind in "Uw":
+                wanted.setdefault(name, os.path.basename(path))
+            else:
+                defined.add(name)
+    for name, path in wanted.items():
+        t.check(name in defined or name in FREESTANDING or SANITIZERS.match(name),
+                "%s needs %s" % (path, name))
+
+
+def format(t):
+    if not shutil.which("clang-format"):
+        s.skip("clang-format is not installed")
+    for name in tracked("*.c", "*.h", "*.cpp"):
+        done = subprocess.run(["clang-format", "--dry-run", "-Werror", name], cwd=s.SOURCE,
+                              stderr=subprocess.PIPE)
+        t.check(done.returncode == 0, done.stderr.decode().split("\n")[0])
+
+
+def docs(t):
+    out, _, status = s.corectl("--dump-commands")
+    t.equal(status, 0, "status of corectl --dump-commands")
+    t.check(out == text("docs/commands.md"),
+            "docs/commands.md is stale: corectl --dump-commands > docs/commands.md")
+
+
+def paths(t):
+    machine = re.compile("|".join(["/wo" + "rk/", "/ro" + "ot/", "/tmp/bu" + "ild"]))
+    for name in tracked():
+        if not name.endswith(".gz"):
+            for number, line in enumerate(text(name).splitlines(), 1):
+                t.check(not machine.search(line), "%s:%d: %s" % (name, number, line.strip()))
+
+
+def scripts(t):
+    found = 0
+    for name in tracked():
+        first = text(name).split("\n", 1)[0] if not name.endswith(".gz") else ""
+        shell = re.match(r"#!\s*/(?:usr/)?bin/(?:env )?(sh|bash)\b", first)
+        if shell:
+            found += 1
+            done = subprocess.run([shell.group(1), "-n", name], cwd=s.SOURCE, stderr=subprocess.PIPE)
+            t.check(done.returncode == 0, done.stderr.decode())
+            t.check(os.access(os.path.join(s.SOURCE, name), os.X_OK), name, "is not executable")
+        if name.endswith(".py"):
+            try:
+                compile(text(name), name, "exec")
+            except SyntaxError as e:
+                t.check(False, name, e)
+    t.check(found >= 3, "only %d shell scripts found" % found)
+
+
+def links(t):
+    out = subprocess.run(["ldd", s.CORECTL], stdout=subprocess.PIPE, check=True).stdout.decode()
+    for line in out.splitlines():
+        library = os.path.basename(line.split()[0])
+        t.check(library.startswith(tuple(LIBRARIES)), "corectl links", library)
+
+
+def size(t):
+    """A file has one job: 600 lines are the end."""
+    for name in tracked("libstack/*.[ch]", "corectl/*.[ch]", "signal/*.[ch]"):
+        lines = text(name).count("\n")
+        t.check(lines <= 600, "%s has %d lines" % (name, lines))
+
+
+RULES = {f.__name__: f for f in (layers, base, format, docs, paths, scripts, links, size)}
+
+
+def main():
+    t = s.Failures()
+    RULES[sys.argv[1]](t)
+    t.exit()
+
+
+main()
