@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Arguments, registers, memory, packed words. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/signals.h"
+#include "command.h"
+#include "symbols/disasm.h"
+#include "values/args.h"
+#include "values/decode.h"
+
+#define GROUP "Data"
+
+static void cmd_args(struct session *s, const char *args)
+{
+	const struct stk_frame *f = session_frame(s);
+	const struct stk_scope *sc = session_scope(s);
+
+	(void)args;
+	if (!f)
+		return;
+	if (!sc || !sc->known_params) {
+		session_fail(s,
+			     "the signature of frame %zu is not known: no debug information for %s",
+			     s->frame, f->mod ? f->mod->name : "this address");
+		return;
+	}
+	if (!sc->nparams)
+		stk_puts(&s->out, "no arguments\n");
+	for (unsigned i = 0; i < sc->nparams; i++) {
+		struct stk_words w;
+		stk_frame_arg(s->modules, &s->stack, s->frame, i, &w);
+		stk_printf(&s->out, "%s = ", sc->params[i].name ? sc->params[i].name : "?");
+		stk_words_write_param(&s->out, &w, i);
+		stk_putc(&s->out, '\n');
+	}
+}
+
+static void cmd_regs(struct session *s, const char *args)
+{
+	const struct stk_arch *a = s->target->arch;
+	const struct stk_frame *f = session_frame(s);
+	bool all = !strcmp(args, "-a");
+
+	for (unsigned i = 0; f && i < a->nregs; i++) {
+		int d = a->regs[i].dwarf;
+		uint64_t v = 0;
+		bool known;
+		if (!a->regs[i].report && !all)
+			continue;
+		if (d >= 0) {
+			known = f->regs.valid >> d & 1;
+			v = f->regs.r[d];
+		} else {
+			known = !f->phys && stk_thread_reg(s->target, s->stack.thread, i, &v);
+		}
+		if (known)
+			stk_printf(&s->out, "%-7s0x%lx\n", a->regs[i].name, (unsigned long)v);
+		else
+			stk_printf(&s->out, "%-7s_\n", a->regs[i].name);
+	}
+}
+
+/* VALUE[,VALUE…] then TYPES. */
+static void cmd_decode(struct session *s, const char *args)
+{
+	uint64_t words[64];
+	unsigned n = 0;
+	const char *p = args;
+	struct stk_err err;
+
+	do {
+		char *end;
+		if (n == 64)
+			break;
+		words[n] = strtoull(p, &end, 0);
+		if (end == p)
+			break;
+		n++;
+		p = end;
+	} while (*p == ',' && p++);
+	size_t blank = strspn(p, " \t");
+	if (!n || !blank || !p[blank]) {
+		session_fail(s, "usage: decode VALUE[,VALUE...] TYPES, as in decode 0x19010001 "
+				"bool,bool,bool,uint8");
+		return;
+	}
+	if (stk_decode(&s->out, words, n, p + blank, s->modules, &err))
+		session_fail(s, "%s", err.msg);
+}
+
+struct format {
+	unsigned long count;
+	char letter;
+	unsigned size;
+};
+
+static bool parse_format(const char *p, size_t len, struct format *f)
+{
+	char *end;
+
+	*f = (struct format){.count = 1, .letter = 'x', .size = 8};
+	if (len && isdigit((unsigned char)*p)) {
+		f->count = strtoul(p, &end, 10);
+		len -= (size_t)(end - p);
+		p = end;
+	}
+	for (; len; p++, len--) {
+		const char *sizes = "b h w   g", *at = strchr(sizes, *p);
+		if (*p != ' ' && at)
+			f->size = (unsigned)(at - sizes) == 0   ? 1
+				  : (unsigned)(at - sizes) == 2 ? 2
+				  : (unsigned)(at - sizes) == 4 ? 4
+								: 8;
+		else if (*p && strchr("xduotacsi", *p))
+			f->letter = *p;
+		else
+			return false;
+	}
+	if (f->letter == 'a')
+		f->size = 8;
+	if (f->letter == 'c')
+		f->size = 1;
+	return f->count > 0 && f->count <= 1000000;
+}
+
+static void put_byte(struct stk_text *out, int c)
+{
+	if (c >= 0x20 && c < 0x7f && c != '\\' && c != '"')
+		stk_putc(out, (char)c);
+	else
+		stk_printf(out, "\\x%02x", (unsigned)c);
+}
+
+static void put_binary(struct stk_text *out, uint64_t v, unsigned bits)
+{
+	while (bits--)
+		stk_putc(out, v >> bits & 1 ? '1' : '0');
+}
+
+static void put_value(struct session *s, const struct format *f, uint64_t v)
+{
+	char sym[256];
+	int64_t sv = (int64_t)(v << (64 - 8 * f->size)) >> (64 - 8 * f->size);
+
+	switch (f->letter) {
+	case 'd':
+		stk_printf(&s->out, "%ld", (long)sv);
+		break;
+	case 'u':
+		stk_printf(&s->out, "%lu", (unsigned long)v);
+		break;
+	case 'o': {
+		char buf[24], *p = buf + sizeof(buf);
+		*--p = 0;
+		do
+			*--p = (char)('0' + (v & 7));
+		while (v >>= 3);
+		stk_printf(&s->out, "0%s", p);
+		break;
+	}
+	case 't':
+		put_binary(&s->out, v, 8 * f->size);
+		break;
+	case 'c':
+		stk_printf(&s->out, "%ld '", (long)sv);
+		put_byte(&s->out, (int)v);
+		stk_putc(&s->out, '\'');
+		break;
+	case 'a':
+		stk_printf(&s->out, "0x%lx", (unsigned long)v);
+		if (session_symbol(s, v, sym, sizeof(sym)))
+			stk_printf(&s->out, " %s", sym);
+		break;
+	default:
+		stk_printf(&s->out, "0x%0*lx", (int)(2 * f->size), (unsigned long)v);
+		break;
+	}
+}
+
+static void put_address(struct session *s, uint64_t addr)
+{
+	char sym[256];
+
+	stk_printf(&s->out, "0x%lx", (unsigned long)addr);
+	if (session_symbol(s, addr, sym, sizeof(sym)))
+		stk_printf(&s->out, " %s", sym);
+	stk_puts(&s->out, ":\t");
+}
+
+static uint64_t examine_strings(struct session *s, const struct format *f, uint64_t addr)
+{
+	for (unsigned long i = 0; i < f->count && !session_interrupt; i++) {
+		uint8_t c;
+		unsigned n = 0;
+		struct stk_err err;
+		if (stk_mem_read(s->target, addr, &c, 1, &err)) {
+			session_fail(s, "cannot read %s", err.msg);
+			return addr;
+		}
+		put_address(s, addr);
+		stk_putc(&s->out, '"');
+		for (; n < 200 && !stk_mem_read(s->target, addr + n, &c, 1, NULL) && c; n++)
+			put_byte(&s->out, c);
+		stk_puts(&s->out, n == 200 ? "\"...\n" : "\"\n");
+		addr += n + 1;
+	}
+	return addr;
+}
+
+struct printing {
+	struct session *s;
+	unsigned long left;
+	uint64_t next;
+};
+
+static bool print_insn(void *arg, const struct stk_insn *in)
+{
+	struct printing *p = arg;
+
+	put_address(p->s, in->addr);
+	stk_printf(&p->s->out, "%s\n", in->text);
+	p->next = in->addr + in->size;
+	return --p->left > 0 && !session_interrupt;
+}
+
+static uint64_t examine_code(struct session *s, const struct format *f, uint64_t addr)
+{
+	struct printing p = {s, f->count, addr};
+	size_t len = stk_mem_avail(s->target, addr, f->count * 16);
+	uint8_t *bytes = len ? malloc(len) : NULL;
+	struct stk_err err = {0};
+
+	if (!bytes || stk_mem_read(s->target, addr, bytes, len, &err) ||
+	    stk_disasm(s->target->arch, false, addr, bytes, len, print_insn, &p, &err))
+		session_fail(s, "cannot read 0x%lx: not in the core", (unsigned long)addr);
+	free(bytes);
+	return p.next;
+}
+
+static uint64_t examine_words(struct session *s, const struct format *f, uint64_t addr)
+{
+	unsigned row = f->letter == 'a' || f->size == 8 ? 2 : f->size == 1 ? 8 : 4;
+
+	for (unsigned long i = 0; i < f->count && !session_interrupt; i++, addr += f->size) {
+		uint64_t v = 0;
+		struct stk_err err;
+		if (stk_mem_read(s->target, addr, &v, f->size, &err)) {
+			if (i % row)
+				stk_putc(&s->out, '\n');
+			session_fail(s, "cannot read %s", err.msg);
+			return addr;
+		}
+		if (i % row == 0)
+			put_address(s, addr);
+		put_value(s, f, v);
+		stk_putc(&s->out, (i + 1) % row && i + 1 < f->count ? '\t' : '\n');
+	}
+	return addr;
+}
+
+static void cmd_x(struct session *s, const char *args)
+{
+	struct format f;
+	size_t len = *args == '/' ? strcspn(args, " \t") : 0;
+	uint64_t addr = s->x_next;
+	const char *place = args + len + strspn(args + len, " \t");
+
+	if (!parse_format(args + (len ? 1 : 0), len ? len - 1 : 0, &f)) {
+		session_fail(s, "x/FMT: a count, one of x d u o t a c s i, one of b h w g");
+		return;
+	}
+	if (!s->repeated && (!*place || !session_address(s, place, &addr))) {
+		session_fail(s, "x needs an address: a number, $register or symbol%s%s",
+			     *place ? ", not " : "", place);
+		return;
+	}
+	s->x_next = f.letter == 's'   ? examine_strings(s, &f, addr)
+		    : f.letter == 'i' ? examine_code(s, &f, addr)
+				      : examine_words(s, &f, addr);
+}
+
+static void cmd_siginfo(struct session *s, const char *args)
+{
+	const struct stk_siginfo *si = &s->target->siginfo;
+	const char *name = stk_signal_name(si->signo),
+		   *code = stk_sigcode_name(si->signo, si->code);
+
+	(void)args;
+	if (!si->present) {
+		session_fail(s, "the core holds no signal information");
+		return;
+	}
+	stk_printf(&s->out, "signal  %d (%s: %s)\n", si->signo, name ? name : "?",
+		   name ? stk_signal_text(si->signo) : "?");
+	stk_printf(&s->out, "code    %d (%s)\n", si->code, code ? code : "?");
+	stk_printf(&s->out, "errno   %d\n", si->err);
+	if (stk_sigcode_has_addr(si->signo, si->code))
+		stk_printf(&s->out, "address 0x%lx\n", (unsigned long)si->addr);
+	if (stk_sigcode_has_sender(si->signo, si->code))
+		stk_printf(&s->out, "sender  pid %d uid %u\n", si->pid, si->uid);
+}
+
+const struct command data_commands[] = {
+    {"args", GROUP, "", "Show the arguments of the selected frame as machine words",
+     "`_` could not be recovered; `0x7?` rests on evidence that does not prove it.", COMPLETE_NONE,
+     cmd_args},
+    {"regs registers", GROUP, "[-a]", "Show the registers of the selected frame",
+     "In outer frames `_` marks what the calls in between did not preserve. With -a also the "
+     "segment registers and bases.",
+     COMPLETE_NONE, cmd_regs},
+    {"decode", GROUP, "VALUE[,VALUE...] TYPES", "Take a packed word apart",
+     "TYPES are C types, u8/uint8 forms, arrays and types of the debug information, separated "
+     "by commas; C alignment applies. Example: `decode 0xc419010001 bool,bool,bool,uint8`.",
+     COMPLETE_NONE, cmd_decode},
+    {"x", GROUP, "/FMT ADDR", "Examine memory",
+     "FMT is a count, a letter of x d u o t a c s i, and a size b h w g. ADDR is a number, "
+     "$register or symbol, with +N or -N. Enter goes on.",
+     COMPLETE_FUNCTION, cmd_x},
+    {"siginfo", GROUP, "", "Show the signal that ended the program", NULL, COMPLETE_NONE,
+     cmd_siginfo},
+    {0}};

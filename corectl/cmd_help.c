@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "command.h"
+
+#define GROUP "Help"
+
+static void help_one(struct session *s, const struct command *c)
+{
+	size_t first = strcspn(c->names, " ");
+
+	stk_printf(&s->out, "%.*s%s%s\n%s.\n", (int)first, c->names, *c->synopsis ? " " : "",
+		   c->synopsis, c->brief);
+	if (c->more)
+		stk_printf(&s->out, "%s\n", c->more);
+	if (c->names[first])
+		stk_printf(&s->out, "Also: %s\n", c->names + first + 1);
+}
+
+static void cmd_help(struct session *s, const char *args)
+{
+	const char *group = "";
+
+	if (*args) {
+		const struct command *c = command_find(s, args, strcspn(args, " "), false);
+		if (c)
+			help_one(s, c);
+		return;
+	}
+	for (unsigned i = 0; command_tables[i]; i++)
+		for (const struct command *c = command_tables[i]; c->names; c++) {
+			if (strcmp(group, c->group) != 0)
+				stk_printf(&s->out, "%s%s:\n", *group ? "\n" : "", c->group);
+			group = c->group;
+			stk_printf(&s->out, "  %-10.*s %s\n", (int)strcspn(c->names, " "), c->names,
+				   c->brief);
+		}
+	stk_puts(&s->out,
+		 "\nUnique prefixes of names do; Enter repeats. `help NAME` tells more.\n");
+}
+
+static void cmd_quit(struct session *s, const char *args)
+{
+	(void)args;
+	s->quit = true;
+}
+
+const struct command help_commands[] = {
+    {"help", GROUP, "[COMMAND]", "List the commands, or explain one", NULL, COMPLETE_COMMAND,
+     cmd_help},
+    {"quit q exit", GROUP, "", "Leave", NULL, COMPLETE_NONE, cmd_quit},
+    {0}};

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Modules, maps, settings, the gdb spellings of `info`. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+#define GROUP "Target and settings"
+
+static void cmd_modules(struct session *s, const char *args)
+{
+	(void)args;
+	for (unsigned i = 0; i < s->modules->n && !session_interrupt; i++) {
+		struct stk_module *m = s->modules->v[i];
+		bool debug = stk_module_has_debug(m);
+		stk_printf(&s->out, "0x%lx-0x%lx  %-11s  ", (unsigned long)m->start,
+			   (unsigned long)m->end, stk_module_state_name(m->state));
+		for (unsigned k = 0; k < m->build_id_len; k++)
+			stk_printf(&s->out, "%02x", m->build_id[k]);
+		stk_printf(&s->out, "%s  %s", m->build_id_len ? "" : "-", m->path);
+		if (m->file && strcmp(m->file, m->path) != 0)
+			stk_printf(&s->out, " (file %s)", m->file);
+		if (m->debug_file)
+			stk_printf(&s->out, " (debug %s)", m->debug_file);
+		else if (!debug)
+			stk_puts(&s->out, " (no debug information)");
+		stk_putc(&s->out, '\n');
+	}
+}
+
+static void cmd_maps(struct session *s, const char *args)
+{
+	(void)args;
+	for (unsigned i = 0; i < s->target->nsegments && !session_interrupt; i++) {
+		const struct stk_segment *g = &s->target->segments[i];
+		const struct stk_mapping *m = stk_mapping_at(s->target, g->start);
+		uint64_t size = g->end - g->start;
+		stk_printf(&s->out, "0x%lx-0x%lx %c%c%c  ", (unsigned long)g->start,
+			   (unsigned long)g->end, g->r ? 'r' : '-', g->w ? 'w' : '-',
+			   g->x ? 'x' : '-');
+		if (g->have == size)
+			stk_printf(&s->out, "%lu KB", (unsigned long)size / 1024);
+		else
+			stk_printf(&s->out, "%lu of %lu KB", (unsigned long)g->have / 1024,
+				   (unsigned long)size / 1024);
+		stk_printf(&s->out, "%s%s\n", m ? "  " : "", m ? m->path : "");
+	}
+}
+
+/* Split off the next word. */
+static char *word(char **p)
+{
+	*p += strspn(*p, " \t");
+	char *w = *p;
+	*p += strcspn(*p, " \t");
+	if (**p)
+		*(*p)++ = 0;
+	return w;
+}
+
+static void set_substitute(struct session *s, char *rest)
+{
+	char *from = word(&rest), *to = word(&rest);
+
+	if (!*from) {
+		const char *t, *f;
+		for (unsigned i = 0; (f = stk_sources_rule(s->sources, i, &t)); i++)
+			stk_printf(&s->out, "%s -> %s\n", f, t);
+		return;
+	}
+	if (stk_sources_substitute(s->sources, from, to))
+		session_fail(s, "no rule for '%s'", from);
+	s->list_file = NULL;
+}
+
+static void set_listsize(struct session *s, char *rest)
+{
+	char *w = word(&rest), *end;
+	unsigned long n = strtoul(w, &end, 10);
+
+	if (!*w || *end || !n || n > 100000)
+		session_fail(s, "listsize is a number of lines, at least 1");
+	else
+		s->listsize = (unsigned)n;
+}
+
+static void set_unwinder(struct session *s, char *rest)
+{
+	char *w = word(&rest);
+
+	if (strcmp(w, "own") != 0 && strcmp(w, "libunwind") != 0) {
+		session_fail(s, "unwinder is own or libunwind");
+		return;
+	}
+	s->unwinder = *w == 'o' ? STK_UNWIND_OWN : STK_UNWIND_LIBUNWIND;
+	unsigned thread = s->thread;
+	size_t frame = s->frame;
+	session_select_thread(s, thread);
+	s->frame = frame;
+}
+
+static const struct setting {
+	const char *name;
+	void (*set)(struct session *s, char *rest);
+} settings[] = {
+    {"substitute-path", set_substitute}, {"listsize", set_listsize}, {"unwinder", set_unwinder}};
+
+static void cmd_set(struct session *s, const char *args)
+{
+	char *copy = strdup(args), *rest = copy;
+	char *name = copy ? word(&rest) : NULL;
+
+	for (unsigned i = 0; name && i < sizeof(settings) / sizeof(*settings); i++)
+		if (*name && !strncmp(settings[i].name, name, strlen(name))) {
+			settings[i].set(s, rest);
+			free(copy);
+			return;
+		}
+	session_fail(s, "set takes substitute-path FROM TO, listsize N, unwinder own|libunwind");
+	free(copy);
+}
+
+static void cmd_info(struct session *s, const char *args)
+{
+	static const char *const names[][2] = {
+	    {"threads", "threads"}, {"registers", "regs"}, {"sharedlibrary", "modules"},
+	    {"args", "args"},       {"frame", "frame"},    {"proc mappings", "maps"},
+	    {"signals", "siginfo"}};
+
+	for (unsigned i = 0; *args && i < sizeof(names) / sizeof(*names); i++)
+		if (!strncmp(names[i][0], args, strlen(args))) {
+			command_find(s, names[i][1], strlen(names[i][1]), true)->run(s, "");
+			return;
+		}
+	session_fail(s, "info takes threads, registers, sharedlibrary, args, frame, proc mappings, "
+			"signals");
+}
+
+const struct command info_commands[] = {
+    {"modules", GROUP, "", "List the ELF images of the process",
+     "The state tells whether the file found is the one that ran: ok, unverified (no build-id "
+     "to compare), from memory, missing, wrong build.",
+     COMPLETE_NONE, cmd_modules},
+    {"maps", GROUP, "", "List the memory segments and what of them is in the core", NULL,
+     COMPLETE_NONE, cmd_maps},
+    {"set", GROUP, "substitute-path FROM TO | listsize N | unwinder own|libunwind",
+     "Change a setting", NULL, COMPLETE_SETTING, cmd_set},
+    {"info", GROUP, "threads|registers|sharedlibrary|args|frame|proc mappings|signals",
+     "The gdb spellings", NULL, COMPLETE_NONE, cmd_info},
+    {0}};

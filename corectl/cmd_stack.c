@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Stacks, threads, frames. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+#define GROUP "Stacks"
+
+/* A whole number alone; false: something else (said so). */
+static bool number(struct session *s, const char *args, long *ret)
+{
+	char *end;
+
+	*ret = strtol(args, &end, 10);
+	if (end == args || *end) {
+		session_fail(s, "'%s' is not a number", args);
+		return false;
+	}
+	return true;
+}
+
+static void cmd_bt(struct session *s, const char *args)
+{
+	long n = 0;
+
+	if (*args && !number(s, args, &n))
+		return;
+	if (n > 0) {
+		struct stk_stack part;
+		if (s->thread >= s->target->nthreads) {
+			session_fail(s, "the core has no threads");
+			return;
+		}
+		stk_unwind(s->modules, &s->target->threads[s->thread], s->unwinder, (size_t)n,
+			   &part);
+		stk_bt_write(&s->out, s->modules, &part, 0, part.n);
+		s->incomplete |= !stk_stack_complete(&part) && part.stop != STK_STOP_LIMIT;
+		stk_stack_done(&part);
+		return;
+	}
+	if (!session_stack(s))
+		return;
+	size_t from = n && (size_t)-n < s->stack.n ? s->stack.n - (size_t)-n : 0;
+	stk_bt_write(&s->out, s->modules, &s->stack, from, s->stack.n);
+}
+
+static void put_thread_name(struct session *s, const struct stk_thread *t)
+{
+	if (!t->name)
+		return;
+	stk_puts(&s->out, " \"");
+	for (const char *p = t->name; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
+			stk_printf(&s->out, "\\x%02x", (unsigned char)*p);
+		else
+			stk_putc(&s->out, *p);
+	stk_putc(&s->out, '"');
+}
+
+static void list_thread(struct session *s, unsigned i)
+{
+	const struct stk_thread *t = &s->target->threads[i];
+	struct stk_stack st;
+
+	stk_printf(&s->out, "%c %u  tid %d", i == s->thread ? '*' : ' ', i + 1, t->tid);
+	put_thread_name(s, t);
+	stk_unwind(s->modules, t, s->unwinder, 1, &st);
+	if (st.n) {
+		const char *name = stk_frame_name(&st.v[0]);
+		const struct stk_scope *sc =
+		    st.v[0].scopes ? &st.v[0].scopes->v[st.v[0].level] : NULL;
+		stk_printf(&s->out, "  0x%016lx in %s", (unsigned long)st.v[0].pc,
+			   name ? name : "??");
+		if (sc && sc->file)
+			stk_printf(&s->out, " at %s:%u", sc->file, sc->line);
+	} else {
+		stk_printf(&s->out, "  %s", st.reason);
+	}
+	stk_putc(&s->out, '\n');
+	stk_stack_done(&st);
+}
+
+static void cmd_threads(struct session *s, const char *args)
+{
+	(void)args;
+	for (unsigned i = 0; i < s->target->nthreads && !session_interrupt; i++)
+		list_thread(s, i);
+}
+
+/* "1-3 7" or "all": is thread number n in the list? */
+static bool in_list(const char *list, size_t len, unsigned n)
+{
+	const char *end = list + len;
+
+	if (len == 3 && !memcmp(list, "all", 3))
+		return true;
+	while (list < end) {
+		char *p;
+		unsigned long a = strtoul(list, &p, 10), b = a;
+		if (p == list)
+			return false;
+		if (*p == '-') {
+			list = p + 1;
+			b = strtoul(list, &p, 10);
+		}
+		if (n >= a && n <= b)
+			return true;
+		list = p + (p < end && (*p == ',' || *p == ' '));
+	}
+	return false;
+}
+
+static void thread_apply(struct session *s, const char *args)
+{
+	size_t len = strspn(args, "0123456789-, ");
+	unsigned was = s->thread, done = 0;
+	size_t frame = s->frame;
+
+	if (!strncmp(args, "all", 3))
+		len = 3;
+	const char *cmd = args + len;
+	cmd += strspn(cmd, " \t");
+	if (!len || !*cmd) {
+		session_fail(s, "usage: thread apply all|LIST COMMAND");
+		return;
+	}
+	size_t n = strcspn(cmd, " \t");
+	const struct command *c = command_find(s, cmd, n, false);
+	for (unsigned i = 0; c && i < s->target->nthreads && !session_interrupt; i++) {
+		if (!in_list(args, len, i + 1))
+			continue;
+		session_select_thread(s, i);
+		stk_printf(&s->out, "%sThread %u (tid %d", done++ ? "\n" : "", i + 1,
+			   s->target->threads[i].tid);
+		put_thread_name(s, &s->target->threads[i]);
+		stk_puts(&s->out, "):\n");
+		c->run(s, cmd + n + strspn(cmd + n, " \t"));
+	}
+	if (c && !done)
+		session_fail(s, "no thread of '%.*s' in the core", (int)len, args);
+	session_select_thread(s, was);
+	s->frame = frame;
+}
+
+static void cmd_thread(struct session *s, const char *args)
+{
+	long n;
+
+	if (!strncmp(args, "apply", 5) && (args[5] == ' ' || !args[5])) {
+		thread_apply(s, args + 5 + strspn(args + 5, " \t"));
+		return;
+	}
+	if (!*args) {
+		if (s->thread < s->target->nthreads)
+			list_thread(s, s->thread);
+		else
+			session_fail(s, "the core has no threads");
+		return;
+	}
+	bool by_tid = !strncmp(args, "tid ", 4);
+	if (!number(s, by_tid ? args + 4 : args, &n))
+		return;
+	for (unsigned i = 0; i < s->target->nthreads; i++)
+		if (by_tid ? s->target->threads[i].tid == n : (long)i + 1 == n) {
+			session_select_thread(s, i);
+			session_select_frame(s);
+			list_thread(s, i);
+			session_show_frame(s);
+			return;
+		}
+	session_fail(s, by_tid ? "no thread with tid %ld" : "no thread %ld; `threads` lists them",
+		     n);
+}
+
+static void select_frame(struct session *s, long n)
+{
+	if (!session_stack(s))
+		return;
+	if (n < 0 || (size_t)n >= s->stack.n) {
+		session_fail(s, "no frame %ld: the stack has frames 0 to %zu", n, s->stack.n - 1);
+		return;
+	}
+	s->frame = (size_t)n;
+	session_show_frame(s);
+}
+
+static void cmd_frame(struct session *s, const char *args)
+{
+	long n = (long)s->frame;
+
+	if (!*args || number(s, args, &n))
+		select_frame(s, n);
+}
+
+static void move(struct session *s, const char *args, int sign)
+{
+	long n = 1;
+
+	if ((*args && !number(s, args, &n)) || !session_stack(s))
+		return;
+	long to = (long)s->frame + sign * n;
+	if (to < 0 && s->frame)
+		to = 0;
+	else if (to >= (long)s->stack.n && s->frame + 1 < s->stack.n)
+		to = (long)s->stack.n - 1;
+	if (to < 0 || to >= (long)s->stack.n)
+		session_fail(s, to < 0 ? "this is the innermost frame"
+				       : "this is the outermost frame");
+	else
+		select_frame(s, to);
+}
+
+static void cmd_up(struct session *s, const char *args)
+{
+	move(s, args, 1);
+}
+
+static void cmd_down(struct session *s, const char *args)
+{
+	move(s, args, -1);
+}
+
+const struct command stack_commands[] = {
+    {"bt backtrace where", GROUP, "[N|-N]", "Show the stack of the selected thread",
+     "With N the innermost N frames, with -N the outermost. Every frame from 0 to the start of "
+     "the thread is shown; nothing is left out.",
+     COMPLETE_NONE, cmd_bt},
+    {"threads", GROUP, "", "List the threads", "Thread 1 is the one that crashed.", COMPLETE_NONE,
+     cmd_threads},
+    {"thread", GROUP, "[N | tid T | apply all|LIST COMMAND]",
+     "Show or select a thread, or run a command for several", NULL, COMPLETE_COMMAND, cmd_thread},
+    {"frame f", GROUP, "[N]", "Show or select a frame", NULL, COMPLETE_NONE, cmd_frame},
+    {"up", GROUP, "[N]", "Select the caller", NULL, COMPLETE_NONE, cmd_up},
+    {"down", GROUP, "[N]", "Select the callee", NULL, COMPLETE_NONE, cmd_down},
+    {0}};

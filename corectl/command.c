@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "command.h"
+
+#include <ctype.h>
+#include <string.h>
+
+const struct command *const command_tables[] = {stack_commands, source_commands, data_commands,
+						info_commands,  help_commands,   NULL};
+
+/* Does `name` stand among the blank-separated `names`: 2 exactly, 1 as a prefix, 0 not at all. */
+static int name_match(const char *names, const char *name, size_t len)
+{
+	int best = 0;
+
+	for (const char *p = names; *p;) {
+		size_t n = strcspn(p, " ");
+		if (n >= len && !memcmp(p, name, len)) {
+			if (n == len)
+				return 2;
+			best = 1;
+		}
+		p += n;
+		p += *p == ' ';
+	}
+	return best;
+}
+
+static void say_ambiguous(struct session *s, const char *name, size_t len)
+{
+	char buf[512];
+	struct stk_text t;
+
+	stk_text_init(&t, buf, sizeof(buf));
+	for (unsigned i = 0; command_tables[i]; i++)
+		for (const struct command *c = command_tables[i]; c->names; c++)
+			if (name_match(c->names, name, len))
+				stk_printf(&t, " %.*s", (int)strcspn(c->names, " "), c->names);
+	session_fail(s, "ambiguous command '%.*s':%s", (int)len, name, buf);
+}
+
+const struct command *command_find(struct session *s, const char *name, size_t len, bool quiet)
+{
+	const struct command *found = NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; command_tables[i]; i++)
+		for (const struct command *c = command_tables[i]; c->names; c++) {
+			int m = name_match(c->names, name, len);
+			if (m == 2)
+				return c;
+			if (m) {
+				found = c;
+				n++;
+			}
+		}
+	if (n == 1)
+		return found;
+	if (!quiet && n)
+		say_ambiguous(s, name, len);
+	else if (!quiet)
+		session_fail(s, "unknown command '%.*s'; `help' lists them", (int)len, name);
+	return NULL;
+}
+
+static bool one_line(struct session *s, const char *line, size_t len)
+{
+	char copy[4096];
+
+	if (len >= sizeof(copy)) {
+		session_fail(s, "a command of %zu characters is too long", len);
+		return false;
+	}
+	memcpy(copy, line, len);
+	copy[len] = 0;
+	size_t n = 0;
+	while (isalnum((unsigned char)copy[n]) || copy[n] == '-' || copy[n] == '_')
+		n++;
+	const struct command *c = command_find(s, copy, n ? n : 1, false);
+	if (!c)
+		return false;
+	const char *args = copy + n;
+	c->run(s, args + strspn(args, " \t"));
+	return true;
+}
+
+void command_line(struct session *s, const char *line)
+{
+	size_t len;
+
+	line += strspn(line, " \t\r\n");
+	len = strlen(line);
+	while (len && isspace((unsigned char)line[len - 1]))
+		len--;
+	if (*line == '#' || (!len && !s->interactive))
+		return;
+	session_interrupt = 0;
+	s->repeated = !len;
+	if (len) {
+		one_line(s, line, len);
+		if (len < sizeof(s->last)) {
+			memcpy(s->last, line, len);
+			s->last[len] = 0;
+		}
+	} else if (s->last[0]) {
+		one_line(s, s->last, strlen(s->last));
+	}
+	if (session_interrupt)
+		session_fail(s, "interrupted");
+	stk_text_flush(&s->out);
+}
+
+static void dump_one(struct stk_text *out, const struct command *c)
+{
+	size_t first = strcspn(c->names, " ");
+
+	stk_printf(out, "### `%.*s%s%s`\n\n%s.", (int)first, c->names, *c->synopsis ? " " : "",
+		   c->synopsis, c->brief);
+	if (c->more)
+		stk_printf(out, "\n%s", c->more);
+	if (c->names[first])
+		stk_printf(out, "\n\nAlso: `%s`.", c->names + first + 1);
+	stk_puts(out, "\n\n");
+}
+
+void command_dump(struct stk_text *out)
+{
+	const char *group = "";
+
+	stk_puts(out, "# Commands of corectl\n\nMade by `corectl --dump-commands` from the command "
+		      "table. Unique prefixes of names do; Enter repeats.\n\n");
+	for (unsigned i = 0; command_tables[i]; i++)
+		for (const struct command *c = command_tables[i]; c->names; c++) {
+			if (strcmp(group, c->group) != 0)
+				stk_printf(out, "## %s\n\n", c->group);
+			group = c->group;
+			dump_one(out, c);
+		}
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The command table: dispatch, help, completion and docs/commands.md come from its rows. */
+#ifndef CORECTL_COMMAND_H
+#define CORECTL_COMMAND_H
+
+#include "session.h"
+
+enum completion { COMPLETE_NONE, COMPLETE_FUNCTION, COMPLETE_COMMAND, COMPLETE_SETTING };
+
+struct command {
+	const char *names; /* separated by blanks, the first is the one shown */
+	const char *group;
+	const char *synopsis; /* of the arguments */
+	const char *brief;    /* one line */
+	const char *more;     /* further help, or NULL */
+	enum completion completion;
+	void (*run)(struct session *s, const char *args);
+};
+
+/* The tables of the groups; each ends with an empty row. */
+extern const struct command stack_commands[], source_commands[], data_commands[], info_commands[],
+    help_commands[];
+
+extern const struct command *const command_tables[];
+
+/* Run one line. */
+void command_line(struct session *s, const char *line);
+
+/* Find by name or unique prefix; NULL: none, or ambiguous (said so unless `quiet`). */
+const struct command *command_find(struct session *s, const char *name, size_t len, bool quiet);
+
+/* Write docs/commands.md. */
+void command_dump(struct stk_text *out);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The prompt: line editing, history, completion (readline). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <readline/history.h>
+#include <readline/readline.h>
+
+#include "command.h"
+#include "symbols/scope.h"
+
+#define CANDIDATES_MAX 4096
+
+static struct session *current; /* readline's callbacks take no argument */
+static char *candidates[CANDIDATES_MAX];
+static unsigned ncandidates;
+
+static bool add_candidate(void *arg, const char *name)
+{
+	(void)arg;
+	if (ncandidates == CANDIDATES_MAX)
+		return false;
+	candidates[ncandidates] = strdup(name);
+	ncandidates += candidates[ncandidates] != NULL;
+	return true;
+}
+
+static void complete_commands(const char *text)
+{
+	for (unsigned i = 0; command_tables[i]; i++)
+		for (const struct command *c = command_tables[i]; c->names; c++) {
+			char name[64];
+			size_t n = strcspn(c->names, " ");
+			if (n >= sizeof(name) || strncmp(c->names, text, strlen(text)) != 0)
+				continue;
+			memcpy(name, c->names, n);
+			name[n] = 0;
+			add_candidate(NULL, name);
+		}
+}
+
+static char *next_candidate(const char *text, int state)
+{
+	static unsigned at;
+
+	(void)text;
+	if (!state)
+		at = 0;
+	return at < ncandidates ? candidates[at++] : NULL;
+}
+
+static char **complete(const char *text, int start, int end)
+{
+	static const char *const settings[] = {"substitute-path", "listsize", "unwinder"};
+	const char *line = rl_line_buffer + strspn(rl_line_buffer, " \t");
+	const struct command *c = NULL;
+
+	(void)end;
+	rl_attempted_completion_over = 1;
+	ncandidates = 0;
+	if (start > line - rl_line_buffer)
+		c = command_find(current, line, strcspn(line, " /\t"), true);
+	if (start <= line - rl_line_buffer || (c && c->completion == COMPLETE_COMMAND)) {
+		complete_commands(text);
+	} else if (c && c->completion == COMPLETE_FUNCTION) {
+		stk_function_each(current->modules, text, add_candidate, NULL);
+		if (*text)
+			stk_source_each(current->modules, text, add_candidate, NULL);
+	} else if (c && c->completion == COMPLETE_SETTING) {
+		for (unsigned i = 0; i < 3; i++)
+			if (!strncmp(settings[i], text, strlen(text)))
+				add_candidate(NULL, settings[i]);
+	}
+	return rl_completion_matches(text, next_candidate);
+}
+
+/* $XDG_STATE_HOME/corectl/history (XDG Base Directory Specification). */
+static char *history_path(void)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *dir = NULL, *path = NULL;
+
+	if (state && *state == '/') {
+		if (asprintf(&dir, "%s/corectl", state) < 0)
+			return NULL;
+	} else if (home && *home) {
+		if (asprintf(&dir, "%s/.local/state/corectl", home) < 0)
+			return NULL;
+	} else {
+		return NULL;
+	}
+	for (char *p = dir + 1; *p; p++)
+		if (*p == '/') {
+			*p = 0;
+			mkdir(dir, 0700);
+			*p = '/';
+		}
+	mkdir(dir, 0700);
+	if (asprintf(&path, "%s/history", dir) < 0)
+		path = NULL;
+	free(dir);
+	return path;
+}
+
+/* Called by readline when a signal arrives at the prompt: drop the line. */
+static int on_event(void)
+{
+	if (session_interrupt) {
+		session_interrupt = 0;
+		rl_free_line_state();
+		rl_replace_line("", 0);
+		rl_crlf();
+		rl_on_new_line();
+		rl_redisplay();
+	}
+	return 0;
+}
+
+void edit_loop(struct session *s)
+{
+	char *path = history_path(), *line;
+
+	current = s;
+	s->interactive = true;
+	rl_readline_name = "corectl";
+	rl_attempted_completion_function = complete;
+	rl_signal_event_hook = on_event;
+	rl_catch_signals = 1;
+	using_history();
+	stifle_history(1000);
+	if (path)
+		read_history(path);
+	stk_text_flush(&s->out);
+	while (!s->quit && (line = readline("(corectl) "))) {
+		if (*line && line[strspn(line, " \t")])
+			add_history(line);
+		command_line(s, line);
+		free(line);
+	}
+	if (!s->quit)
+		putchar('\n');
+	if (path) {
+		mode_t old = umask(077);
+		write_history(path);
+		umask(old);
+	}
+	clear_history();
+	free(path);
+}

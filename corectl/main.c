@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "session.h"
+
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	session_interrupt = 1;
+}
+
+static void run_stream(struct session *s, FILE *f)
+{
+	char *line = NULL;
+	size_t cap = 0;
+
+	while (!s->quit && getline(&line, &cap, f) >= 0)
+		command_line(s, line);
+	free(line);
+}
+
+static void run_file(struct session *s, const char *path)
+{
+	FILE *f = fopen(path, "re");
+
+	if (!f) {
+		session_fail(s, "%s: %s", path, strerror(errno));
+		return;
+	}
+	run_stream(s, f);
+	fclose(f);
+}
+
+static void run_all(struct session *s, const struct options *o)
+{
+	for (unsigned i = 0; i < o->ncommands && !s->quit; i++) {
+		if (o->is_file[i])
+			run_file(s, o->commands[i]);
+		else
+			command_line(s, o->commands[i]);
+	}
+	if (o->batch || s->quit)
+		return;
+	if (isatty(STDIN_FILENO))
+		edit_loop(s);
+	else
+		run_stream(s, stdin);
+}
+
+static int status(const struct session *s)
+{
+	return s->failed || s->incomplete;
+}
+
+static int run(struct session *s, const struct options *o)
+{
+	int r;
+
+	if (o->core_named)
+		fprintf(stderr, "corectl: opening %s\n", o->core);
+	r = session_open(s, o);
+	if (r)
+		return r;
+	if (o->verb && !strcmp(o->verb, "stack"))
+		s->incomplete |= stk_report_write(&s->out, s->modules, STK_UNWIND_OWN) != 0;
+	else
+		run_all(s, o);
+	stk_text_flush(&s->out);
+	return status(s);
+}
+
+int main(int argc, char **argv)
+{
+	static struct session s;
+	struct options o = {0};
+	struct sigaction sa = {.sa_handler = on_interrupt};
+	int r = options_parse(&o, argc, argv);
+
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGINT, &sa, NULL);
+	if (r) {
+		if (r == 64 && argc < 2)
+			options_usage();
+	} else if (o.help) {
+		options_usage();
+	} else if (o.version) {
+		puts("corectl " STK_VERSION);
+	} else if (o.dump_commands) {
+		char buf[65536];
+		struct stk_text t;
+		stk_text_init(&t, buf, sizeof(buf));
+		command_dump(&t);
+		fputs(buf, stdout);
+	} else {
+		r = run(&s, &o);
+		session_close(&s);
+	}
+	free(o.commands);
+	free(o.is_file);
+	return r;
+}

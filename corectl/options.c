@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The command line. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "session.h"
+
+void options_usage(void)
+{
+	fputs("usage: corectl [OPTIONS] CORE [BIN]     open a core (either order)\n"
+	      "       corectl [OPTIONS] core [BIN] [CORE]   the same; CORE is ./core by default\n"
+	      "       corectl [OPTIONS] stack CORE [BIN]    print every thread and leave\n"
+	      "options:\n"
+	      "  -batch            no prompt: run the commands given and leave\n"
+	      "  -ex COMMAND       run a command (may be repeated)\n"
+	      "  -x FILE           run the commands of a file\n"
+	      "  -c CORE           the core, as debuggers take it\n"
+	      "  --debug-dir DIR   search DIR for debug files before /usr/lib/debug\n"
+	      "  --sysroot DIR     put DIR before the paths of the target\n"
+	      "  --color WHEN      auto, always or never\n"
+	      "  --help, --version\n",
+	      stderr);
+}
+
+static int usage(const char *what, const char *arg)
+{
+	fprintf(stderr, "corectl: %s%s%s; see corectl --help\n", what, arg ? ": " : "",
+		arg ? arg : "");
+	return 64;
+}
+
+/* Options with a value: "--name VALUE", "--name=VALUE", with one dash or two. */
+static const char *value_of(const char *name, char **argv, int argc, int *i, bool *missing)
+{
+	const char *a = argv[*i];
+	size_t n = strlen(name);
+
+	a += *a == '-';
+	a += *a == '-';
+	if (strncmp(a, name, n) != 0)
+		return NULL;
+	if (a[n] == '=' && n > 2)
+		return a + n + 1;
+	if (a[n])
+		return NULL;
+	if (*i + 1 >= argc) {
+		*missing = true;
+		return NULL;
+	}
+	return argv[++*i];
+}
+
+static bool flag(const char *name, const char *a)
+{
+	a += *a == '-';
+	a += *a == '-';
+	return !strcmp(a, name);
+}
+
+static void add_command(struct options *o, const char *text, bool is_file)
+{
+	o->commands[o->ncommands] = text;
+	o->is_file[o->ncommands++] = is_file;
+}
+
+static int parse_option(struct options *o, int argc, char **argv, int *i)
+{
+	bool missing = false;
+	const char *v, *a = argv[*i];
+
+	if ((v = value_of("ex", argv, argc, i, &missing)) ||
+	    (v = value_of("eval-command", argv, argc, i, &missing)))
+		add_command(o, v, false);
+	else if (!missing && ((v = value_of("x", argv, argc, i, &missing)) ||
+			      (v = value_of("command", argv, argc, i, &missing))))
+		add_command(o, v, true);
+	else if (!missing && ((v = value_of("c", argv, argc, i, &missing)) ||
+			      (v = value_of("core", argv, argc, i, &missing))))
+		o->core = v;
+	else if (!missing && (v = value_of("debug-dir", argv, argc, i, &missing)))
+		o->debug_dir = v;
+	else if (!missing && (v = value_of("sysroot", argv, argc, i, &missing)))
+		o->sysroot = v;
+	else if (!missing && (v = value_of("color", argv, argc, i, &missing)))
+		return strcmp(v, "auto") && strcmp(v, "always") && strcmp(v, "never")
+			   ? usage("--color takes auto, always or never, not", v)
+			   : 0;
+	else if (missing)
+		return usage("the option needs a value", a);
+	else if (flag("batch", a))
+		o->batch = true;
+	else if (flag("no-cache", a))
+		;
+	else if (flag("help", a) || flag("h", a))
+		o->help = true;
+	else if (flag("version", a))
+		o->version = true;
+	else if (flag("dump-commands", a))
+		o->dump_commands = true;
+	else if (flag("p", a) || flag("pid", a))
+		return usage("live processes are not available in this version", NULL);
+	else
+		return usage("unknown option", a);
+	return 0;
+}
+
+/* The newest ./core.*, or NULL. */
+static char *newest_core(void)
+{
+	DIR *d = opendir(".");
+	struct dirent *e;
+	struct timespec best = {0};
+	char *ret = NULL;
+
+	while (d && (e = readdir(d))) {
+		struct stat st;
+		if (strncmp(e->d_name, "core.", 5) != 0 || stat(e->d_name, &st) ||
+		    stk_elf_kind(e->d_name, NULL) != 'c')
+			continue;
+		if (!ret || st.st_mtim.tv_sec > best.tv_sec ||
+		    (st.st_mtim.tv_sec == best.tv_sec && st.st_mtim.tv_nsec > best.tv_nsec)) {
+			free(ret);
+			ret = strdup(e->d_name);
+			best = st.st_mtim;
+		}
+	}
+	if (d)
+		closedir(d);
+	return ret;
+}
+
+/* Which operand is the core: the one whose ELF type says so. */
+static int sort_operands(struct options *o, const char **v, unsigned n)
+{
+	const char *rest[2];
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!o->core && stk_elf_kind(v[i], NULL) == 'c')
+			o->core = v[i];
+		else if (k < 2)
+			rest[k++] = v[i];
+		else
+			return usage("too many files", v[i]);
+	}
+	if (!o->core && k == 2)
+		o->core = rest[0], rest[0] = rest[1], k = 1;
+	if (!o->core && o->verb && !strcmp(o->verb, "core")) {
+		static char found[512];
+		char *newest = access("core", F_OK) ? newest_core() : strdup("core");
+		snprintf(found, sizeof(found), "%s", newest ? newest : "core");
+		free(newest);
+		o->core = found;
+		o->core_named = true;
+	}
+	if (!o->core && k) {
+		o->core = rest[0];
+		k = 0;
+	}
+	if (k == 2)
+		return usage("more than one program", rest[1]);
+	if (k)
+		o->bin = rest[0];
+	return o->core ? 0 : usage("no core given", NULL);
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	const char *v[3];
+	unsigned n = 0;
+	bool only_files = false;
+
+	o->commands = calloc((size_t)argc, sizeof(*o->commands));
+	o->is_file = calloc((size_t)argc, sizeof(*o->is_file));
+	if (!o->commands || !o->is_file)
+		return usage("out of memory", NULL);
+	for (int i = 1; i < argc; i++) {
+		if (!only_files && !strcmp(argv[i], "--")) {
+			only_files = true;
+			continue;
+		}
+		if (!only_files && argv[i][0] == '-' && argv[i][1]) {
+			int r = parse_option(o, argc, argv, &i);
+			if (r)
+				return r;
+			continue;
+		}
+		bool first = !n && !o->verb && !only_files;
+		if (first && (!strcmp(argv[i], "core") || !strcmp(argv[i], "stack"))) {
+			o->verb = argv[i];
+			continue;
+		}
+		if (first && (!strcmp(argv[i], "attach") || !strcmp(argv[i], "gcore") ||
+			      !strcmp(argv[i], "run"))) {
+			fprintf(stderr,
+				"corectl: %s is not available in this version (a file of that name "
+				"is opened as ./%s)\n",
+				argv[i], argv[i]);
+			return 64;
+		}
+		if (n == 3)
+			return usage("too many files", argv[i]);
+		v[n++] = argv[i];
+	}
+	if (o->help || o->version || o->dump_commands)
+		return 0;
+	return sort_operands(o, v, n);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/signals.h"
+#include "symbols/scope.h"
+#include "symbols/symtab.h"
+
+volatile sig_atomic_t session_interrupt;
+
+static int flush_fd(void *arg, const char *bytes, size_t len)
+{
+	int fd = *(const int *)arg;
+
+	while (len) {
+		ssize_t n = write(fd, bytes, len);
+		if (n < 0 && errno == EINTR && !session_interrupt)
+			continue;
+		if (n < 0)
+			return -1;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int stdout_fd = STDOUT_FILENO, stderr_fd = STDERR_FILENO;
+
+static void diagnose(const char *prefix, const char *fmt, va_list ap)
+{
+	char buf[2048];
+	struct stk_text t;
+
+	stk_text_init_stream(&t, buf, sizeof(buf), flush_fd, &stderr_fd);
+	stk_puts(&t, prefix);
+	stk_vprintf(&t, fmt, ap);
+	stk_putc(&t, '\n');
+	stk_text_flush(&t);
+}
+
+void session_fail(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	stk_text_flush(&s->out);
+	va_start(ap, fmt);
+	diagnose("corectl: ", fmt, ap);
+	va_end(ap);
+	s->failed = true;
+}
+
+/* The remarks found since the last time, on stderr. */
+static void show_remarks(struct session *s)
+{
+	for (const struct stk_remark *r = s->target->remarks; r; r = r->next) {
+		bool failed = s->failed;
+		session_fail(s, "%s", r->text);
+		s->failed = failed;
+		s->incomplete |= r->incomplete;
+	}
+}
+
+static void show_head(struct session *s)
+{
+	const struct stk_target *t = s->target;
+	const struct stk_siginfo *si = &t->siginfo;
+	const char *name = si->present ? stk_signal_name(si->signo) : NULL;
+
+	stk_printf(&s->out, "Core %s", t->path);
+	if (t->psinfo.present && t->psinfo.args)
+		stk_printf(&s->out, " of `%s' (pid %d)", t->psinfo.args, t->psinfo.pid);
+	stk_printf(&s->out, ", %u thread%s.\n", t->nthreads, t->nthreads == 1 ? "" : "s");
+	if (name) {
+		stk_printf(&s->out, "Program terminated with %s: %s", name,
+			   stk_signal_text(si->signo));
+		if (stk_sigcode_has_addr(si->signo, si->code))
+			stk_printf(&s->out, ", address 0x%lx", (unsigned long)si->addr);
+		stk_puts(&s->out, ".\n");
+	}
+}
+
+int session_open(struct session *s, const struct options *o)
+{
+	struct stk_symbol_options so = {
+	    .bin = o->bin, .debug_dir = o->debug_dir, .sysroot = o->sysroot};
+	struct stk_err err;
+
+	stk_text_init_stream(&s->out, s->buf, sizeof(s->buf), flush_fd, &stdout_fd);
+	s->listsize = 10;
+	s->pagination = true;
+	s->sources = stk_sources_new();
+	if (!s->sources || stk_core_open(o->core, &s->target, &err) ||
+	    stk_modules_open(s->target, &so, &s->modules, &err)) {
+		session_fail(s, "%s", s->sources ? err.msg : "out of memory");
+		return 2;
+	}
+	s->target->interrupt = &session_interrupt;
+	show_remarks(s);
+	if (o->verb && !strcmp(o->verb, "stack"))
+		return 0;
+	if (!o->batch)
+		show_head(s);
+	if (s->target->nthreads) {
+		session_select_frame(s);
+		if (!o->batch && s->stack.n)
+			session_show_frame(s);
+	}
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	stk_stack_done(&s->stack);
+	stk_modules_close(s->modules);
+	stk_target_close(s->target);
+	stk_sources_free(s->sources);
+}
+
+bool session_stack(struct session *s)
+{
+	if (s->thread >= s->target->nthreads) {
+		session_fail(s, "the core has no threads");
+		return false;
+	}
+	if (!s->whole) {
+		stk_unwind(s->modules, &s->target->threads[s->thread], s->unwinder, 0, &s->stack);
+		s->whole = s->stack.stop != STK_STOP_INTERRUPTED;
+		s->incomplete |= !stk_stack_complete(&s->stack);
+	}
+	if (!s->stack.n)
+		session_fail(s, "thread %u has no frames: %s", s->thread + 1, s->stack.reason);
+	return s->stack.n > 0;
+}
+
+const struct stk_frame *session_frame(struct session *s)
+{
+	if (!session_stack(s))
+		return NULL;
+	if (s->frame >= s->stack.n)
+		s->frame = 0;
+	return &s->stack.v[s->frame];
+}
+
+const struct stk_scope *session_scope(struct session *s)
+{
+	const struct stk_frame *f = session_frame(s);
+
+	return f && f->scopes ? &f->scopes->v[f->level] : NULL;
+}
+
+void session_select_thread(struct session *s, unsigned index)
+{
+	stk_stack_done(&s->stack);
+	s->whole = false;
+	s->thread = index;
+	s->frame = 0;
+	s->list_file = NULL;
+}
+
+void session_select_frame(struct session *s)
+{
+	s->frame = 0;
+	if (!session_stack(s))
+		return;
+	for (size_t i = 0; i < s->stack.n; i++) {
+		const struct stk_frame *f = &s->stack.v[i];
+		struct stk_source_file *file;
+		if (f->scopes && f->scopes->v[f->level].file &&
+		    stk_source_open(s->sources, f->scopes->v[f->level].file, &file, NULL) == 0) {
+			s->frame = i;
+			return;
+		}
+	}
+}
+
+void session_show_frame(struct session *s)
+{
+	const struct stk_frame *f = session_frame(s);
+	const struct stk_scope *sc = session_scope(s);
+	struct stk_source_file *file;
+	size_t len;
+
+	if (!f)
+		return;
+	stk_bt_write_frame(&s->out, s->modules, &s->stack, s->frame, 2);
+	s->list_file = NULL;
+	if (sc && sc->file && !stk_source_open(s->sources, sc->file, &file, NULL)) {
+		const char *line = stk_source_line(file, sc->line, &len);
+		if (line)
+			stk_printf(&s->out, "=>%4u:\t%.*s\n", sc->line, (int)len, line);
+	}
+}
+
+bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap)
+{
+	struct stk_module *m = stk_module_at(s->modules, addr);
+	const struct stk_scopes *sc = m ? stk_scopes_at(m, addr) : NULL;
+	struct stk_symbol sym;
+	struct stk_text t;
+
+	stk_text_init(&t, buf, cap);
+	if (m && stk_symbol_at(m, addr, &sym))
+		stk_printf(&t, "<%s", sym.name);
+	else if (sc && sc->start && sc->v[sc->n - 1].name)
+		stk_printf(&t, "<%s", sc->v[sc->n - 1].name);
+	else
+		return false;
+	uint64_t start = m && stk_symbol_at(m, addr, &sym) ? sym.addr : sc->start;
+	if (addr != start)
+		stk_printf(&t, "+0x%lx", (unsigned long)(addr - start));
+	stk_putc(&t, '>');
+	return true;
+}
+
+static bool register_value(struct session *s, const char *name, size_t len, uint64_t *ret)
+{
+	const struct stk_arch *a = s->target->arch;
+	const struct stk_frame *f = session_frame(s);
+
+	for (unsigned i = 0; f && i < a->nregs; i++) {
+		const char *n = a->regs[i].name;
+		int d = a->regs[i].dwarf;
+		bool alias = (len == 2 && d >= 0 &&
+			      ((!memcmp(name, "pc", 2) && d == a->pc) ||
+			       (!memcmp(name, "sp", 2) && d == a->sp) ||
+			       (!memcmp(name, "fp", 2) && d == a->fp)));
+		if (!alias && (strlen(n) != len || memcmp(n, name, len) != 0))
+			continue;
+		if (d >= 0) {
+			*ret = f->regs.r[d];
+			return f->regs.valid >> d & 1;
+		}
+		return stk_thread_reg(s->target, s->stack.thread, i, ret);
+	}
+	return false;
+}
+
+static bool base_address(struct session *s, const char *text, size_t len, uint64_t *ret)
+{
+	char name[512], *end;
+	const char *file;
+	unsigned line;
+	struct stk_symbol sym;
+
+	if (!len || len >= sizeof(name))
+		return false;
+	memcpy(name, text, len);
+	name[len] = 0;
+	if (name[0] == '$')
+		return register_value(s, name + 1, len - 1, ret);
+	errno = 0;
+	*ret = strtoull(name, &end, 0);
+	if (!*end && !errno && name[0] != '-')
+		return true;
+	const char *fn = name[0] == '&' ? name + 1 : name;
+	if (stk_function_find(s->modules, fn, &file, &line, ret))
+		return true;
+	if (stk_symbol_find(s->modules, fn, &sym, NULL)) {
+		*ret = sym.addr;
+		return true;
+	}
+	return false;
+}
+
+bool session_address(struct session *s, const char *text, uint64_t *ret)
+{
+	size_t len = strlen(text);
+	uint64_t off = 0;
+	const char *op = NULL;
+	char *end;
+
+	while (len && text[len - 1] == ' ')
+		len--;
+	if (base_address(s, text, len, ret))
+		return true;
+	for (const char *p = text + 1; *text && *p; p++)
+		if (*p == '+' || *p == '-')
+			op = p;
+	if (!op)
+		return false;
+	off = strtoull(op + 1, &end, 0);
+	size_t n = (size_t)(op - text);
+	while (n && text[n - 1] == ' ')
+		n--;
+	if (*end || end == op + 1 || !base_address(s, text, n, ret))
+		return false;
+	*ret = *op == '+' ? *ret + off : *ret - off;
+	return true;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One session: the target, what is selected in it, the settings, and where answers go. */
+#ifndef CORECTL_SESSION_H
+#define CORECTL_SESSION_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "base/text.h"
+#include "output/report.h"
+#include "symbols/source.h"
+
+struct options {
+	const char *core, *bin;
+	const char *debug_dir, *sysroot;
+	const char *verb;      /* "core", "stack" or NULL */
+	const char **commands; /* -ex and -x in order: text, or a file where is_file */
+	bool *is_file;
+	unsigned ncommands;
+	bool batch, help, version, dump_commands;
+	bool core_named; /* the core was found by the verb, name it on screen */
+};
+
+struct session {
+	struct stk_target *target;
+	struct stk_modules *modules;
+	struct stk_sources *sources;
+	struct stk_stack stack; /* of the selected thread, whole once `whole` */
+	bool whole;
+	unsigned thread; /* index into target->threads */
+	size_t frame;
+	enum stk_unwinder unwinder;
+	unsigned listsize;
+	bool pagination, interactive;
+	struct stk_text out;
+	char buf[65536];
+	bool failed, incomplete, quit;
+
+	const char *list_file; /* where `ls` goes on */
+	unsigned list_next, list_first;
+	uint64_t x_next; /* where `x` goes on */
+	const char *x_format;
+	char last[4096]; /* for Enter */
+	bool repeated;   /* this command comes from Enter */
+};
+
+extern volatile sig_atomic_t session_interrupt;
+
+int session_open(struct session *s, const struct options *o);
+void session_close(struct session *s);
+
+/* Unwind the selected thread. false: it has no frame (said so). */
+bool session_stack(struct session *s);
+const struct stk_frame *session_frame(struct session *s);
+const struct stk_scope *session_scope(struct session *s);
+void session_select_thread(struct session *s, unsigned index);
+/* Select the innermost frame whose source can be read, else 0. */
+void session_select_frame(struct session *s);
+
+/* Show the selected frame and its source line. */
+void session_show_frame(struct session *s);
+
+/* A command failed: one line on stderr, exit status 1. */
+void session_fail(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* `addr` as <symbol+off>; false: no symbol. */
+bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap);
+
+/* A number, $register[+-N], function or symbol name [+-N]. */
+bool session_address(struct session *s, const char *text, uint64_t *ret);
+
+int options_parse(struct options *o, int argc, char **argv);
+void options_usage(void);
+
+/* The prompt. Returns when the user leaves. */
+void edit_loop(struct session *s);
+
+#endif
