@@ -102,8 +102,8 @@ def parse_bt(text):
                 frames = threads.setdefault(None, [])
             name, words = split_call(frame.group(3))
             frames.append({"pc": int(frame.group(2), 16), "name": name, "words": words, "at": ""})
-        elif line.startswith("    at ") and frames:
-            frames[-1]["at"] = line[7:]
+        elif line.lstrip().startswith("at ") and frames:
+            frames[-1]["at"] = line.lstrip()[3:]
     return threads
 
 

@@ -353,8 +353,6 @@ static void run(struct machine *m, struct stk_place *ret)
 {
 	bool fresh = true;
 
-	if (m->ev->has_initial)
-		push(m, m->ev->initial);
 	for (unsigned steps = 0; m->pc < m->e->n; steps++) {
 		const struct stk_op *op = &m->e->ops[m->pc++];
 		if (is_piece(op->atom)) {

@@ -44,8 +44,6 @@ struct stk_eval {
 		      bool *guess);                                             /* or NULL */
 	bool (*param_ref)(void *arg, uint64_t die, uint64_t *ret, bool *guess); /* or NULL */
 	void *arg;
-	bool has_initial; /* pushed first: the CFA, for CFI expressions */
-	uint64_t initial;
 };
 
 /* Evaluate to a place. false: some operation is not known or asks for what is not there. */

@@ -22,13 +22,27 @@ static bool valid(const struct stk_regset *r, unsigned n)
 	return n < STK_REGS && (r->valid & 1U << n);
 }
 
+/* What the expressions of a row may ask for. */
+struct at {
+	struct stk_regset regs;
+	uint64_t cfa;
+};
+
 static bool get_reg(void *arg, unsigned n, uint64_t *ret)
 {
-	const struct stk_regset *r = arg;
+	const struct at *at = arg;
 
-	if (!valid(r, n))
+	if (!valid(&at->regs, n))
 		return false;
-	*ret = r->r[n];
+	*ret = at->regs.r[n];
+	return true;
+}
+
+static bool get_cfa(void *arg, uint64_t *ret)
+{
+	const struct at *at = arg;
+
+	*ret = at->cfa;
 	return true;
 }
 
@@ -53,14 +67,14 @@ static bool after_call(const struct stk_modules *ms, uint64_t ret, bool unknown_
 static bool find_cfa(struct stk_modules *ms, const struct stk_frame *f, const struct stk_row *row,
 		     uint64_t *ret)
 {
-	struct stk_regset regs = f->regs;
-	struct stk_eval ev = {.target = ms->target, .reg = get_reg, .arg = &regs};
+	struct at at = {.regs = f->regs};
+	struct stk_eval ev = {.target = ms->target, .reg = get_reg, .arg = &at};
 
 	if (row->cfa_expr)
 		return stk_eval_value(&ev, row->cfa_expr, ret, NULL);
-	if (!valid(&regs, row->cfa_reg))
+	if (!valid(&f->regs, row->cfa_reg))
 		return false;
-	*ret = regs.r[row->cfa_reg] + (uint64_t)row->cfa_off;
+	*ret = f->regs.r[row->cfa_reg] + (uint64_t)row->cfa_off;
 	return true;
 }
 
@@ -70,19 +84,16 @@ static bool apply_rule(struct stk_modules *ms, const struct stk_frame *f, const 
 {
 	const struct stk_arch *a = ms->target->arch;
 	const struct stk_rule *rule = &row->rules[n];
-	struct stk_regset regs = f->regs;
-	struct stk_eval ev = {.target = ms->target,
-			      .reg = get_reg,
-			      .arg = &regs,
-			      .has_initial = true,
-			      .initial = f->cfa};
+	struct at at = {.regs = f->regs, .cfa = f->cfa};
+	/* libdw puts DW_OP_call_frame_cfa before a rule's expression (DWARF 5 §6.4.2.3). */
+	struct stk_eval ev = {.target = ms->target, .reg = get_reg, .cfa = get_cfa, .arg = &at};
 	uint64_t v;
 
 	switch (rule->kind) {
 	case STK_RULE_SAME:
 		/* Only what the ABI preserves is still the caller's; a signal frame saves all. */
-		if (((a->callee_saved >> n & 1) || row->signal) && valid(&regs, n))
-			set(out, n, regs.r[n]);
+		if (((a->callee_saved >> n & 1) || row->signal) && valid(&f->regs, n))
+			set(out, n, f->regs.r[n]);
 		return true;
 	case STK_RULE_OFFSET:
 		*bad = f->cfa + (uint64_t)rule->offset;
@@ -93,9 +104,9 @@ static bool apply_rule(struct stk_modules *ms, const struct stk_frame *f, const 
 		v = f->cfa + (uint64_t)rule->offset;
 		break;
 	case STK_RULE_REG:
-		if (!valid(&regs, rule->reg))
+		if (!valid(&f->regs, rule->reg))
 			return true;
-		v = regs.r[rule->reg];
+		v = f->regs.r[rule->reg];
 		break;
 	case STK_RULE_EXPR:
 		if (!stk_eval_value(&ev, rule->expr, &v, NULL))

@@ -59,7 +59,7 @@ def check_bytes(t, raw, frames, lossy):
 
 
 def check_registers(t, core, program, reference):
-    out, _, _ = s.corectl(core, program, "-batch", "-ex", "regs")
+    out, _, _ = s.corectl(core, program, "-batch", "-ex", "frame 0", "-ex", "regs")
     ours = dict(re.findall(r"^\s*([a-z0-9_]+)\s+0x([0-9a-f]+)", out, re.M))
     tid = crashed(core, program)
     for name, value in reference[tid]["regs"].items():
