@@ -52,8 +52,12 @@ static void run_all(struct session *s, const struct options *o)
 		run_stream(s, stdin);
 }
 
-static int status(const struct session *s)
+/* Whatever makes the status 1 has said so; a stack says it only among the answers. */
+static int status(struct session *s)
 {
+	if (s->incomplete && !s->failed && !s->target->remarks)
+		fputs("corectl: a stack does not end at its base: see its `stopped' line\n",
+		      stderr);
 	return s->failed || s->incomplete;
 }
 

@@ -73,8 +73,11 @@ static const char *qualified(struct stk_module *m, Dwarf_Die *die, const char *n
 	for (int i = 1; i < n; i++) {
 		int tag = dwarf_tag(&scopes[i]);
 		const char *outer = dwarf_diename(&scopes[i]);
-		if (tag == DW_TAG_namespace || tag == DW_TAG_class_type ||
-		    tag == DW_TAG_structure_type || tag == DW_TAG_union_type)
+		bool type = tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
+			    tag == DW_TAG_union_type;
+		if (type && !outer)
+			break; /* a lambda's: what stands around it says little */
+		if (type || tag == DW_TAG_namespace)
 			name = stk_pool_printf(&m->owner->target->pool, "%s::%s",
 					       outer ? outer : "(anonymous namespace)", name);
 	}
