@@ -1,0 +1,146 @@
+"""corectl beside gdb, lldb and eu-stack on the same cores, in one run: the bounds of the project.
+
+bench.py --corectl FILE --fixtures DIR [--threads N] [--runs N] [--heap MB]
+Each time is the median of some runs after one that warms the page cache; peers that are slow run
+once. Peak memory is the child's ru_maxrss (wait4). A missing peer is shown as missing.
+"""
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import support as s
+
+SLOW = 5.0  # seconds: above this a peer is not run again
+
+
+def once(command, log):
+    """(seconds, peak MB, status) of one run."""
+    begin = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        try:
+            os.execvp(command[0], command)
+        finally:
+            os._exit(127)
+    _, status, usage = os.wait4(pid, 0)
+    return time.monotonic() - begin, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
+
+
+class Bench:
+    def __init__(self, options, work):
+        self.o, self.work, self.missed = options, work, 0
+
+    def median(self, command, least=0):
+        """Median seconds and the greatest peak; None where the program is missing.
+        `least`: lines that a whole answer has at least."""
+        if not shutil.which(command[0]):
+            return None
+        log = os.path.join(self.work, "log")
+        runs = [once(command, log)]
+        while runs[0][0] < SLOW and len(runs) < self.o.runs + 1:
+            runs.append(once(command, log))
+        with open(log, errors="replace") as f:
+            lines = sum(1 for _ in f)
+        if lines < least:
+            print("  %s printed only %d lines, status %d" % (command[0], lines, runs[-1][2]))
+        times = [r[0] for r in runs[1:]] or [runs[0][0]]
+        return statistics.median(times), max(r[1] for r in runs)
+
+    def core(self, name, program, *args):
+        out = os.path.join(self.work, name)
+        s.make_core(os.path.join(self.o.fixtures, program), out, list(args))
+        return out, os.path.join(self.o.fixtures, program)
+
+    def row(self, what, value, bound, met):
+        self.missed += not met
+        print("  %-44s %-14s %-18s %s" % (what, value, bound, "met" if met else "NOT MET"))
+
+    def ratio(self, name, ours, theirs, bound):
+        if theirs is None:
+            print("  %-44s %s" % ("against " + name, "missing: not installed"))
+            return
+        value = theirs[0] / ours[0]
+        self.row("against %s (%.3f s, %.0f MB)" % (name, *theirs), "%.1f x faster" % value,
+                 "at least %g x" % bound, value >= bound)
+
+    def gdb(self, core, program, command):
+        return ["gdb", "-q", "-batch", "-nx", "-ex", "set debuginfod enabled off", program, core,
+                "-ex", command]
+
+    def ours(self, core, program, command, least):
+        got = self.median([self.o.corectl, core, program, "-batch", "-ex", command], least)
+        print("  %-44s %.3f s, %.0f MB" % ("corectl", *got))
+        return got
+
+    def threads(self):
+        n = self.o.threads
+        print("%d parked threads x 20 frames, thread apply all bt" % n)
+        core, program = self.core("threads.core", "threads", str(n), "14")
+        ours = self.ours(core, program, "thread apply all bt", n * 36)
+        self.ratio("gdb", ours, self.median(self.gdb(core, program, "thread apply all bt")), 8)
+        self.ratio("lldb", ours, self.median(["lldb", "--batch", "-x", "-c", core, program, "-o",
+                                              "thread backtrace all"]), 5)
+        self.ratio("eu-stack -s", ours, self.median(["eu-stack", "-s", "--core", core, "-e", program,
+                                                     "-n", "0"]), 80)
+        self.row("peak memory", "%.0f MB" % ours[1], "under 150 MB", ours[1] < 150)
+
+    def ten(self):
+        print("one thread, ten frames, bt")
+        core, program = self.core("ten.core", "deep", "3")
+        ours = self.ours(core, program, "bt", 16)
+        self.ratio("gdb", ours, self.median(self.gdb(core, program, "bt")), 3)
+
+    def recursion(self):
+        print("recursion of 100,000 frames, bt")
+        core, program = self.core("deep.core", "deep", "100000")
+        ours = self.ours(core, program, "bt", 200000)
+        self.ratio("gdb", ours, self.median(self.gdb(core, program, "bt")), 100)
+
+    def big(self):
+        mb = self.o.heap
+        print("a core of %d MB and one of 4 MB, four threads, bt" % mb)
+        if shutil.disk_usage(self.work).free < (mb + 500) << 20:
+            print("  skipped: not enough room in", self.work)
+            return
+        core, program = self.core("small.core", "threads", "3", "5", "4")
+        small = self.ours(core, program, "bt", 8)
+        core, program = self.core("big.core", "threads", "3", "5", str(mb))
+        big = self.ours(core, program, "bt", 8)
+        self.row("the big one takes", "%.0f %%" % (100 * big[0] / small[0]), "at most 120 %",
+                 big[0] <= 1.2 * small[0])
+        os.unlink(core)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--corectl", required=True)
+    p.add_argument("--fixtures", required=True)
+    p.add_argument("--threads", type=int, default=1000)
+    p.add_argument("--runs", type=int, default=5)
+    p.add_argument("--heap", type=int, default=4096)
+    p.add_argument("--dir", help="where the cores are made (default: a temporary directory)")
+    p.add_argument("rows", nargs="*", help="threads ten recursion big (default: all)")
+    o = p.parse_args()
+    o.corectl, o.fixtures = os.path.abspath(o.corectl), os.path.abspath(o.fixtures)
+    work = tempfile.mkdtemp(prefix="libstack-bench-", dir=o.dir)
+    try:
+        b = Bench(o, work)
+        for row in o.rows or ["threads", "ten", "recursion", "big"]:
+            getattr(b, row)()
+        print("%s" % ("all bounds met" if not b.missed else "%d bounds NOT met" % b.missed))
+        return 1 if b.missed else 0
+    finally:
+        shutil.rmtree(work, True)
+
+
+sys.exit(main())

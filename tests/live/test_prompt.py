@@ -1,0 +1,135 @@
+"""The prompt, typed into through a pseudo-terminal: history, completion, Ctrl-C, Ctrl-D.
+
+Everything waits for what must appear, with a deadline; nothing sleeps for luck.
+"""
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import support as s
+
+PROMPT = "(corectl) "
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\x07|\r")
+
+
+class Terminal:
+    def __init__(self, args, env):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(args[0], args, env)
+        self.seen = ""
+
+    def expect(self, text, deadline=30):
+        """What was printed up to and with `text`; ends the test when it does not come."""
+        end = time.monotonic() + deadline
+        while text not in self.seen:
+            ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                print("FAILED: waited for %r, saw %r" % (text, self.seen[-1500:]))
+                os.kill(self.pid, signal.SIGKILL)
+                sys.exit(1)
+            try:
+                data = os.read(self.fd, 65536)
+            except OSError:
+                data = b""
+            if not data:
+                print("FAILED: corectl ended before %r, saw %r" % (text, self.seen[-1500:]))
+                sys.exit(1)
+            self.seen = ESCAPES.sub("", self.seen + data.decode("utf-8", "replace"))
+        before, self.seen = self.seen.split(text, 1)
+        return before + text
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def leave(self):
+        """The status after Ctrl-D on an empty line."""
+        self.type("\x04")
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if select.select([self.fd], [], [], 0.2)[0]:
+                try:
+                    if not os.read(self.fd, 65536):
+                        break
+                except OSError:
+                    break
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def terminal(work, core, program, **more):
+    env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "LC_ALL": "C.UTF-8", "HOME": work,
+           "XDG_STATE_HOME": work + "/state", "XDG_CACHE_HOME": work + "/cache", "COLUMNS": "200",
+           "LINES": "60", "PAGER": "cat", **more}
+    env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+    return Terminal([s.CORECTL, core, program], env)
+
+
+def basics(t, work):
+    core, program = work + "/words.core", os.path.join(s.FIXTURES, "words")
+    s.make_core(program, core)
+    c = terminal(work, core, program)
+    start = c.expect(PROMPT)
+    t.check("example({0x" in start and "words.c:18" in start, "start shows", start)
+    t.check("=>" in start, "start shows the source line:", start)
+    c.type("decode 0x7 u8\n")
+    t.check("07   7" in c.expect(PROMPT).replace("    ", "   "), "decode")
+    c.type("\x1b[A")
+    c.expect("decode 0x7 u8")
+    c.type("\n")
+    t.check("0000 0111" in c.expect(PROMPT), "up arrow and Enter repeat the command")
+    c.type("modu\t")
+    c.expect("modules")
+    c.type("\n")
+    t.check("libc" in c.expect(PROMPT), "completion of a command")
+    c.type("ls exam\t")
+    c.expect("example")
+    c.type("\n")
+    t.check("abort();" in c.expect(PROMPT), "completion of a function")
+    c.type("frame 0\n")
+    c.expect(PROMPT)
+    c.type("up\n")
+    t.check(" 1  0x" in c.expect(PROMPT), "up from frame 0")
+    c.type("\n")
+    t.check(" 2  0x" in c.expect(PROMPT), "Enter repeats")
+    c.type("half a li\x03")
+    c.expect(PROMPT)
+    t.equal(c.leave(), 0, "status after Ctrl-D")
+    files = [os.path.join(d, n) for d, _, ns in os.walk(work + "/state") for n in ns]
+    t.check(files and "decode 0x7 u8" in open(files[0]).read(), "history file", files)
+    c = terminal(work, core, program)
+    c.expect(PROMPT)
+    c.type("nosuchcommand\n")
+    c.expect(PROMPT)
+    t.equal(c.leave(), 0, "status after Ctrl-D: a mistyped command at the prompt is not a failure")
+
+
+def interrupt(t, work):
+    core, program = work + "/deep.core", os.path.join(s.FIXTURES, "deep")
+    s.make_core(program, core, ["100000"])
+    c = terminal(work, core, program)
+    c.expect(PROMPT)
+    c.type("bt\n")
+    c.expect("descend(")
+    began = time.monotonic()
+    c.type("\x03")
+    c.expect(PROMPT)
+    t.check(time.monotonic() - began < 10, "Ctrl-C ends a long command")
+    c.type("bt 2\n")
+    t.check("0x" in c.expect(PROMPT), "the prompt works after Ctrl-C")
+    t.check(c.leave() in (0, 1), "Ctrl-D after Ctrl-C")
+
+
+def main():
+    t = s.Failures()
+    work = s.workdir()
+    basics(t, work)
+    interrupt(t, work)
+    t.exit()
+
+
+main()
