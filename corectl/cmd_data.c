@@ -196,7 +196,8 @@ static uint64_t examine_strings(struct session *s, const struct format *f, uint6
 		unsigned n = 0;
 		struct stk_err err;
 		if (stk_mem_read(s->target, addr, &c, 1, &err)) {
-			session_fail(s, "cannot read %s", err.msg);
+			session_fail(s, "cannot read 0x%lx: not in the core",
+				     (unsigned long)err.addr);
 			return addr;
 		}
 		put_address(s, addr);
@@ -249,7 +250,8 @@ static uint64_t examine_words(struct session *s, const struct format *f, uint64_
 		if (stk_mem_read(s->target, addr, &v, f->size, &err)) {
 			if (i % row)
 				stk_putc(&s->out, '\n');
-			session_fail(s, "cannot read %s", err.msg);
+			session_fail(s, "cannot read 0x%lx: not in the core",
+				     (unsigned long)err.addr);
 			return addr;
 		}
 		if (i % row == 0)

@@ -71,6 +71,9 @@ static void set_substitute(struct session *s, char *rest)
 	if (stk_sources_substitute(s->sources, from, to))
 		session_fail(s, "no rule for '%s'", from);
 	s->list_file = NULL;
+	/* Now other sources may be read: the frame first selected is one of those. */
+	if (!s->chosen)
+		session_select_frame(s);
 }
 
 static void set_listsize(struct session *s, char *rest)

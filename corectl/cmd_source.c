@@ -122,7 +122,7 @@ static void cmd_list(struct session *s, const char *args)
 struct printing {
 	struct session *s;
 	uint64_t pc;
-	unsigned left; /* instructions, for x/i */
+	uint64_t end; /* of the function */
 };
 
 static bool print_insn(void *arg, const struct stk_insn *in)
@@ -130,8 +130,10 @@ static bool print_insn(void *arg, const struct stk_insn *in)
 	struct printing *p = arg;
 	char sym[256];
 
-	stk_printf(&p->s->out, "%s 0x%016lx ", in->addr == p->pc ? "=>" : "  ",
-		   (unsigned long)in->addr);
+	/* A call that does not return may be the last instruction: its return address is outside.
+	 */
+	bool here = in->addr == p->pc || (p->pc == p->end && in->addr + in->size == p->end);
+	stk_printf(&p->s->out, "%s 0x%016lx ", here ? "=>" : "  ", (unsigned long)in->addr);
 	if (session_symbol(p->s, in->addr, sym, sizeof(sym)))
 		stk_printf(&p->s->out, "%s", sym);
 	stk_printf(&p->s->out, ":\t%s", in->text);
@@ -162,7 +164,7 @@ static void cmd_disass(struct session *s, const char *args)
 	uint64_t len = sc->end - sc->start;
 	uint8_t *bytes = len < (16U << 20) ? malloc(len + 1) : NULL;
 	struct stk_err err = {0};
-	struct printing p = {.s = s, .pc = f->pc};
+	struct printing p = {.s = s, .pc = f->pc, .end = sc->end};
 	if (!bytes || stk_mem_read(s->target, sc->start, bytes, len, &err) ||
 	    stk_disasm(s->target->arch, false, sc->start, bytes, len, print_insn, &p, &err))
 		session_fail(s, "%s", bytes ? err.msg : "the function is too large");

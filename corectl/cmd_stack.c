@@ -182,6 +182,7 @@ static void select_frame(struct session *s, long n)
 		return;
 	}
 	s->frame = (size_t)n;
+	s->chosen = true;
 	session_show_frame(s);
 }
 

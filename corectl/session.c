@@ -158,6 +158,7 @@ void session_select_thread(struct session *s, unsigned index)
 	s->whole = false;
 	s->thread = index;
 	s->frame = 0;
+	s->chosen = false;
 	s->list_file = NULL;
 }
 

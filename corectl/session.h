@@ -27,6 +27,7 @@ struct session {
 	struct stk_sources *sources;
 	struct stk_stack stack; /* of the selected thread, whole once `whole` */
 	bool whole;
+	bool chosen;     /* the user has chosen the frame */
 	unsigned thread; /* index into target->threads */
 	size_t frame;
 	enum stk_unwinder unwinder;
