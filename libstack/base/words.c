@@ -4,7 +4,9 @@
 
 void stk_words_init(struct stk_words *w, bool known)
 {
-	memset(w, 0, sizeof(*w));
+	/* Not the tokens: those up to n are written before they are read. */
+	w->n = w->words = w->depth = 0;
+	w->full = false;
 	w->known = known;
 }
 

@@ -9,11 +9,11 @@
 struct machine {
 	const struct stk_eval *ev;
 	const struct stk_expr *e;
-	uint64_t stack[STACK_MAX];
 	unsigned depth, pc;
 	bool bad, guess;
-	struct stk_piece now; /* what the next piece or the end describes */
 	bool placed;          /* `now` was set by a register or value operation */
+	struct stk_piece now; /* what the next piece or the end describes */
+	uint64_t *stack;      /* apart, so that it is not cleared for each evaluation */
 };
 
 static void push(struct machine *m, uint64_t v)
@@ -373,7 +373,8 @@ static void run(struct machine *m, struct stk_place *ret)
 
 bool stk_eval_place(const struct stk_eval *ev, const struct stk_expr *e, struct stk_place *ret)
 {
-	struct machine m = {.ev = ev, .e = e};
+	uint64_t stack[STACK_MAX];
+	struct machine m = {.ev = ev, .e = e, .stack = stack};
 
 	ret->n = 0;
 	if (!e || !e->n)
@@ -389,10 +390,11 @@ bool stk_eval_place(const struct stk_eval *ev, const struct stk_expr *e, struct 
 
 bool stk_eval_value(const struct stk_eval *ev, const struct stk_expr *e, uint64_t *ret, bool *guess)
 {
-	struct machine m = {.ev = ev, .e = e};
-	struct stk_place pieces = {.n = 0};
-	uint64_t v;
+	uint64_t stack[STACK_MAX], v;
+	struct machine m = {.ev = ev, .e = e, .stack = stack};
+	struct stk_place pieces;
 
+	pieces.n = 0;
 	if (!e || !e->n)
 		return false;
 	run(&m, &pieces);

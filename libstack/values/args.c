@@ -210,9 +210,9 @@ static void read_object(struct context *c, const struct stk_param *p, struct obj
 	struct stk_place place;
 	size_t at = 0;
 
-	memset(o->known, 0, sizeof(o->known));
 	o->guess = false;
 	o->size = p->type->size < BYTES_MAX ? p->type->size : BYTES_MAX;
+	memset(o->known, 0, o->size);
 	if (p->has_const) {
 		size_t n = p->konst_len < o->size ? p->konst_len : o->size;
 		memcpy(o->bytes, p->konst, n);
@@ -247,6 +247,10 @@ static void cover(const struct stk_type *t, uint64_t bit, uint64_t bits, uint8_t
 	/* The x87 format has 80 bits in its 16 bytes (System V ABI, 3.1.2). */
 	if (t->enc == STK_ENC_FLOAT && t->size == 16 && bits == 128)
 		bits = 80;
+	if (bit % 8 == 0 && bits % 8 == 0 && bit / 8 + bits / 8 <= size) {
+		memset(mask + bit / 8, 0xff, bits / 8);
+		return;
+	}
 	for (uint64_t b = bit; b < bit + bits && b / 8 < size; b++)
 		mask[b / 8] |= (uint8_t)(1U << b % 8);
 }
@@ -341,10 +345,14 @@ static void put_param(struct context *c, const struct stk_param *p, unsigned par
 		      struct stk_words *out)
 {
 	struct object o;
-	struct writer w = {.out = out, .o = &o, .param = param, .word = c->ms->target->arch->word};
+	struct writer w; /* the mask is cleared as far as it is used */
 
+	w.out = out;
+	w.o = &o;
+	w.param = param;
+	w.word = c->ms->target->arch->word;
 	read_object(c, p, &o);
-	memset(w.mask, 0, sizeof(w.mask));
+	memset(w.mask, 0, o.size);
 	cover(p->type, 0, 8 * p->type->size, w.mask, o.size, 0);
 	if (is_aggregate(p->type)) {
 		put_aggregate(&w, p->type, 0, 0);
