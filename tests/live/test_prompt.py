@@ -96,7 +96,9 @@ def basics(t, work):
     t.check(" 1  0x" in c.expect(PROMPT), "up from frame 0")
     c.type("\n")
     t.check(" 2  0x" in c.expect(PROMPT), "Enter repeats")
-    c.type("half a li\x03")
+    c.type("half a li")
+    c.expect("half a li")
+    c.type("\x03")
     c.expect(PROMPT)
     t.equal(c.leave(), 0, "status after Ctrl-D")
     files = [os.path.join(d, n) for d, _, ns in os.walk(work + "/state") for n in ns]
