@@ -177,12 +177,14 @@ bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret)
 	}
 	for (len--; at < len;) {
 		struct stk_word t;
-		if (comma && s[at] != '}') {
+		bool separated = comma && s[at] != '}';
+		if (separated) {
 			if (len - at < 3 || s[at] != ',' || s[at + 1] != ' ')
 				return false;
 			at += 2;
 		}
-		if (ret->n == STK_WORDS_TOKENS || !parse_token(s, len, &at, &t))
+		if (ret->n == STK_WORDS_TOKENS || !parse_token(s, len, &at, &t) ||
+		    (separated && t.kind == STK_WORD_CLOSE))
 			return false;
 		if (t.kind == STK_WORD_CLOSE && !depth--)
 			return false;

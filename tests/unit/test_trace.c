@@ -1,0 +1,317 @@
+/* The trace text: what the writer writes the parser reads, and nothing else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/trace.h"
+
+/* The parsed text, written again; foreign lines too. */
+struct echo {
+	struct stk_text out;
+	char buf[65536];
+	struct stk_trace_head head;
+	unsigned threads, frames, others;
+	char name[256], thread[64];
+	bool signal, inlined;
+	unsigned line, tid;
+	uint64_t off;
+	enum stk_how how;
+};
+
+static void on_head(void *arg, const struct stk_trace_head *h)
+{
+	((struct echo *)arg)->head = *h;
+	stk_trace_write_head(arg, h);
+}
+
+static void on_why(void *arg, const char *why)
+{
+	stk_trace_write_why(arg, why);
+}
+
+static void on_thread(void *arg, const struct stk_trace_thread *t)
+{
+	struct echo *e = arg;
+
+	e->threads += t->count;
+	strncpy(e->thread, t->name ? t->name : "-", sizeof(e->thread) - 1);
+	stk_trace_write_thread(arg, t);
+}
+
+static void on_frame(void *arg, const struct stk_trace_frame *f)
+{
+	struct echo *e = arg;
+
+	e->frames++;
+	strncpy(e->name, f->name ? f->name : "-", sizeof(e->name) - 1);
+	e->line = f->line;
+	e->off = f->file ? f->func_off : f->module ? f->module_off : f->pc;
+	e->how = f->how;
+	e->signal = f->signal;
+	e->inlined = f->inlined;
+	stk_trace_write_frame(arg, f);
+}
+
+static void on_elided(void *arg, uint64_t frames)
+{
+	stk_trace_write_elided(arg, frames);
+}
+
+static void on_stopped(void *arg, const char *reason)
+{
+	stk_trace_write_stopped(arg, reason);
+}
+
+static void on_reg(void *arg, bool first, const char *name, uint64_t value)
+{
+	stk_trace_write_reg(arg, first, name, value);
+}
+
+static void on_module(void *arg, bool first, const struct stk_trace_module *m)
+{
+	stk_trace_write_module(arg, first, m);
+}
+
+static void on_end(void *arg, const struct stk_trace_end *e)
+{
+	stk_trace_write_end(arg, e);
+}
+
+static void on_other(void *arg, const char *line, unsigned len)
+{
+	((struct echo *)arg)->others++;
+	stk_putn(arg, line, len);
+	stk_putc(arg, '\n');
+}
+
+static const struct stk_trace_events events = {
+    .head = on_head,
+    .why = on_why,
+    .thread = on_thread,
+    .frame = on_frame,
+    .elided = on_elided,
+    .stopped = on_stopped,
+    .reg = on_reg,
+    .module = on_module,
+    .end = on_end,
+    .other = on_other,
+};
+
+/* Parse a copy of the exact size, so that a sanitizer sees a read past the end. */
+static struct echo *echo(const char *text)
+{
+	static struct echo e;
+	size_t len = strlen(text);
+	char *copy = malloc(len ? len : 1);
+
+	memcpy(copy, text, len);
+	memset(&e, 0, sizeof(e));
+	stk_text_init(&e.out, e.buf, sizeof(e.buf));
+	unsigned foreign = stk_trace_parse(copy, len, &events, &e);
+	assert_int_equal(foreign, e.others);
+	free(copy);
+	return &e;
+}
+
+#define REPORT                                                                                     \
+	"SIGABRT: abort\n"                                                                         \
+	"PC=0x7f93c63ebeec tid=4242 sigcode=-6 (SI_TKILL) from pid 4242 uid 1000\n"                \
+	"why: the program called abort()\n"                                                        \
+	"\n"                                                                                       \
+	"thread 1 (tid 4242 \"app\") [running]:\n"                                                 \
+	"__pthread_kill_implementation(...)\n"                                                     \
+	"\tlibc.so.6+0x8aeec\n"                                                                    \
+	"packed({0x19010001})\n"                                                                   \
+	"\t/src/app.c:8 +0x2a (inlined)\n"                                                         \
+	"example({0x7ffc5a1e8c40, 0x2, 0x4}, {0x55d0c1a4d004, _}, 0xa?)\n"                         \
+	"\t/src/app.c:9 +0x3e (by frame pointer) fp=0x1 sp=0x2 pc=0x3\n"                           \
+	"...12 frames elided...\n"                                                                 \
+	"?\?(...)\n"                                                                               \
+	"\t0x7fff00000000 (scanned)\n"                                                             \
+	"main()\n"                                                                                 \
+	"\t/src/my app: 1.c:10 +0x85\n"                                                            \
+	"stopped: stack memory 0x7ffc5a1e9000 is not in the core\n"                                \
+	"\n"                                                                                       \
+	"threads 2-4,6 (4 \"worker\") [stopped]:\n"                                                \
+	"work(~, {0x1, ...})\n"                                                                    \
+	"\tapp+0x11 (signal frame)\n"                                                              \
+	"\n"                                                                                       \
+	"rax    0x0\n"                                                                             \
+	"r10    0xffffffffffffffff\n"                                                              \
+	"rflags 0x246\n"                                                                           \
+	"\n"                                                                                       \
+	"modules:\n"                                                                               \
+	"0x55d0c1a4b000-0x55d0c1a50000 1f0e6c /usr/bin/app\n"                                      \
+	"0x7f93c6361000-0x7f93c6536000 - /tmp/a b (deleted)\n"                                     \
+	"5 of 6 threads shown, 1 missing: their registers are not in the core\n"
+
+static void a_report_comes_back(void **state)
+{
+	struct echo *e = echo(REPORT);
+
+	(void)state;
+	assert_string_equal(e->buf, REPORT);
+	assert_int_equal(e->others, 0);
+	assert_int_equal(e->threads, 5);
+	assert_int_equal(e->frames, 6);
+	assert_int_equal(e->head.signo, 6);
+	assert_int_equal(e->head.code, -6);
+	assert_int_equal(e->head.from_uid, 1000);
+	assert_false(e->head.has_addr);
+}
+
+static void heads(void **state)
+{
+	static const char *const good[] = {
+	    "no signal\nPC=0x0 tid=1\n",
+	    "signal 99\nPC=0x1 tid=1 sigcode=77\n",
+	    "SIGSEGV: segmentation violation\nPC=0x1 tid=1 sigcode=1 (SEGV_MAPERR) addr=0x0\n",
+	    "SIGRTMIN+3: real-time signal\nPC=0x1 tid=1 sigcode=-1 (SI_QUEUE) from pid 1 uid "
+	    "4294967295\n",
+	};
+	static const char *const bad[] = {
+	    "SIGSEGV: abort\nPC=0x0 tid=1\n",
+	    "SIGSEGV: segmentation violation\n",
+	    "signal 11\nPC=0x0 tid=1\n",
+	    "no signal\nPC=0x0 tid=2147483648\n",
+	    "no signal\nPC=0x11112222333344445 tid=1\n",
+	    "no signal\nPC=0x00 tid=1\n",
+	    "no signal\nPC=0x0 tid=1 sigcode=0 (SI_NO)\n",
+	    "no signal\n\nPC=0x0 tid=1\n",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		struct echo *e = echo(good[i]);
+		assert_string_equal(e->buf, good[i]);
+		assert_int_equal(e->others, 0);
+	}
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct echo *e = echo(bad[i]);
+		assert_string_equal(e->buf, bad[i]);
+		assert_true(e->others > 0);
+		assert_int_equal(e->head.tid, 0);
+	}
+}
+
+#define THREAD "no signal\nPC=0x0 tid=1\n\nthread 1 (tid 1) [running]:\n"
+
+static void names_hold_anything(void **state)
+{
+	static const char *const names[] = {
+	    "operator()",  "foo<int (*)(char)>", "(anonymous namespace)::f", "a\nthread 1 (tid 1)",
+	    "back\\x41\\", "tab\tquote\"",       "caf\xc3\xa9 \x7f",
+	};
+	static struct stk_words words;
+	char buf[1024];
+
+	(void)state;
+	stk_words_init(&words, true);
+	stk_words_add(&words, STK_WORD_VALUE, 1, 0);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct stk_trace_head h = {.tid = 1};
+		struct stk_trace_thread t = {
+		    .numbers = "1", .count = 1, .tid = 1, .name = names[i], .state = "running"};
+		struct stk_trace_frame f = {
+		    .name = names[i], .words = &words, .file = names[i], .line = 7};
+		struct stk_text out;
+		stk_text_init(&out, buf, sizeof(buf));
+		stk_trace_write_head(&out, &h);
+		stk_trace_write_thread(&out, &t);
+		stk_trace_write_frame(&out, &f);
+		struct echo *e = echo(buf);
+		assert_string_equal(e->buf, buf);
+		assert_int_equal(e->others, 0);
+		assert_string_equal(e->thread, names[i]);
+		assert_string_equal(e->name, names[i]);
+		assert_int_equal(e->line, 7);
+	}
+}
+
+static void frames(void **state)
+{
+	struct echo *e = echo(THREAD "f<(A)1>()\n\tlib+c++.so+0xff (inlined) (signal frame)\n");
+
+	(void)state;
+	assert_string_equal(e->name, "f<(A)1>");
+	assert_int_equal(e->off, 0xff);
+	assert_true(e->inlined && e->signal);
+	assert_int_equal(e->how, STK_HOW_CFI);
+	e = echo(THREAD "?\?(...)\n\t0x10 (scanned)\n");
+	assert_string_equal(e->name, "-");
+	assert_int_equal(e->off, 0x10);
+	assert_int_equal(e->how, STK_HOW_SCAN);
+}
+
+static void foreign_lines_stay(void **state)
+{
+	static const char text[] = "listening on port 80 (tcp)\n"
+				   "stopped: listening\n" THREAD "f(0x1)\n"
+				   "hello from another thread\n"
+				   "g(0x1)\n"
+				   "\ta.c:1 +0x0\n"
+				   "h(0x1, )\n"
+				   "\ta.c:1 +0x0\n"
+				   "rax 0x1\n"
+				   "[tier 1 failed: no memory; continuing in process]\n"
+				   "\n"
+				   "1 of 1 threads shown\n"
+				   "rax    0x1\n";
+	struct echo *e = echo(text);
+
+	(void)state;
+	assert_string_equal(e->buf, text);
+	assert_int_equal(e->frames, 1);
+	assert_string_equal(e->name, "g");
+	assert_int_equal(e->others, 10);
+}
+
+/* A missing empty line does not hide a thread: frames must not go to the one before. */
+static void a_heading_needs_no_empty_line(void **state)
+{
+	struct echo *e = echo(THREAD "warning\nthread 2 (tid 2) [stopped]:\n");
+
+	(void)state;
+	assert_int_equal(e->threads, 2);
+	assert_string_equal(e->buf, THREAD "warning\n\nthread 2 (tid 2) [stopped]:\n");
+}
+
+/* Every prefix, and every text with one byte changed: no crash, and a second pass changes nothing.
+ */
+static void damage(void **state)
+{
+	static char text[sizeof(REPORT)], once[65536];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(REPORT); i++) {
+		memcpy(text, REPORT, sizeof(REPORT));
+		text[i] = 0;
+		strcpy(once, echo(text)->buf);
+		assert_string_equal(echo(once)->buf, once);
+		memcpy(text, REPORT, sizeof(REPORT));
+		text[i] = text[i] == '\n' ? ' ' : '\n';
+		text[sizeof(REPORT) - 1] = 0;
+		strcpy(once, echo(text)->buf);
+		assert_string_equal(echo(once)->buf, once);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_report_comes_back),
+	    cmocka_unit_test(heads),
+	    cmocka_unit_test(names_hold_anything),
+	    cmocka_unit_test(frames),
+	    cmocka_unit_test(foreign_lines_stay),
+	    cmocka_unit_test(a_heading_needs_no_empty_line),
+	    cmocka_unit_test(damage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
