@@ -1,0 +1,147 @@
+/* The x86-64 tables against the system's own headers, and its calls. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/procfs.h>
+#include <sys/user.h>
+
+#include <cmocka.h>
+
+#include "base/arch.h"
+
+static const struct stk_arch *x86(void)
+{
+	return stk_arch_find(62);
+}
+
+static void note_layout(void **state)
+{
+	const struct stk_arch *a = x86();
+
+	(void)state;
+	assert_int_equal(a->prstatus_size, sizeof(struct elf_prstatus));
+	assert_int_equal(a->prstatus_cursig, offsetof(struct elf_prstatus, pr_cursig));
+	assert_int_equal(a->prstatus_pid, offsetof(struct elf_prstatus, pr_pid));
+	assert_int_equal(a->prstatus_reg, offsetof(struct elf_prstatus, pr_reg));
+	assert_int_equal(a->prpsinfo_size, sizeof(struct elf_prpsinfo));
+	assert_int_equal(a->prpsinfo_uid, offsetof(struct elf_prpsinfo, pr_uid));
+	assert_int_equal(a->prpsinfo_pid, offsetof(struct elf_prpsinfo, pr_pid));
+	assert_int_equal(a->prpsinfo_fname, offsetof(struct elf_prpsinfo, pr_fname));
+	assert_int_equal(a->prpsinfo_args, offsetof(struct elf_prpsinfo, pr_psargs));
+	assert_int_equal(a->vec_note_off, offsetof(struct user_fpregs_struct, xmm_space));
+}
+
+#define REG(reg, user, number, printed)                                                            \
+	{                                                                                          \
+		reg, offsetof(struct user_regs_struct, user), number, printed                      \
+	}
+
+static void registers(void **state)
+{
+	static const struct stk_reg want[] = {
+	    REG("rax", rax, 0, true),
+	    REG("rbx", rbx, 3, true),
+	    REG("rcx", rcx, 2, true),
+	    REG("rdx", rdx, 1, true),
+	    REG("rdi", rdi, 5, true),
+	    REG("rsi", rsi, 4, true),
+	    REG("rbp", rbp, 6, true),
+	    REG("rsp", rsp, 7, true),
+	    REG("r8", r8, 8, true),
+	    REG("r9", r9, 9, true),
+	    REG("r10", r10, 10, true),
+	    REG("r11", r11, 11, true),
+	    REG("r12", r12, 12, true),
+	    REG("r13", r13, 13, true),
+	    REG("r14", r14, 14, true),
+	    REG("r15", r15, 15, true),
+	    REG("rip", rip, 16, true),
+	    REG("rflags", eflags, -1, true),
+	    REG("cs", cs, -1, true),
+	    REG("fs", fs, -1, true),
+	    REG("gs", gs, -1, true),
+	    REG("ss", ss, -1, false),
+	    REG("ds", ds, -1, false),
+	    REG("es", es, -1, false),
+	    REG("fs_base", fs_base, -1, false),
+	    REG("gs_base", gs_base, -1, false),
+	    REG("orig_rax", orig_rax, -1, false),
+	};
+
+	(void)state;
+	assert_int_equal(x86()->nregs, sizeof(want) / sizeof(*want));
+	for (unsigned i = 0; i < x86()->nregs; i++) {
+		assert_string_equal(x86()->regs[i].name, want[i].name);
+		assert_int_equal(x86()->regs[i].note_off, want[i].note_off);
+		assert_int_equal(x86()->regs[i].dwarf, want[i].dwarf);
+		assert_int_equal(x86()->regs[i].report, want[i].report);
+	}
+}
+
+#define BYTES(...)                                                                                 \
+	{                                                                                          \
+		sizeof((const uint8_t[]){__VA_ARGS__}),                                            \
+		{                                                                                  \
+			__VA_ARGS__                                                                \
+		}                                                                                  \
+	}
+
+struct bytes {
+	size_t len;
+	uint8_t b[8];
+};
+
+static void calls(void **state)
+{
+	static const struct bytes good[] = {
+	    BYTES(0xe8, 1, 2, 3, 4),                    /* call rel32 */
+	    BYTES(0x48, 0xe8, 1, 2, 3, 4),              /* rex.W call __tls_get_addr */
+	    BYTES(0xff, 0xd0),                          /* call rax */
+	    BYTES(0x41, 0xff, 0xd3),                    /* call r11 */
+	    BYTES(0xf2, 0xff, 0xd0),                    /* bnd call rax */
+	    BYTES(0x3e, 0xff, 0xd0),                    /* notrack call rax */
+	    BYTES(0xff, 0x10),                          /* call [rax] */
+	    BYTES(0xff, 0x50, 0x18),                    /* call [rax+24] */
+	    BYTES(0xff, 0x90, 1, 2, 0, 0),              /* call [rax+disp32] */
+	    BYTES(0xff, 0x15, 1, 2, 3, 4),              /* call [rip+disp32] */
+	    BYTES(0x67, 0xff, 0x10),                    /* call [eax] */
+	    BYTES(0xff, 0x14, 0xc8),                    /* call [rax+rcx*8] */
+	    BYTES(0xff, 0x54, 0x24, 0x08),              /* call [rsp+8] */
+	    BYTES(0xff, 0x14, 0x25, 1, 2, 3, 4),        /* call [disp32] */
+	    BYTES(0x65, 0xff, 0x14, 0x25, 16, 0, 0, 0), /* call gs:[16] */
+	    BYTES(0xff, 0x94, 0x24, 1, 2, 3, 4),        /* call [rsp+disp32] */
+	};
+	static const struct bytes bad[] = {
+	    BYTES(0x90),
+	    BYTES(0xff, 0xe0),             /* jmp rax */
+	    BYTES(0xff, 0x30),             /* push [rax] */
+	    BYTES(0xff, 0x50),             /* displacement cut off */
+	    BYTES(0xff, 0x15, 1, 2, 3),    /* the same */
+	    BYTES(0xe9, 1, 2, 3, 4),       /* jmp rel32 */
+	    BYTES(0xe8, 1, 2, 3, 4, 0x90), /* an instruction further */
+	    BYTES(0x0f, 0x05),             /* syscall */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_true(x86()->ends_with_call(good[i].b, good[i].len));
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(x86()->ends_with_call(bad[i].b, bad[i].len));
+	assert_int_equal(x86()->call_target(good[0].b, 5, 0x10000), 0x4040201);
+	assert_int_equal(
+	    x86()->call_target((const uint8_t[]){0xe8, 0xf0, 0xff, 0xff, 0xff}, 5, 0x1000), 0xff0);
+	assert_int_equal(x86()->call_target(good[2].b, 2, 0x10000), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(note_layout),
+	    cmocka_unit_test(registers),
+	    cmocka_unit_test(calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
