@@ -171,8 +171,7 @@ static void heads(void **state)
 	    "no signal\nPC=0x0 tid=1\n",
 	    "signal 99\nPC=0x1 tid=1 sigcode=77\n",
 	    "SIGSEGV: segmentation violation\nPC=0x1 tid=1 sigcode=1 (SEGV_MAPERR) addr=0x0\n",
-	    "SIGRTMIN+3: real-time signal\nPC=0x1 tid=1 sigcode=-1 (SI_QUEUE) from pid 1 uid "
-	    "4294967295\n",
+	    "SIGRTMIN+3: real-time signal\nPC=0x1 tid=1 sigcode=-1 (SI_QUEUE) from pid 1 uid 7\n",
 	};
 	static const char *const bad[] = {
 	    "SIGSEGV: abort\nPC=0x0 tid=1\n",
