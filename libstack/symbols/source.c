@@ -78,6 +78,10 @@ int stk_sources_substitute(struct stk_sources *s, const char *from, const char *
 		if (!r)
 			return STK_ENOMEM;
 		*r = (struct rule){s->rules, strdup(from), strdup(to)};
+		if (!r->from || !r->to) {
+			free_rule(r);
+			return STK_ENOMEM;
+		}
 		s->rules = r;
 		return 0;
 	}
@@ -130,7 +134,7 @@ static int read_text(struct stk_source_file *f, size_t *ret_len)
 	struct stat st;
 	int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	size_t have = 0;
-	ssize_t n;
+	ssize_t n = 0;
 
 	if (fd < 0)
 		return f->sys = errno, STK_ESYS;
@@ -143,8 +147,12 @@ static int read_text(struct stk_source_file *f, size_t *ret_len)
 	while (f->text && have < (size_t)st.st_size &&
 	       (n = read(fd, f->text + have, (size_t)st.st_size - have)) > 0)
 		have += (size_t)n;
+	if (f->text && n < 0)
+		f->sys = errno;
 	close(fd);
 	*ret_len = have;
+	if (f->sys)
+		return STK_ESYS;
 	return f->text ? 0 : STK_ENOMEM;
 }
 
@@ -180,9 +188,15 @@ int stk_source_open(struct stk_sources *s, const char *path, struct stk_source_f
 			return stk_fail(err, STK_ENOMEM, "out of memory");
 		f->name = strdup(path);
 		f->path = substituted(s, path);
+		if (!f->name || !f->path) {
+			free(f->name);
+			free(f->path);
+			free(f);
+			return stk_fail(err, STK_ENOMEM, "out of memory");
+		}
 		f->next = s->files;
 		s->files = f;
-		f->code = f->name && f->path ? read_text(f, &len) : STK_ENOMEM;
+		f->code = read_text(f, &len);
 		if (!f->code)
 			f->code = split_lines(f, len);
 	}

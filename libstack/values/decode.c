@@ -13,43 +13,46 @@ struct decoder {
 	uint8_t shown[BYTES_MAX];
 	size_t size;
 	unsigned rows;
+	uint64_t text_bit, text_len; /* the row at this bit also shows so many bytes as text */
 };
 
-/* Names of C's arithmetic types after their words are sorted out (System V ABI, figure 3.1). */
+/* Types of one word each (System V ABI, figure 3.1). */
 static const struct {
 	const char *name;
 	uint8_t size;
 	enum stk_encoding enc;
 } scalars[] = {
-    {"bool", 1, STK_ENC_BOOL},
-    {"_Bool", 1, STK_ENC_BOOL},
-    {"char", 1, STK_ENC_CHAR},
-    {"signed char", 1, STK_ENC_SIGNED},
-    {"unsigned char", 1, STK_ENC_UCHAR},
-    {"short", 2, STK_ENC_SIGNED},
-    {"short int", 2, STK_ENC_SIGNED},
-    {"unsigned short", 2, STK_ENC_UNSIGNED},
-    {"unsigned short int", 2, STK_ENC_UNSIGNED},
-    {"int", 4, STK_ENC_SIGNED},
-    {"signed", 4, STK_ENC_SIGNED},
-    {"signed int", 4, STK_ENC_SIGNED},
-    {"unsigned", 4, STK_ENC_UNSIGNED},
-    {"unsigned int", 4, STK_ENC_UNSIGNED},
-    {"long", 8, STK_ENC_SIGNED},
-    {"long int", 8, STK_ENC_SIGNED},
-    {"unsigned long", 8, STK_ENC_UNSIGNED},
-    {"unsigned long int", 8, STK_ENC_UNSIGNED},
-    {"long long", 8, STK_ENC_SIGNED},
-    {"long long int", 8, STK_ENC_SIGNED},
-    {"unsigned long long", 8, STK_ENC_UNSIGNED},
-    {"unsigned long long int", 8, STK_ENC_UNSIGNED},
-    {"float", 4, STK_ENC_FLOAT},
-    {"double", 8, STK_ENC_FLOAT},
-    {"size_t", 8, STK_ENC_UNSIGNED},
-    {"ssize_t", 8, STK_ENC_SIGNED},
-    {"uintptr_t", 8, STK_ENC_POINTER},
-    {"intptr_t", 8, STK_ENC_SIGNED},
+    {"bool", 1, STK_ENC_BOOL},         {"_Bool", 1, STK_ENC_BOOL},
+    {"float", 4, STK_ENC_FLOAT},       {"double", 8, STK_ENC_FLOAT},
+    {"size_t", 8, STK_ENC_UNSIGNED},   {"ssize_t", 8, STK_ENC_SIGNED},
+    {"uintptr_t", 8, STK_ENC_POINTER}, {"intptr_t", 8, STK_ENC_SIGNED},
 };
+
+/* C's integer types: their words stand in any order (C11 6.7.2), as DWARF writes them too. */
+static bool integer_name(const char *s, struct stk_type *t)
+{
+	enum { UNSIGNED, SIGNED, SHORT, LONG, INT, CHAR, WORDS };
+	static const char *const words[WORDS] = {"unsigned", "signed", "short",
+						 "long",     "int",    "char"};
+	unsigned n[WORDS] = {0};
+
+	for (size_t len; *s; s += len + (s[len] == ' ')) {
+		unsigned w = 0;
+		len = strcspn(s, " ");
+		while (w < WORDS && (strlen(words[w]) != len || memcmp(s, words[w], len) != 0))
+			w++;
+		if (w == WORDS || ++n[w] > (w == LONG ? 2 : 1))
+			return false;
+	}
+	if (n[UNSIGNED] + n[SIGNED] > 1 || (n[SHORT] && n[LONG]) ||
+	    (n[CHAR] && n[SHORT] + n[LONG] + n[INT]))
+		return false;
+	t->size = n[CHAR] ? 1 : n[SHORT] ? 2 : n[LONG] ? 8 : 4;
+	t->enc = n[UNSIGNED] ? STK_ENC_UNSIGNED : STK_ENC_SIGNED;
+	if (n[CHAR] && !n[SIGNED])
+		t->enc = n[UNSIGNED] ? STK_ENC_UCHAR : STK_ENC_CHAR;
+	return true;
+}
 
 /* int8, int8_t, i8, uint8, uint8_t, u8 and so on to 64. */
 static bool sized_name(const char *s, struct stk_type *t)
@@ -81,10 +84,10 @@ static bool scalar_name(const char *s, struct stk_type *t)
 {
 	*t = (struct stk_type){.kind = STK_TYPE_SCALAR};
 	size_t n = strlen(s);
-	if (n && s[n - 1] == '*') {
+	if (n > 1 && s[n - 1] == '*') {
 		t->size = 8;
 		t->enc = STK_ENC_POINTER;
-	} else if (!sized_name(s, t)) {
+	} else if (!sized_name(s, t) && !integer_name(s, t)) {
 		for (unsigned i = 0; i < sizeof(scalars) / sizeof(*scalars); i++)
 			if (!strcmp(scalars[i].name, s)) {
 				t->size = scalars[i].size;
@@ -110,6 +113,21 @@ static void put_char(struct stk_text *out, uint64_t v)
 		stk_printf(out, "'%c'", (char)v);
 	else
 		stk_printf(out, "'\\x%02lx'", (unsigned long)(v & 0xff));
+}
+
+/* ` of "text"`: what a char array holds, up to its first NUL. */
+static void put_char_array(struct decoder *d)
+{
+	const uint8_t *p = d->bytes + d->text_bit / 8;
+
+	stk_puts(d->out, " of \"");
+	for (uint64_t i = 0; i < d->text_len && p[i]; i++)
+		if (p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+			stk_putc(d->out, (char)p[i]);
+		else
+			stk_printf(d->out, "\\x%02x", p[i]);
+	stk_putc(d->out, '"');
+	d->text_len = 0;
 }
 
 static void put_float(struct stk_text *out, uint64_t v, uint64_t size)
@@ -191,9 +209,30 @@ static void put_row(struct decoder *d, uint64_t bit, uint64_t bits, const char *
 		put_value(d->out, t, v, bits);
 	else
 		stk_putc(d->out, '-');
+	if (d->text_len && d->text_bit == bit)
+		put_char_array(d);
 	stk_putc(d->out, '\n');
 	for (uint64_t b = bit / 8; b <= (bit + bits - 1) / 8; b++)
 		d->shown[b] = 1;
+}
+
+static void put_type(struct decoder *d, const struct stk_type *t, uint64_t bit, uint64_t bits,
+		     const char *name, unsigned depth);
+
+static void put_array(struct decoder *d, const struct stk_type *elem, uint64_t count, uint64_t bit,
+		      const char *name, unsigned depth)
+{
+	uint64_t size = elem->size;
+
+	/* A damaged count must neither overflow nor take for ever. */
+	if (!size || bit / 8 >= d->size || count > (d->size - bit / 8) / size)
+		return;
+	if (size == 1 && count > 1 && (elem->enc == STK_ENC_CHAR || elem->enc == STK_ENC_UCHAR)) {
+		d->text_bit = bit;
+		d->text_len = count;
+	}
+	for (uint64_t i = 0; i < count; i++)
+		put_type(d, elem, bit + 8 * i * size, 8 * size, name, depth + 1);
 }
 
 static void put_type(struct decoder *d, const struct stk_type *t, uint64_t bit, uint64_t bits,
@@ -206,14 +245,13 @@ static void put_type(struct decoder *d, const struct stk_type *t, uint64_t bit, 
 			put_type(d, t->members[i].type, bit + t->members[i].bit_off,
 				 t->members[i].bit_size, t->members[i].name, depth + 1);
 	} else if (t->kind == STK_TYPE_ARRAY) {
-		for (uint64_t i = 0; i < t->count; i++)
-			put_type(d, t->elem, bit + 8 * i * t->elem->size, 8 * t->elem->size, name,
-				 depth + 1);
+		put_array(d, t->elem, t->count, bit, name, depth);
 	} else if (bits && bits <= 64) {
 		put_row(d, bit, bits, name, t);
 	} else {
+		/* A part of a wider value (long double, __int128) has no value of its own. */
 		for (uint64_t b = 0; b < bits; b += 64)
-			put_row(d, bit + b, bits - b < 64 ? bits - b : 64, name, t);
+			put_row(d, bit + b, bits - b < 64 ? bits - b : 64, name, NULL);
 	}
 }
 
@@ -278,9 +316,11 @@ static int lay(struct decoder *d, const char *item, size_t len, uint64_t *bit, b
 		return stk_fail(err, STK_EARG, "'%.*s' ends at bit %lu, the value has %lu",
 				(int)len, item, (unsigned long)(*bit + 8 * t->size * count),
 				(unsigned long)(8 * d->size));
-	for (uint64_t i = 0; i < count; i++, *bit += 8 * t->size)
-		if (!measure)
-			put_type(d, t, *bit, 8 * t->size, NULL, 0);
+	if (!measure && count > 1)
+		put_array(d, t, count, *bit, NULL, 0);
+	else if (!measure)
+		put_type(d, t, *bit, 8 * t->size, NULL, 0);
+	*bit += 8 * t->size * count;
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -44,10 +45,64 @@ static void alignment_and_signs(void **state)
 				 "00-07   0001 1001   19    0x19 (no bool)\n");
 }
 
+static void words_of_a_type_in_any_order(void **state)
+{
+	static const struct {
+		const char *spec, *row;
+	} table[] = {
+	    {"long unsigned int", "18446744073709551614"}, /* as DWARF names it */
+	    {"int long unsigned long", "18446744073709551614"},
+	    {"int long", "-2"},
+	    {"int short", "-2"},
+	    {"short unsigned int", "65534"},
+	    {"int unsigned", "4294967294"},
+	    {"char signed", "-2"},
+	    {"char unsigned", "'\\xfe'"},
+	};
+	char buf[1024];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		const char *row, *value;
+
+		assert_int_equal(decode(-2ULL, table[i].spec, buf, sizeof(buf), NULL), 0);
+		row = strchr(buf, '\n') + 1;
+		*strchr(row, '\n') = 0;
+		value = strrchr(row, ' ') + 1;
+		assert_string_equal(value, table[i].row);
+	}
+}
+
+static void char_arrays_have_a_text(void **state)
+{
+	char buf[1024];
+
+	(void)state;
+	assert_int_equal(decode(0x226948, "char[4],short", buf, sizeof(buf), NULL), 0);
+	assert_string_equal(buf, "Bits    Binary      Hex   Value\n"
+				 "00-07   0100 1000   48    'H' of \"Hi\\x22\"\n"
+				 "08-15   0110 1001   69    'i'\n"
+				 "16-23   0010 0010   22    '\"'\n"
+				 "24-31   0000 0000   00    '\\x00'\n"
+				 "32-47   0000 0000 0000 0000  0000  0\n");
+}
+
 static void what_cannot_be_read(void **state)
 {
-	static const char *const bad[] = {"",         "nosuch",    "int[",   "int[0]",
-					  "int,,int", "long,char", "int[3]", "char[99999999999]"};
+	static const char *const bad[] = {"",
+					  "nosuch",
+					  "int[",
+					  "int[0]",
+					  "int,,int",
+					  "long,char",
+					  "int[3]",
+					  "char[99999999999]",
+					  "*",
+					  "short long",
+					  "unsigned signed",
+					  "int int",
+					  "int char",
+					  "long long long"};
 	char buf[4096];
 
 	(void)state;
@@ -64,6 +119,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_classic),
 	    cmocka_unit_test(alignment_and_signs),
+	    cmocka_unit_test(words_of_a_type_in_any_order),
+	    cmocka_unit_test(char_arrays_have_a_text),
 	    cmocka_unit_test(what_cannot_be_read),
 	};
 
