@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "base/text.h"
+#include "symbols/inflate.h"
 
 #define DEBUG_DIR "/usr/lib/debug"
 
@@ -186,12 +187,14 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 	if (!d)
 		return NULL;
 	m->debug = d;
-	Elf *elf = NULL;
+	struct stk_image *im = NULL;
 	if (m->image && stk_image_section(m->image, ".debug_info", &sh))
-		elf = m->image->elf;
-	else if ((d->image = find_debug_file(m)))
-		elf = d->image->elf;
-	d->dw = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
+		im = m->image;
+	else
+		im = d->image = find_debug_file(m);
+	if (im && (d->inflated = stk_image_inflate(im)))
+		im = d->inflated;
+	d->dw = im ? dwarf_begin_elf(im->elf, DWARF_C_READ, NULL) : NULL;
 	if (!d->dw)
 		return d;
 	Dwarf_CU *cu = NULL;
@@ -222,6 +225,7 @@ void stk_debug_free(struct stk_debug *d)
 	free(d->sites);
 	if (d->dw)
 		dwarf_end(d->dw);
+	stk_image_free(d->inflated);
 	stk_image_free(d->image);
 	free(d);
 }

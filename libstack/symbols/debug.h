@@ -36,7 +36,8 @@ struct stk_type_slot;
 struct stk_sites_slot;
 
 struct stk_debug {
-	struct stk_image *image; /* the separate debug file, or NULL: the module's own */
+	struct stk_image *image;    /* the separate debug file, or NULL: the module's own */
+	struct stk_image *inflated; /* of either, or NULL: nothing was compressed */
 	Dwarf *dw;
 	struct stk_unit *units;
 	unsigned nunits, units_cap;

@@ -41,6 +41,12 @@ struct stk_image *stk_image_open(const char *path)
 	return image_new(elf_begin(fd, ELF_C_READ_MMAP, NULL), fd, NULL, (size_t)st.st_size);
 }
 
+struct stk_image *stk_image_from_bytes(uint8_t *bytes, size_t size)
+{
+	elf_version(EV_CURRENT);
+	return image_new(elf_memory((char *)bytes, size), -1, bytes, size);
+}
+
 void stk_image_free(struct stk_image *im)
 {
 	if (!im)
@@ -212,6 +218,5 @@ struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t sta
 		eh.e_shnum = eh.e_shstrndx = 0;
 	}
 	memcpy(mem, &eh, sizeof(eh));
-	elf_version(EV_CURRENT);
-	return image_new(elf_memory((char *)mem, size), -1, mem, size);
+	return stk_image_from_bytes(mem, size);
 }

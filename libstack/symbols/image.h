@@ -23,6 +23,9 @@ struct stk_image *stk_image_open(const char *path);
  * memory. NULL unless every read-only loadable segment is there in whole. */
 struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t start);
 
+/* An ELF image in memory; takes over `bytes` (from malloc). NULL: no ELF file; they are freed. */
+struct stk_image *stk_image_from_bytes(uint8_t *bytes, size_t size);
+
 void stk_image_free(struct stk_image *im);
 
 /* The build-id note; its length, 0 if there is none. `ret` holds 64 bytes. */

@@ -23,7 +23,7 @@ FREESTANDING = {"memcpy", "memset", "memmove", "memcmp", "__stack_chk_fail", "_G
 SANITIZERS = re.compile(r"^__(asan|ubsan|sanitizer|tsan)_")
 
 LIBRARIES = ("libc.so libdw.so libelf.so libunwind libcapstone.so libreadline.so libtinfo.so "
-             "ld-linux linux-vdso libz.so liblzma.so libbz2.so libzstd.so libm.so libasan libubsan "
+             "ld-linux linux-vdso libz.so libdeflate.so liblzma.so libbz2.so libzstd.so libm.so libasan libubsan "
              "libgcc_s libpthread.so libdl.so librt.so libstdc++").split()
 
 

@@ -19,7 +19,10 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\x07|\r")
 
 class Terminal:
     def __init__(self, args, env):
-        self.pid, self.fd = pty.fork()
+        try:
+            self.pid, self.fd = pty.fork()
+        except OSError as e:
+            s.skip("no pseudo-terminal: %s" % e)
         if self.pid == 0:
             os.execve(args[0], args, env)
         self.seen = ""
