@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Arguments, registers, memory, packed words. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cursor.h"
 #include "base/signals.h"
 #include "command.h"
 #include "symbols/disasm.h"
@@ -37,18 +39,59 @@ static void cmd_args(struct session *s, const char *args)
 	}
 }
 
+/* Is `name` among the words of `args`, with or without a dollar sign? */
+static bool in_names(const char *args, const char *name)
+{
+	size_t n;
+
+	for (args += strspn(args, " \t"); *args; args += n + strspn(args + n, " \t")) {
+		args += *args == '$';
+		n = strcspn(args, " \t");
+		if (n == strlen(name) && !memcmp(args, name, n))
+			return true;
+	}
+	return false;
+}
+
+/* The vector registers that the core keeps, most significant byte first. Calls keep none, so they
+ * are those of frame 0. */
+static void put_vectors(struct session *s, int width)
+{
+	const struct stk_arch *a = s->target->arch;
+	const struct stk_thread *t = s->stack.thread;
+
+	for (unsigned i = 0; i < a->vec_n; i++) {
+		struct stk_cur all = stk_cur_init(t->fpregs.p, t->fpregs.len);
+		stk_cur_skip(&all, a->vec_note_off + i * a->vec_size);
+		const uint8_t *p = stk_cur_bytes(&all, a->vec_size);
+		if (!p)
+			return;
+		char name[16];
+		struct stk_text n;
+		stk_text_init(&n, name, sizeof(name));
+		stk_printf(&n, "xmm%u", i);
+		stk_printf(&s->out, "%-*s0x", width, name);
+		for (unsigned k = a->vec_size; k--;)
+			stk_printf(&s->out, "%02x", p[k]);
+		stk_putc(&s->out, '\n');
+	}
+}
+
 static void cmd_regs(struct session *s, const char *args)
 {
 	const struct stk_arch *a = s->target->arch;
 	const struct stk_frame *f = session_frame(s);
-	bool all = !strcmp(args, "-a");
+	bool all = !strcmp(args, "-a"), any = false;
+	bool named = *args && !all;
+	int width = all ? 9 : 7;
 
 	for (unsigned i = 0; f && i < a->nregs; i++) {
 		int d = a->regs[i].dwarf;
 		uint64_t v = 0;
 		bool known;
-		if (!a->regs[i].report && !all)
+		if (named ? !in_names(args, a->regs[i].name) : !a->regs[i].report && !all)
 			continue;
+		any = true;
 		if (d >= 0) {
 			known = f->regs.valid >> d & 1;
 			v = f->regs.r[d];
@@ -56,13 +99,69 @@ static void cmd_regs(struct session *s, const char *args)
 			known = !f->phys && stk_thread_reg(s->target, s->stack.thread, i, &v);
 		}
 		if (known)
-			stk_printf(&s->out, "%-7s0x%lx\n", a->regs[i].name, (unsigned long)v);
+			stk_printf(&s->out, "%-*s0x%lx\n", width, a->regs[i].name,
+				   (unsigned long)v);
 		else
-			stk_printf(&s->out, "%-7s_\n", a->regs[i].name);
+			stk_printf(&s->out, "%-*s_\n", width, a->regs[i].name);
+	}
+	if (f && named && !any)
+		session_fail(s, "no register '%s'; `regs -a' shows all", args);
+	if (f && all && !f->phys)
+		put_vectors(s, width);
+}
+
+/* The words of the parameter called name[0 … len) of the selected frame. false: no such one, or not
+ * all of it is known (said so). */
+static bool words_of_param(struct session *s, const char *name, size_t len, uint64_t *ret,
+			   unsigned *ret_n)
+{
+	const struct stk_scope *sc = session_scope(s);
+	struct stk_words w;
+	unsigned i = 0, n = 0;
+
+	while (sc && i < sc->nparams &&
+	       (!sc->params[i].name || strlen(sc->params[i].name) != len ||
+		memcmp(sc->params[i].name, name, len) != 0))
+		i++;
+	if (!sc || i == sc->nparams) {
+		session_fail(s, "decode takes a number or a parameter of the frame, not '%.*s'",
+			     (int)len, name);
+		return false;
+	}
+	stk_frame_arg(s->modules, &s->stack, s->frame, i, &w);
+	for (unsigned k = 0; k < w.n; k++) {
+		if (w.v[k].kind == STK_WORD_OPEN || w.v[k].kind == STK_WORD_CLOSE)
+			continue;
+		if (w.v[k].kind != STK_WORD_VALUE) {
+			session_fail(s, "not all of '%.*s' is known: see `args'", (int)len, name);
+			return false;
+		}
+		ret[n++] = w.v[k].value;
+	}
+	*ret_n = n;
+	return n > 0;
+}
+
+/* VALUE[,VALUE…] at *p, which is moved behind them. Returns their number; 0: not that form. */
+static unsigned parse_values(const char **p, uint64_t *ret, unsigned max)
+{
+	unsigned n = 0;
+
+	for (;;) {
+		char *end;
+		errno = 0;
+		uint64_t v = strtoull(*p, &end, 0);
+		if (end == *p || errno || n == max)
+			return 0;
+		ret[n++] = v;
+		*p = end;
+		if (*end != ',')
+			return n;
+		++*p;
 	}
 }
 
-/* VALUE[,VALUE…] then TYPES. */
+/* VALUE[,VALUE…] or a parameter's name, then TYPES. */
 static void cmd_decode(struct session *s, const char *args)
 {
 	uint64_t words[64];
@@ -70,16 +169,14 @@ static void cmd_decode(struct session *s, const char *args)
 	const char *p = args;
 	struct stk_err err;
 
-	do {
-		char *end;
-		if (n == 64)
-			break;
-		words[n] = strtoull(p, &end, 0);
-		if (end == p)
-			break;
-		n++;
-		p = end;
-	} while (*p == ',' && p++);
+	if (isalpha((unsigned char)*p) || *p == '_') {
+		size_t len = strcspn(p, " \t");
+		if (!words_of_param(s, p, len, words, &n))
+			return;
+		p += len;
+	} else {
+		n = parse_values(&p, words, sizeof(words) / sizeof(*words));
+	}
 	size_t blank = strspn(p, " \t");
 	if (!n || !blank || !p[blank]) {
 		session_fail(s, "usage: decode VALUE[,VALUE...] TYPES, as in decode 0x19010001 "
@@ -308,13 +405,14 @@ const struct command data_commands[] = {
     {"args", GROUP, "", "Show the arguments of the selected frame as machine words",
      "`_` could not be recovered; `0x7?` rests on evidence that does not prove it.", COMPLETE_NONE,
      cmd_args},
-    {"regs registers", GROUP, "[-a]", "Show the registers of the selected frame",
+    {"regs registers", GROUP, "[-a | NAME...]", "Show the registers of the selected frame",
      "In outer frames `_` marks what the calls in between did not preserve. With -a also the "
-     "segment registers and bases.",
+     "segment registers and bases, and in frame 0 the vector registers.",
      COMPLETE_NONE, cmd_regs},
-    {"decode", GROUP, "VALUE[,VALUE...] TYPES", "Take a packed word apart",
+    {"decode", GROUP, "VALUE[,VALUE...]|ARG TYPES", "Take a packed word apart",
      "TYPES are C types, u8/uint8 forms, arrays and types of the debug information, separated "
-     "by commas; C alignment applies. Example: `decode 0xc419010001 bool,bool,bool,uint8`.",
+     "by commas; C alignment applies. ARG is a parameter of the selected frame. Example: `decode "
+     "0xc419010001 bool,bool,bool,uint8`.",
      COMPLETE_NONE, cmd_decode},
     {"x", GROUP, "/FMT ADDR", "Examine memory",
      "FMT is a count, a letter of x d u o t a c s i, and a size b h w g. ADDR is a number, "

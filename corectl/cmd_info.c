@@ -81,7 +81,9 @@ static void set_listsize(struct session *s, char *rest)
 	char *w = word(&rest), *end;
 	unsigned long n = strtoul(w, &end, 10);
 
-	if (!*w || *end || !n || n > 100000)
+	if (!*w)
+		stk_printf(&s->out, "listsize is %u\n", s->listsize);
+	else if (*end || !n || n > 100000)
 		session_fail(s, "listsize is a number of lines, at least 1");
 	else
 		s->listsize = (unsigned)n;
@@ -91,6 +93,11 @@ static void set_unwinder(struct session *s, char *rest)
 {
 	char *w = word(&rest);
 
+	if (!*w) {
+		stk_printf(&s->out, "unwinder is %s\n",
+			   s->unwinder == STK_UNWIND_OWN ? "own" : "libunwind");
+		return;
+	}
 	if (strcmp(w, "own") != 0 && strcmp(w, "libunwind") != 0) {
 		session_fail(s, "unwinder is own or libunwind");
 		return;
@@ -102,11 +109,39 @@ static void set_unwinder(struct session *s, char *rest)
 	s->frame = frame;
 }
 
+static void set_pagination(struct session *s, char *rest)
+{
+	char *w = word(&rest);
+
+	if (!*w)
+		stk_printf(&s->out, "pagination is %s\n", s->screen.pagination ? "on" : "off");
+	else if (strcmp(w, "on") != 0 && strcmp(w, "off") != 0)
+		session_fail(s, "pagination is on or off");
+	else
+		s->screen.pagination = !strcmp(w, "on");
+}
+
+static void set_color(struct session *s, char *rest)
+{
+	char *w = word(&rest);
+	enum color_when when;
+
+	if (!*w)
+		stk_printf(&s->out, "color is %s\n", s->screen.color ? "on" : "off");
+	else if (!screen_parse_color(w, &when))
+		session_fail(s, "color is auto, always or never");
+	else
+		screen_set_color(&s->screen, when, s->interactive);
+}
+
 static const struct setting {
 	const char *name;
 	void (*set)(struct session *s, char *rest);
-} settings[] = {
-    {"substitute-path", set_substitute}, {"listsize", set_listsize}, {"unwinder", set_unwinder}};
+} settings[] = {{"substitute-path", set_substitute},
+		{"listsize", set_listsize},
+		{"unwinder", set_unwinder},
+		{"color", set_color},
+		{"pagination", set_pagination}};
 
 static void cmd_set(struct session *s, const char *args)
 {
@@ -119,20 +154,40 @@ static void cmd_set(struct session *s, const char *args)
 			free(copy);
 			return;
 		}
-	session_fail(s, "set takes substitute-path FROM TO, listsize N, unwinder own|libunwind");
+	session_fail(s, "set takes substitute-path FROM TO, listsize N, unwinder own|libunwind, "
+			"color auto|always|never, pagination on|off");
 	free(copy);
+}
+
+/* Do the words of `args` begin those of `name`? What follows them goes to `ret_rest`. */
+static bool info_match(const char *name, const char *args, const char **ret_rest)
+{
+	for (;;) {
+		size_t n = strcspn(args, " \t");
+		if (strncmp(name, args, n) != 0)
+			return false;
+		args += n;
+		args += strspn(args, " \t");
+		name += strcspn(name, " ");
+		if (!*name || !*args)
+			break;
+		name++;
+	}
+	*ret_rest = args;
+	return true;
 }
 
 static void cmd_info(struct session *s, const char *args)
 {
+	const char *rest;
 	static const char *const names[][2] = {
 	    {"threads", "threads"}, {"registers", "regs"}, {"sharedlibrary", "modules"},
 	    {"args", "args"},       {"frame", "frame"},    {"proc mappings", "maps"},
 	    {"signals", "siginfo"}};
 
 	for (unsigned i = 0; *args && i < sizeof(names) / sizeof(*names); i++)
-		if (!strncmp(names[i][0], args, strlen(args))) {
-			command_find(s, names[i][1], strlen(names[i][1]), true)->run(s, "");
+		if (info_match(names[i][0], args, &rest)) {
+			command_find(s, names[i][1], strlen(names[i][1]), true)->run(s, rest);
 			return;
 		}
 	session_fail(s, "info takes threads, registers, sharedlibrary, args, frame, proc mappings, "
@@ -146,8 +201,13 @@ const struct command info_commands[] = {
      COMPLETE_NONE, cmd_modules},
     {"maps", GROUP, "", "List the memory segments and what of them is in the core", NULL,
      COMPLETE_NONE, cmd_maps},
-    {"set", GROUP, "substitute-path FROM TO | listsize N | unwinder own|libunwind",
-     "Change a setting", NULL, COMPLETE_SETTING, cmd_set},
+    {"set", GROUP,
+     "substitute-path FROM TO | listsize N | unwinder own|libunwind | color WHEN | "
+     "pagination on|off",
+     "Change a setting",
+     "Without a value the present one is shown. WHEN is auto, always or never. Answers longer than "
+     "the screen go to $PAGER, else to less, where pagination is on.",
+     COMPLETE_SETTING, cmd_set},
     {"info", GROUP, "threads|registers|sharedlibrary|args|frame|proc mappings|signals",
      "The gdb spellings", NULL, COMPLETE_NONE, cmd_info},
     {0}};

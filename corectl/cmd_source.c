@@ -8,6 +8,16 @@
 
 #define GROUP "Source and code"
 
+/* A text that was changed after the crash may not be the one that ran; said once for a file. */
+static void note_stale(struct session *s, const char *path, const struct stk_source_file *f)
+{
+	if (!s->core_mtime || stk_source_mtime(f) <= s->core_mtime || s->stale_named == path)
+		return;
+	s->stale_named = path;
+	session_note(s, "%s is newer than the core: its lines may differ from what ran",
+		     stk_source_path(f));
+}
+
 /* Lines [from, from + listsize) of a file, `mark` with an arrow. */
 static void list_lines(struct session *s, const char *path, unsigned from, unsigned mark)
 {
@@ -24,11 +34,17 @@ static void list_lines(struct session *s, const char *path, unsigned from, unsig
 		session_fail(s, "%s has %u lines", path, stk_source_lines(f));
 		return;
 	}
+	note_stale(s, path, f);
 	for (unsigned n = from; n < from + s->listsize; n++) {
 		const char *line = stk_source_line(f, n, &len);
 		if (!line)
 			break;
-		stk_printf(&s->out, "%s%4u:\t%.*s\n", n == mark ? "=>" : "  ", n, (int)len, line);
+		if (n == mark)
+			session_color(s, SGR_MARK);
+		stk_printf(&s->out, "%s%4u:\t%.*s", n == mark ? "=>" : "  ", n, (int)len, line);
+		if (n == mark)
+			session_color(s, SGR_OFF);
+		stk_putc(&s->out, '\n');
 		s->list_next = n + 1;
 	}
 	s->list_file = path;
@@ -54,8 +70,12 @@ static void list_frame(struct session *s)
 	}
 	stk_printf(&s->out, "> %s() %s:%u (PC: 0x%lx)\n", sc->name ? sc->name : "??", sc->file,
 		   sc->line, (unsigned long)f->pc);
-	if (f->scopes->optimized)
-		stk_puts(&s->out, "Warning: debugging optimized function\n");
+	if (f->scopes->optimized) {
+		session_color(s, SGR_WARN);
+		stk_puts(&s->out, "Warning: debugging optimized function");
+		session_color(s, SGR_OFF);
+		stk_putc(&s->out, '\n');
+	}
 	list_lines(s, sc->file, around(s, sc->line), sc->line);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Stacks, threads, frames. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,11 @@ static bool number(struct session *s, const char *args, long *ret)
 		session_fail(s, "'%s' is not a number", args);
 		return false;
 	}
+	/* Far above any count of frames, and sums of two cannot overflow. */
+	if (*ret > LONG_MAX / 4)
+		*ret = LONG_MAX / 4;
+	if (*ret < -(LONG_MAX / 4))
+		*ret = -(LONG_MAX / 4);
 	return true;
 }
 
@@ -111,11 +117,31 @@ static bool in_list(const char *list, size_t len, unsigned n)
 	return false;
 }
 
+static void cmd_thread(struct session *s, const char *args);
+
+static bool stopped(const struct session *s)
+{
+	return session_interrupt || s->quit || s->screen.error;
+}
+
+static void put_heading(struct session *s, unsigned i, bool blank)
+{
+	if (blank)
+		stk_putc(&s->out, '\n');
+	session_color(s, SGR_MARK);
+	stk_printf(&s->out, "Thread %u (tid %d", i + 1, s->target->threads[i].tid);
+	put_thread_name(s, &s->target->threads[i]);
+	stk_puts(&s->out, "):");
+	session_color(s, SGR_OFF);
+	stk_putc(&s->out, '\n');
+}
+
 static void thread_apply(struct session *s, const char *args)
 {
 	size_t len = strspn(args, "0123456789-, ");
 	unsigned was = s->thread, done = 0;
 	size_t frame = s->frame;
+	bool chosen = s->chosen;
 
 	if (!strncmp(args, "all", 3))
 		len = 3;
@@ -127,20 +153,22 @@ static void thread_apply(struct session *s, const char *args)
 	}
 	size_t n = strcspn(cmd, " \t");
 	const struct command *c = command_find(s, cmd, n, false);
-	for (unsigned i = 0; c && i < s->target->nthreads && !session_interrupt; i++) {
+	if (c && c->run == cmd_thread) {
+		session_fail(s, "thread apply does not run `thread'");
+		return;
+	}
+	for (unsigned i = 0; c && i < s->target->nthreads && !stopped(s); i++) {
 		if (!in_list(args, len, i + 1))
 			continue;
 		session_select_thread(s, i);
-		stk_printf(&s->out, "%sThread %u (tid %d", done++ ? "\n" : "", i + 1,
-			   s->target->threads[i].tid);
-		put_thread_name(s, &s->target->threads[i]);
-		stk_puts(&s->out, "):\n");
+		put_heading(s, i, done++ > 0);
 		c->run(s, cmd + n + strspn(cmd + n, " \t"));
 	}
 	if (c && !done)
 		session_fail(s, "no thread of '%.*s' in the core", (int)len, args);
 	session_select_thread(s, was);
 	s->frame = frame;
+	s->chosen = chosen;
 }
 
 static void cmd_thread(struct session *s, const char *args)

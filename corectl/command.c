@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 const struct command *const command_tables[] = {stack_commands, source_commands, data_commands,
@@ -83,6 +84,22 @@ static bool one_line(struct session *s, const char *line, size_t len)
 	return true;
 }
 
+/* After a command: what it learned of the target, and whether anybody still reads the answers. */
+static void finish(struct session *s)
+{
+	if (session_interrupt)
+		session_fail(s, "interrupted");
+	session_remarks(s);
+	stk_text_flush(&s->out);
+	screen_end(&s->screen);
+	if (!s->screen.error)
+		return;
+	/* A reader that has left, as in `| head`, is no failure. */
+	if (s->screen.error != EPIPE)
+		session_fail(s, "standard output: %s", strerror(s->screen.error));
+	s->quit = true;
+}
+
 void command_line(struct session *s, const char *line)
 {
 	size_t len;
@@ -95,6 +112,8 @@ void command_line(struct session *s, const char *line)
 		return;
 	session_interrupt = 0;
 	s->repeated = !len;
+	s->out.cut = false;
+	screen_begin(&s->screen, s->interactive);
 	if (len) {
 		one_line(s, line, len);
 		if (len < sizeof(s->last)) {
@@ -104,9 +123,7 @@ void command_line(struct session *s, const char *line)
 	} else if (s->last[0]) {
 		one_line(s, s->last, strlen(s->last));
 	}
-	if (session_interrupt)
-		session_fail(s, "interrupted");
-	stk_text_flush(&s->out);
+	finish(s);
 }
 
 static void dump_one(struct stk_text *out, const struct command *c)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The prompt: line editing, history, completion (readline). */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,18 +109,49 @@ static char *history_path(void)
 	return path;
 }
 
-/* Called by readline when a signal arrives at the prompt: drop the line. */
-static int on_event(void)
+/* readline reads through this: a Ctrl-C that arrives while it waits, under its own handler or ours,
+ * ends the wait, drops the line and shows a new prompt. */
+static int read_key(FILE *f)
 {
-	if (session_interrupt) {
-		session_interrupt = 0;
-		rl_free_line_state();
-		rl_replace_line("", 0);
-		rl_crlf();
-		rl_on_new_line();
-		rl_redisplay();
+	struct pollfd p = {.fd = fileno(f), .events = POLLIN};
+	unsigned char c;
+
+	for (;;) {
+		/* The signal is let in only while ppoll() waits: none is lost in between. */
+		sigset_t block, before;
+		sigemptyset(&block);
+		sigaddset(&block, SIGINT);
+		sigprocmask(SIG_BLOCK, &block, &before);
+		int n = session_interrupt ? -1 : ppoll(&p, 1, NULL, &before);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		if (session_interrupt) {
+			session_interrupt = 0;
+			fputs("^C\n", rl_outstream);
+			rl_replace_line("", 0);
+			rl_point = rl_end = 0;
+			rl_on_new_line();
+			rl_redisplay();
+			continue;
+		}
+		if (n > 0) {
+			/* Ctrl-C empties the terminal's queue (termios(3), NOFLSH unset): what poll
+			 * saw may be gone, so the read must not wait. */
+			int flags = fcntl(fileno(f), F_GETFL);
+			fcntl(fileno(f), F_SETFL, flags | O_NONBLOCK);
+			ssize_t k = read(fileno(f), &c, 1);
+			int err = errno;
+			fcntl(fileno(f), F_SETFL, flags);
+			if (k == 1)
+				return c;
+			if (k == 0 || (err != EAGAIN && err != EINTR))
+				return EOF;
+			continue;
+		}
+		if (n < 0 && errno != EINTR)
+			return EOF;
+		if (n < 0)
+			rl_resize_terminal(); /* the other signal that comes is a resize */
 	}
-	return 0;
 }
 
 void edit_loop(struct session *s)
@@ -128,8 +162,9 @@ void edit_loop(struct session *s)
 	s->interactive = true;
 	rl_readline_name = "corectl";
 	rl_attempted_completion_function = complete;
-	rl_signal_event_hook = on_event;
-	rl_catch_signals = 1;
+	rl_getc_function = read_key;
+	rl_catch_signals = 0; /* SIGINT is ours, see read_key() */
+	rl_catch_sigwinch = 1;
 	using_history();
 	stifle_history(1000);
 	if (path)
@@ -140,6 +175,7 @@ void edit_loop(struct session *s)
 			add_history(line);
 		command_line(s, line);
 		free(line);
+		session_interrupt = 0; /* it ended the command, not the line to come */
 	}
 	if (!s->quit)
 		putchar('\n');

@@ -14,13 +14,15 @@ static void on_interrupt(int sig)
 	session_interrupt = 1;
 }
 
-static void run_stream(struct session *s, FILE *f)
+static void run_stream(struct session *s, FILE *f, const char *name)
 {
 	char *line = NULL;
 	size_t cap = 0;
 
 	while (!s->quit && getline(&line, &cap, f) >= 0)
 		command_line(s, line);
+	if (ferror(f) && errno != EINTR)
+		session_fail(s, "%s: %s", name, strerror(errno));
 	free(line);
 }
 
@@ -32,7 +34,7 @@ static void run_file(struct session *s, const char *path)
 		session_fail(s, "%s: %s", path, strerror(errno));
 		return;
 	}
-	run_stream(s, f);
+	run_stream(s, f, path);
 	fclose(f);
 }
 
@@ -49,7 +51,7 @@ static void run_all(struct session *s, const struct options *o)
 	if (isatty(STDIN_FILENO))
 		edit_loop(s);
 	else
-		run_stream(s, stdin);
+		run_stream(s, stdin, "standard input");
 }
 
 /* Whatever makes the status 1 has said so; a stack says it only among the answers. */
@@ -89,9 +91,9 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	if (r) {
 		if (r == 64 && argc < 2)
-			options_usage();
+			options_usage(stderr);
 	} else if (o.help) {
-		options_usage();
+		options_usage(stdout);
 	} else if (o.version) {
 		puts("corectl " STK_VERSION);
 	} else if (o.dump_commands) {

@@ -9,7 +9,7 @@
 
 #include "session.h"
 
-void options_usage(void)
+void options_usage(FILE *out)
 {
 	fputs("usage: corectl [OPTIONS] CORE [BIN]     open a core (either order)\n"
 	      "       corectl [OPTIONS] core [BIN] [CORE]   the same; CORE is ./core by default\n"
@@ -23,7 +23,7 @@ void options_usage(void)
 	      "  --sysroot DIR     put DIR before the paths of the target\n"
 	      "  --color WHEN      auto, always or never\n"
 	      "  --help, --version\n",
-	      stderr);
+	      out);
 }
 
 static int usage(const char *what, const char *arg)
@@ -86,9 +86,9 @@ static int parse_option(struct options *o, int argc, char **argv, int *i)
 	else if (!missing && (v = value_of("sysroot", argv, argc, i, &missing)))
 		o->sysroot = v;
 	else if (!missing && (v = value_of("color", argv, argc, i, &missing)))
-		return strcmp(v, "auto") && strcmp(v, "always") && strcmp(v, "never")
-			   ? usage("--color takes auto, always or never, not", v)
-			   : 0;
+		return screen_parse_color(v, &o->color)
+			   ? 0
+			   : usage("--color takes auto, always or never, not", v);
 	else if (missing)
 		return usage("the option needs a value", a);
 	else if (flag("batch", a))

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "base/signals.h"
 #include "symbols/scope.h"
@@ -12,55 +12,54 @@
 
 volatile sig_atomic_t session_interrupt;
 
-static int flush_fd(void *arg, const char *bytes, size_t len)
-{
-	int fd = *(const int *)arg;
-
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno == EINTR && !session_interrupt)
-			continue;
-		if (n < 0)
-			return -1;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int stdout_fd = STDOUT_FILENO, stderr_fd = STDERR_FILENO;
-
-static void diagnose(const char *prefix, const char *fmt, va_list ap)
+static void diagnose(struct session *s, const char *fmt, va_list ap)
 {
 	char buf[2048];
 	struct stk_text t;
 
-	stk_text_init_stream(&t, buf, sizeof(buf), flush_fd, &stderr_fd);
-	stk_puts(&t, prefix);
+	stk_text_flush(&s->out);
+	stk_text_init_stream(&t, buf, sizeof(buf), screen_write_error, &s->screen);
+	stk_puts(&t, "corectl: ");
 	stk_vprintf(&t, fmt, ap);
 	stk_putc(&t, '\n');
 	stk_text_flush(&t);
+}
+
+void session_note(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	diagnose(s, fmt, ap);
+	va_end(ap);
 }
 
 void session_fail(struct session *s, const char *fmt, ...)
 {
 	va_list ap;
 
-	stk_text_flush(&s->out);
 	va_start(ap, fmt);
-	diagnose("corectl: ", fmt, ap);
+	diagnose(s, fmt, ap);
 	va_end(ap);
 	s->failed = true;
 }
 
-/* The remarks found since the last time, on stderr. */
-static void show_remarks(struct session *s)
+void session_color(struct session *s, const char *sgr)
 {
-	for (const struct stk_remark *r = s->target->remarks; r; r = r->next) {
-		bool failed = s->failed;
-		session_fail(s, "%s", r->text);
-		s->failed = failed;
+	if (!s->screen.color)
+		return;
+	stk_text_flush(&s->out);
+	screen_color(&s->screen, sgr);
+}
+
+void session_remarks(struct session *s)
+{
+	const struct stk_remark *r = s->remark_seen ? s->remark_seen->next : s->target->remarks;
+
+	for (; r; r = r->next) {
+		session_note(s, "%s", r->text);
 		s->incomplete |= r->incomplete;
+		s->remark_seen = r;
 	}
 }
 
@@ -89,9 +88,13 @@ int session_open(struct session *s, const struct options *o)
 	    .bin = o->bin, .debug_dir = o->debug_dir, .sysroot = o->sysroot};
 	struct stk_err err;
 
-	stk_text_init_stream(&s->out, s->buf, sizeof(s->buf), flush_fd, &stdout_fd);
+	struct stat st;
+
+	screen_init(&s->screen);
+	screen_set_color(&s->screen, o->color, !o->batch);
+	stk_text_init_stream(&s->out, s->buf, sizeof(s->buf), screen_write, &s->screen);
 	s->listsize = 10;
-	s->pagination = true;
+	s->core_mtime = stat(o->core, &st) ? 0 : (long long)st.st_mtime;
 	s->sources = stk_sources_new();
 	if (!s->sources || stk_core_open(o->core, &s->target, &err) ||
 	    stk_modules_open(s->target, &so, &s->modules, &err)) {
@@ -99,7 +102,7 @@ int session_open(struct session *s, const struct options *o)
 		return 2;
 	}
 	s->target->interrupt = &session_interrupt;
-	show_remarks(s);
+	session_remarks(s);
 	if (o->verb && !strcmp(o->verb, "stack"))
 		return 0;
 	if (!o->batch)
@@ -118,6 +121,7 @@ void session_close(struct session *s)
 	stk_modules_close(s->modules);
 	stk_target_close(s->target);
 	stk_sources_free(s->sources);
+	screen_done(&s->screen);
 }
 
 bool session_stack(struct session *s)

@@ -5,9 +5,11 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/text.h"
 #include "output/report.h"
+#include "screen.h"
 #include "symbols/source.h"
 
 struct options {
@@ -19,6 +21,7 @@ struct options {
 	unsigned ncommands;
 	bool batch, help, version, dump_commands;
 	bool core_named; /* the core was found by the verb, name it on screen */
+	enum color_when color;
 };
 
 struct session {
@@ -32,9 +35,13 @@ struct session {
 	size_t frame;
 	enum stk_unwinder unwinder;
 	unsigned listsize;
-	bool pagination, interactive;
+	bool interactive;
+	struct screen screen;
 	struct stk_text out;
 	char buf[65536];
+	const struct stk_remark *remark_seen; /* the last one shown */
+	long long core_mtime;                 /* seconds since the epoch, 0: not known */
+	const char *stale_named;              /* the source last said to be newer than the core */
 	bool failed, incomplete, quit;
 
 	const char *list_file; /* where `ls` goes on */
@@ -61,6 +68,15 @@ void session_select_frame(struct session *s);
 /* Show the selected frame and its source line. */
 void session_show_frame(struct session *s);
 
+/* The remarks that the target got since the last time, on stderr. */
+void session_remarks(struct session *s);
+
+/* An SGR sequence (screen.h) between answers, where there are colours. */
+void session_color(struct session *s, const char *sgr);
+
+/* Something that the user should know, no failure: one line on stderr. */
+void session_note(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* A command failed: one line on stderr, exit status 1. */
 void session_fail(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -71,7 +87,7 @@ bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap);
 bool session_address(struct session *s, const char *text, uint64_t *ret);
 
 int options_parse(struct options *o, int argc, char **argv);
-void options_usage(void);
+void options_usage(FILE *out);
 
 /* The prompt. Returns when the user leaves. */
 void edit_loop(struct session *s);

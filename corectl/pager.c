@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "pager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static bool in_path(const char *name)
+{
+	const char *p = getenv("PATH");
+
+	while (p && *p) {
+		char file[4096];
+		int n = (int)strcspn(p, ":");
+		int k = snprintf(file, sizeof(file), "%.*s/%s", n, p, name);
+		if (n && k > 0 && (size_t)k < sizeof(file) && !access(file, X_OK))
+			return true;
+		p += n;
+		p += *p == ':';
+	}
+	return false;
+}
+
+/* A command for the shell, or NULL. An empty PAGER means: none. */
+static const char *pager_command(void)
+{
+	const char *pager = getenv("PAGER");
+
+	if (pager)
+		return *pager ? pager : NULL;
+	return in_path("less") ? "less" : NULL;
+}
+
+bool pager_screen(unsigned *ret_rows, unsigned *ret_columns)
+{
+	struct winsize w;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || !w.ws_row ||
+	    !w.ws_col || !pager_command())
+		return false;
+	*ret_rows = w.ws_row;
+	*ret_columns = w.ws_col;
+	return true;
+}
+
+pid_t pager_start(int *ret_fd)
+{
+	const char *argv[] = {"sh", "-c", pager_command(), NULL};
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t defaults;
+	pid_t pid = 0;
+	int fds[2];
+
+	if (!argv[2] || pipe2(fds, O_CLOEXEC))
+		return 0;
+	/* less(1): F leave where one screen is enough, R colours, X do not clear at the end. */
+	setenv("LESS", "FRX", 0);
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGPIPE);
+	sigaddset(&defaults, SIGINT);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, fds[0], STDIN_FILENO);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigdefault(&attr, &defaults);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+	if (posix_spawn(&pid, "/bin/sh", &files, &attr, (char *const *)argv, environ))
+		pid = 0;
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	close(fds[0]);
+	if (pid)
+		*ret_fd = fds[1];
+	else
+		close(fds[1]);
+	return pid;
+}
+
+void pager_wait(pid_t pid, int fd)
+{
+	close(fd);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}

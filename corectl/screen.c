@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "screen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pager.h"
+#include "session.h"
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, bytes, len);
+		if (n < 0 && errno == EINTR && !session_interrupt)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* To standard output or the pager. A pager that was left early and Ctrl-C are no errors. */
+static int put_out(struct screen *sc, const char *bytes, size_t len)
+{
+	int r = write_all(sc->fd, bytes, len);
+
+	if (r && r != -EINTR && !sc->pager)
+		sc->error = -r;
+	return r;
+}
+
+/* What is held so far goes out; from here on nothing is held. */
+static int release(struct screen *sc)
+{
+	sc->holding = false;
+	int r = put_out(sc, sc->held, sc->held_len);
+	sc->held_len = 0;
+	return r;
+}
+
+static void count_lines(struct screen *sc, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == '\t')
+			sc->column |= 7;
+		if (bytes[i] == '\n' || ++sc->column > sc->columns) {
+			sc->lines++;
+			sc->column = 0;
+		}
+	}
+}
+
+static bool hold(struct screen *sc, const char *bytes, size_t len)
+{
+	if (sc->held_len + len > sc->held_cap) {
+		size_t cap = 2 * (sc->held_len + len);
+		char *p = realloc(sc->held, cap);
+		if (!p)
+			return false;
+		sc->held = p;
+		sc->held_cap = cap;
+	}
+	memcpy(sc->held + sc->held_len, bytes, len);
+	sc->held_len += len;
+	count_lines(sc, bytes, len);
+	return true;
+}
+
+static int emit(struct screen *sc, const char *bytes, size_t len)
+{
+	if (!len)
+		return 0;
+	if (!sc->holding)
+		return put_out(sc, bytes, len);
+	if (!hold(sc, bytes, len)) {
+		int r = release(sc);
+		return r ? r : put_out(sc, bytes, len);
+	}
+	if (sc->lines < sc->rows)
+		return 0;
+	sc->pager = pager_start(&sc->fd);
+	return release(sc);
+}
+
+/* Bytes at `p` that may pass as they stand: 0 none, -1 a sequence that `left` cuts short. C1
+ * controls (U+0080 to U+009F) do not pass. */
+static int printable(const unsigned char *p, size_t left)
+{
+	if (*p < 0x80)
+		return (*p >= 0x20 && *p != 0x7f) || *p == '\n' || *p == '\t';
+	int n = *p >= 0xf0 && *p <= 0xf4 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 0;
+	if (*p > 0xf4)
+		n = 0;
+	for (int i = 1; i < n; i++) {
+		if ((size_t)i >= left)
+			return -1;
+		if ((p[i] & 0xc0) != 0x80 || (*p == 0xc2 && p[i] < 0xa0))
+			return 0;
+	}
+	return n;
+}
+
+static int emit_escaped(struct screen *sc, unsigned char c)
+{
+	char text[8];
+
+	return emit(sc, text, (size_t)snprintf(text, sizeof(text), "\\x%02x", c));
+}
+
+/* `last`: nothing follows, a sequence cut short is not completed. */
+static int filter(struct screen *sc, const unsigned char *p, size_t len, bool last)
+{
+	size_t from = 0, i = 0;
+	int r = 0;
+
+	while (i < len && !r) {
+		int n = printable(p + i, len - i);
+		if (n > 0) {
+			i += (size_t)n;
+			continue;
+		}
+		r = emit(sc, (const char *)p + from, i - from);
+		if (n < 0 && !last) {
+			sc->ncarry = (unsigned)(len - i);
+			memcpy(sc->carry, p + i, sc->ncarry);
+			return r;
+		}
+		if (!r)
+			r = emit_escaped(sc, p[i]);
+		from = ++i;
+	}
+	return r ? r : emit(sc, (const char *)p + from, len - from);
+}
+
+static int flush_carry(struct screen *sc)
+{
+	unsigned n = sc->ncarry;
+
+	sc->ncarry = 0;
+	return n ? filter(sc, sc->carry, n, true) : 0;
+}
+
+int screen_write(void *screen, const char *bytes, size_t len)
+{
+	struct screen *sc = screen;
+	unsigned char joined[4];
+
+	if (sc->error)
+		return -sc->error;
+	/* Complete the sequence that the last call cut, byte by byte. */
+	while (sc->ncarry && len) {
+		unsigned n = sc->ncarry;
+		memcpy(joined, sc->carry, n);
+		joined[n++] = (unsigned char)*bytes;
+		sc->ncarry = 0;
+		bytes++;
+		len--;
+		int r = filter(sc, joined, n, n == sizeof(joined));
+		if (r)
+			return r;
+	}
+	return len ? filter(sc, (const unsigned char *)bytes, len, false) : 0;
+}
+
+int screen_write_error(void *screen, const char *bytes, size_t len)
+{
+	struct screen *sc = screen, err = {.fd = STDERR_FILENO};
+
+	/* On one terminal with an answer that is held or paged it keeps its place. */
+	if ((sc->holding || sc->pager) && isatty(STDERR_FILENO))
+		return screen_write(screen, bytes, len);
+	return filter(&err, (const unsigned char *)bytes, len, true);
+}
+
+void screen_color(struct screen *sc, const char *sgr)
+{
+	if (sc->color && !sc->error && !flush_carry(sc))
+		emit(sc, sgr, strlen(sgr));
+}
+
+void screen_init(struct screen *sc)
+{
+	sc->fd = STDOUT_FILENO;
+	sc->pagination = true;
+}
+
+void screen_done(struct screen *sc)
+{
+	screen_end(sc);
+	free(sc->held);
+	sc->held = NULL;
+	sc->held_cap = 0;
+}
+
+void screen_set_color(struct screen *sc, enum color_when when, bool may)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	sc->color = when == COLOR_ALWAYS || (when == COLOR_AUTO && may && isatty(STDOUT_FILENO) &&
+					     !(no && *no) && term && strcmp(term, "dumb") != 0);
+}
+
+bool screen_parse_color(const char *text, enum color_when *ret)
+{
+	static const char *const names[] = {"auto", "always", "never"};
+
+	for (unsigned i = 0; i < 3; i++)
+		if (!strcmp(text, names[i])) {
+			*ret = (enum color_when)i;
+			return true;
+		}
+	return false;
+}
+
+void screen_begin(struct screen *sc, bool may_page)
+{
+	sc->lines = sc->column = 0;
+	sc->holding =
+	    may_page && sc->pagination && !sc->error && pager_screen(&sc->rows, &sc->columns);
+}
+
+void screen_end(struct screen *sc)
+{
+	flush_carry(sc);
+	if (sc->pager)
+		pager_wait(sc->pager, sc->fd);
+	sc->pager = 0;
+	sc->fd = STDOUT_FILENO;
+	if (sc->holding)
+		release(sc);
+}
