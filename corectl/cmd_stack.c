@@ -121,7 +121,7 @@ static void cmd_thread(struct session *s, const char *args);
 
 static bool stopped(const struct session *s)
 {
-	return session_interrupt || s->quit || s->screen.error;
+	return session_interrupt || s->quit || s->out.cut;
 }
 
 static void put_heading(struct session *s, unsigned i, bool blank)

@@ -84,14 +84,17 @@ static bool one_line(struct session *s, const char *line, size_t len)
 	return true;
 }
 
-/* After a command: what it learned of the target, and whether anybody still reads the answers. */
-static void finish(struct session *s)
+void command_finish(struct session *s)
 {
-	if (session_interrupt)
+	if (session_interrupt) {
+		session_interrupt = 0;
 		session_fail(s, "interrupted");
+		s->quit |= !s->interactive;
+	}
 	session_remarks(s);
 	stk_text_flush(&s->out);
 	screen_end(&s->screen);
+	session_interrupt = 0; /* what was pressed in the pager was meant for it */
 	if (!s->screen.error)
 		return;
 	/* A reader that has left, as in `| head`, is no failure. */
@@ -123,7 +126,7 @@ void command_line(struct session *s, const char *line)
 	} else if (s->last[0]) {
 		one_line(s, s->last, strlen(s->last));
 	}
-	finish(s);
+	command_finish(s);
 }
 
 static void dump_one(struct stk_text *out, const struct command *c)

@@ -26,6 +26,10 @@ extern const struct command *const command_tables[];
 /* Run one line. */
 void command_line(struct session *s, const char *line);
 
+/* After a command: what it learned of the target, the rest of its answer, and whether anybody still
+ * reads the answers. */
+void command_finish(struct session *s);
+
 /* Find by name or unique prefix; NULL: none, or ambiguous (said so unless `quiet`). */
 const struct command *command_find(struct session *s, const char *name, size_t len, bool quiet);
 

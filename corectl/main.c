@@ -76,7 +76,7 @@ static int run(struct session *s, const struct options *o)
 		s->incomplete |= stk_report_write(&s->out, s->modules, STK_UNWIND_OWN) != 0;
 	else
 		run_all(s, o);
-	stk_text_flush(&s->out);
+	command_finish(s);
 	return status(s);
 }
 
