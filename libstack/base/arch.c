@@ -25,5 +25,5 @@ const char *stk_machine_name(uint16_t e_machine)
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (names[i].machine == e_machine)
 			return names[i].name;
-	return "an unknown architecture";
+	return "unknown";
 }

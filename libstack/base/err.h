@@ -42,7 +42,8 @@ const char *stk_strcode(int code);
 int stk_fail(struct stk_err *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As stk_fail(), for a failed system call: keeps `sys` and appends its name (": ENOENT"). */
+/* As stk_fail(), for a failed system call: keeps `sys` and appends its text (": no such file or
+ * directory"). */
 int stk_fail_sys(struct stk_err *err, int sys, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -117,6 +117,9 @@ static void find_file(struct stk_module *m, const struct stk_mapping *map)
 
 	if (m->is_main && ms->opts.bin)
 		s = try_file(m, ms->opts.bin, map);
+	if (m->is_main && ms->opts.bin && s == STK_MODULE_MISSING)
+		stk_remark(ms->target, true, "%s is not an ELF file that can be read: not used",
+			   ms->opts.bin);
 	if (!m->image && ms->opts.sysroot) {
 		char *p = stk_pool_printf(pool, "%s%s", ms->opts.sysroot, m->path);
 		enum stk_module_state r = p ? try_file(m, p, map) : STK_MODULE_MISSING;

@@ -212,8 +212,9 @@ static int read_header(struct stk_target *t, struct stk_err *err)
 	t->arch = stk_arch_find(machine);
 	if (!c.bad && (!t->arch || id[EI_CLASS] != ELFCLASS64))
 		return stk_fail(err, STK_EARCH,
-				"%s: a core of %s (%d-bit); x86-64 cores can be read", t->path,
-				stk_machine_name(machine), id[EI_CLASS] == ELFCLASS64 ? 64 : 32);
+				"%s: a core of architecture %s (%d-bit); x86-64 cores can be read",
+				t->path, stk_machine_name(machine),
+				id[EI_CLASS] == ELFCLASS64 ? 64 : 32);
 	if (c.bad || phentsize != 56 || !phnum)
 		return stk_fail(err, STK_EFORMAT, "%s: the ELF header is damaged or cut off",
 				t->path);

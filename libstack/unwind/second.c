@@ -6,6 +6,7 @@
 
 #include "symbols/image.h"
 #include "unwind/frames.h"
+#include "unwind/step.h"
 
 #define FRAMES_MAX 1000000
 
@@ -186,8 +187,15 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 			stk_stack_stop(ret, STK_STOP_NO_RULE, f.pc);
 			return 0;
 		}
-		if (!more)
+		if (!more) {
+			/* It also says 0 where it found no table: ask whether this is the base. */
+			struct stk_frame next;
+			if (stk_step(c->ms, &f, &next).more) {
+				stk_stack_stop(ret, STK_STOP_NO_RULE, f.pc);
+				return 0;
+			}
 			break;
+		}
 	}
 	stk_stack_stop(ret, STK_STOP_BASE, 0);
 	return 0;
