@@ -143,6 +143,11 @@ static const struct setting {
 		{"color", set_color},
 		{"pagination", set_pagination}};
 
+const char *command_setting(unsigned i)
+{
+	return i < sizeof(settings) / sizeof(*settings) ? settings[i].name : NULL;
+}
+
 static void cmd_set(struct session *s, const char *args)
 {
 	char *copy = strdup(args), *rest = copy;
@@ -157,6 +162,17 @@ static void cmd_set(struct session *s, const char *args)
 	session_fail(s, "set takes substitute-path FROM TO, listsize N, unwinder own|libunwind, "
 			"color auto|always|never, pagination on|off");
 	free(copy);
+}
+
+/* gdb's word, our command. */
+static const char *const infos[][2] = {{"threads", "threads"},       {"registers", "regs"},
+				       {"sharedlibrary", "modules"}, {"args", "args"},
+				       {"frame", "frame"},           {"proc mappings", "maps"},
+				       {"signals", "siginfo"}};
+
+const char *command_info(unsigned i)
+{
+	return i < sizeof(infos) / sizeof(*infos) ? infos[i][0] : NULL;
 }
 
 /* Do the words of `args` begin those of `name`? What follows them goes to `ret_rest`. */
@@ -180,14 +196,10 @@ static bool info_match(const char *name, const char *args, const char **ret_rest
 static void cmd_info(struct session *s, const char *args)
 {
 	const char *rest;
-	static const char *const names[][2] = {
-	    {"threads", "threads"}, {"registers", "regs"}, {"sharedlibrary", "modules"},
-	    {"args", "args"},       {"frame", "frame"},    {"proc mappings", "maps"},
-	    {"signals", "siginfo"}};
 
-	for (unsigned i = 0; *args && i < sizeof(names) / sizeof(*names); i++)
-		if (info_match(names[i][0], args, &rest)) {
-			command_find(s, names[i][1], strlen(names[i][1]), true)->run(s, rest);
+	for (unsigned i = 0; *args && i < sizeof(infos) / sizeof(*infos); i++)
+		if (info_match(infos[i][0], args, &rest)) {
+			command_find(s, infos[i][1], strlen(infos[i][1]), true)->run(s, rest);
 			return;
 		}
 	session_fail(s, "info takes threads, registers, sharedlibrary, args, frame, proc mappings, "
@@ -209,5 +221,5 @@ const struct command info_commands[] = {
      "the screen go to $PAGER, else to less, where pagination is on.",
      COMPLETE_SETTING, cmd_set},
     {"info", GROUP, "threads|registers|sharedlibrary|args|frame|proc mappings|signals",
-     "The gdb spellings", NULL, COMPLETE_NONE, cmd_info},
+     "The gdb spellings", NULL, COMPLETE_INFO, cmd_info},
     {0}};

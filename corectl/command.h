@@ -5,7 +5,13 @@
 
 #include "session.h"
 
-enum completion { COMPLETE_NONE, COMPLETE_FUNCTION, COMPLETE_COMMAND, COMPLETE_SETTING };
+enum completion {
+	COMPLETE_NONE,
+	COMPLETE_FUNCTION, /* functions, symbols, source files */
+	COMPLETE_COMMAND,
+	COMPLETE_SETTING,
+	COMPLETE_INFO,
+};
 
 struct command {
 	const char *names; /* separated by blanks, the first is the one shown */
@@ -32,6 +38,10 @@ void command_finish(struct session *s);
 
 /* Find by name or unique prefix; NULL: none, or ambiguous (said so unless `quiet`). */
 const struct command *command_find(struct session *s, const char *name, size_t len, bool quiet);
+
+/* The words that `set` and `info` take, by index; NULL at the end. */
+const char *command_setting(unsigned i);
+const char *command_info(unsigned i);
 
 /* Write docs/commands.md. */
 void command_dump(struct stk_text *out);

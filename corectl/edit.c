@@ -15,6 +15,7 @@
 
 #include "command.h"
 #include "symbols/scope.h"
+#include "symbols/symtab.h"
 
 #define CANDIDATES_MAX 4096
 
@@ -46,6 +47,31 @@ static void complete_commands(const char *text)
 		}
 }
 
+static void complete_words(const char *(*word)(unsigned), const char *text)
+{
+	const char *w;
+
+	for (unsigned i = 0; (w = word(i)); i++)
+		if (!strncmp(w, text, strlen(text)))
+			add_candidate(NULL, w);
+}
+
+static bool add_symbol(void *arg, const struct stk_symbol *sym)
+{
+	return add_candidate(arg, sym->name);
+}
+
+/* Functions with debug information; symbols and files once a letter says which. */
+static void complete_places(const char *text)
+{
+	stk_function_each(current->modules, text, add_candidate, NULL);
+	if (!*text)
+		return;
+	stk_source_each(current->modules, text, add_candidate, NULL);
+	for (unsigned i = 0; i < current->modules->n; i++)
+		stk_symbol_each(current->modules->v[i], text, add_symbol, NULL);
+}
+
 static char *next_candidate(const char *text, int state)
 {
 	static unsigned at;
@@ -58,7 +84,6 @@ static char *next_candidate(const char *text, int state)
 
 static char **complete(const char *text, int start, int end)
 {
-	static const char *const settings[] = {"substitute-path", "listsize", "unwinder"};
 	const char *line = rl_line_buffer + strspn(rl_line_buffer, " \t");
 	const struct command *c = NULL;
 
@@ -70,13 +95,11 @@ static char **complete(const char *text, int start, int end)
 	if (start <= line - rl_line_buffer || (c && c->completion == COMPLETE_COMMAND)) {
 		complete_commands(text);
 	} else if (c && c->completion == COMPLETE_FUNCTION) {
-		stk_function_each(current->modules, text, add_candidate, NULL);
-		if (*text)
-			stk_source_each(current->modules, text, add_candidate, NULL);
+		complete_places(text);
 	} else if (c && c->completion == COMPLETE_SETTING) {
-		for (unsigned i = 0; i < 3; i++)
-			if (!strncmp(settings[i], text, strlen(text)))
-				add_candidate(NULL, settings[i]);
+		complete_words(command_setting, text);
+	} else if (c && c->completion == COMPLETE_INFO) {
+		complete_words(command_info, text);
 	}
 	return rl_completion_matches(text, next_candidate);
 }

@@ -88,9 +88,15 @@ static void put_number(struct stk_text *t, const struct spec *s, const char *sig
 	char *p = buf + sizeof(buf);
 	size_t nsign = stk_len(sign);
 
-	do
-		*--p = digits[v % base];
-	while (v /= base);
+	/* Reports are mostly hexadecimal: no division there. */
+	if (base == 16)
+		do
+			*--p = digits[v & 15];
+		while (v >>= 4);
+	else
+		do
+			*--p = digits[v % 10];
+		while (v /= 10);
 	if (s->zero && !s->left)
 		while (buf + sizeof(buf) - p + (ptrdiff_t)nsign < s->width && p > buf + 4)
 			*--p = '0';
