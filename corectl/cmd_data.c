@@ -370,7 +370,8 @@ static void cmd_x(struct session *s, const char *args)
 		session_fail(s, "x/FMT: a count, one of x d u o t a c s i, one of b h w g");
 		return;
 	}
-	if (!s->repeated && (!*place || !session_address(s, place, &addr))) {
+	bool on = !*place && s->x_next; /* without an address it goes on, as with Enter */
+	if (!s->repeated && !on && (!*place || !session_address(s, place, &addr))) {
 		session_fail(s, "x needs an address: a number, $register or symbol%s%s",
 			     *place ? ", not " : "", place);
 		return;
@@ -414,9 +415,9 @@ const struct command data_commands[] = {
      "by commas; C alignment applies. ARG is a parameter of the selected frame. Example: `decode "
      "0xc419010001 bool,bool,bool,uint8`.",
      COMPLETE_NONE, cmd_decode},
-    {"x", GROUP, "/FMT ADDR", "Examine memory",
+    {"x", GROUP, "/FMT [ADDR]", "Examine memory",
      "FMT is a count, a letter of x d u o t a c s i, and a size b h w g. ADDR is a number, "
-     "$register or symbol, with +N or -N. Enter goes on.",
+     "$register or symbol, with +N or -N; without it, and on Enter, x goes on.",
      COMPLETE_FUNCTION, cmd_x},
     {"siginfo", GROUP, "", "Show the signal that ended the program", NULL, COMPLETE_NONE,
      cmd_siginfo},

@@ -94,6 +94,8 @@ static char **complete(const char *text, int start, int end)
 		c = command_find(current, line, strcspn(line, " /\t"), true);
 	if (start <= line - rl_line_buffer || (c && c->completion == COMPLETE_COMMAND)) {
 		complete_commands(text);
+		if (c && !strncmp(c->names, "thread", 6) && !strncmp("apply", text, strlen(text)))
+			add_candidate(NULL, "apply");
 	} else if (c && c->completion == COMPLETE_FUNCTION) {
 		complete_places(text);
 	} else if (c && c->completion == COMPLETE_SETTING) {

@@ -43,7 +43,7 @@ static const char *value_of(const char *name, char **argv, int argc, int *i, boo
 	a += *a == '-';
 	if (strncmp(a, name, n) != 0)
 		return NULL;
-	if (a[n] == '=' && n > 2)
+	if (a[n] == '=' && n > 1)
 		return a + n + 1;
 	if (a[n])
 		return NULL;
