@@ -184,7 +184,10 @@ static void cmd_disass(struct session *s, const char *args)
 	uint64_t len = sc->end - sc->start;
 	uint8_t *bytes = len < (16U << 20) ? malloc(len + 1) : NULL;
 	struct stk_err err = {0};
-	struct printing p = {.s = s, .pc = f->pc, .end = sc->end};
+	/* A return address behind a call that does not return may lie in the next function. */
+	uint64_t at = stk_frame_lookup_pc(f);
+	bool inside = at >= sc->start && at < sc->end;
+	struct printing p = {.s = s, .pc = inside ? f->pc : 0, .end = sc->end};
 	if (!bytes || stk_mem_read(s->target, sc->start, bytes, len, &err) ||
 	    stk_disasm(s->target->arch, false, sc->start, bytes, len, print_insn, &p, &err))
 		session_fail(s, "%s", bytes ? err.msg : "the function is too large");
