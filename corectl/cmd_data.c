@@ -299,10 +299,17 @@ static uint64_t examine_strings(struct session *s, const struct format *f, uint6
 		}
 		put_address(s, addr);
 		stk_putc(&s->out, '"');
-		for (; n < 200 && !stk_mem_read(s->target, addr + n, &c, 1, NULL) && c; n++)
+		int r = 0;
+		for (; n < 200 && !(r = stk_mem_read(s->target, addr + n, &c, 1, &err)) && c; n++)
 			put_byte(&s->out, c);
-		stk_puts(&s->out, n == 200 ? "\"...\n" : "\"\n");
-		addr += n + 1;
+		stk_puts(&s->out, n == 200 || r ? "\"...\n" : "\"\n");
+		addr += n;
+		if (r) {
+			session_fail(s, "cannot read 0x%lx: not in the core",
+				     (unsigned long)err.addr);
+			return addr;
+		}
+		addr += n < 200;
 	}
 	return addr;
 }
@@ -333,6 +340,8 @@ static uint64_t examine_code(struct session *s, const struct format *f, uint64_t
 	if (!bytes || stk_mem_read(s->target, addr, bytes, len, &err) ||
 	    stk_disasm(s->target->arch, false, addr, bytes, len, print_insn, &p, &err))
 		session_fail(s, "cannot read 0x%lx: not in the core", (unsigned long)addr);
+	else if (p.left && !session_interrupt)
+		session_fail(s, "cannot read 0x%lx: not in the core", (unsigned long)addr + len);
 	free(bytes);
 	return p.next;
 }

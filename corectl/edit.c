@@ -134,24 +134,40 @@ static char *history_path(void)
 	return path;
 }
 
-/* readline reads through this: a Ctrl-C that arrives while it waits, under its own handler or ours,
- * ends the wait, drops the line and shows a new prompt. */
+/* Wait for a key, as ppoll(2). The signals that readline handles are let in only here: none is lost
+ * between the look and the wait. */
+static int wait_key(struct pollfd *p)
+{
+	sigset_t block, before;
+
+	sigemptyset(&block);
+	sigaddset(&block, SIGINT);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGHUP);
+	sigaddset(&block, SIGTSTP);
+	sigprocmask(SIG_BLOCK, &block, &before);
+	errno = EINTR;
+	int n = session_interrupt || rl_pending_signal() ? -1 : ppoll(p, 1, NULL, &before);
+	int err = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	errno = err;
+	return n;
+}
+
+/* readline reads through this. Its own handlers give the terminal back before a signal ends or
+ * stops the program; a Ctrl-C then reaches ours, drops the line and shows a new prompt. */
 static int read_key(FILE *f)
 {
 	struct pollfd p = {.fd = fileno(f), .events = POLLIN};
 	unsigned char c;
 
 	for (;;) {
-		/* The signal is let in only while ppoll() waits: none is lost in between. */
-		sigset_t block, before;
-		sigemptyset(&block);
-		sigaddset(&block, SIGINT);
-		sigprocmask(SIG_BLOCK, &block, &before);
-		int n = session_interrupt ? -1 : ppoll(&p, 1, NULL, &before);
-		sigprocmask(SIG_SETMASK, &before, NULL);
+		int n = wait_key(&p), err = errno;
+		if (rl_pending_signal())
+			rl_check_signals();
 		if (session_interrupt) {
 			session_interrupt = 0;
-			fputs("^C\n", rl_outstream);
+			fputc('\n', rl_outstream); /* readline has echoed ^C */
 			rl_replace_line("", 0);
 			rl_point = rl_end = 0;
 			rl_on_new_line();
@@ -164,7 +180,7 @@ static int read_key(FILE *f)
 			int flags = fcntl(fileno(f), F_GETFL);
 			fcntl(fileno(f), F_SETFL, flags | O_NONBLOCK);
 			ssize_t k = read(fileno(f), &c, 1);
-			int err = errno;
+			err = errno;
 			fcntl(fileno(f), F_SETFL, flags);
 			if (k == 1)
 				return c;
@@ -172,7 +188,7 @@ static int read_key(FILE *f)
 				return EOF;
 			continue;
 		}
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && err != EINTR)
 			return EOF;
 		if (n < 0)
 			rl_resize_terminal(); /* the other signal that comes is a resize */
@@ -188,7 +204,7 @@ void edit_loop(struct session *s)
 	rl_readline_name = "corectl";
 	rl_attempted_completion_function = complete;
 	rl_getc_function = read_key;
-	rl_catch_signals = 0; /* SIGINT is ours, see read_key() */
+	rl_catch_signals = 1; /* see read_key() */
 	rl_catch_sigwinch = 1;
 	using_history();
 	stifle_history(1000);

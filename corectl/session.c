@@ -130,7 +130,10 @@ bool session_stack(struct session *s)
 		session_fail(s, "the core has no threads");
 		return false;
 	}
-	if (!s->whole) {
+	/* What Ctrl-C left of a stack stays for the rest of that command: callers hold its frames.
+	 */
+	if (!s->whole && !(s->stack.n && session_interrupt)) {
+		stk_stack_done(&s->stack);
 		stk_unwind(s->modules, &s->target->threads[s->thread], s->unwinder, 0, &s->stack);
 		s->whole = s->stack.stop != STK_STOP_INTERRUPTED;
 		s->incomplete |= !stk_stack_complete(&s->stack);
