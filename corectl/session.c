@@ -206,20 +206,22 @@ void session_show_frame(struct session *s)
 bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap)
 {
 	struct stk_module *m = stk_module_at(s->modules, addr);
-	const struct stk_scopes *sc = m ? stk_scopes_at(m, addr) : NULL;
+	const struct stk_scopes *sc;
 	struct stk_symbol sym;
 	struct stk_text t;
 
-	stk_text_init(&t, buf, cap);
-	if (m && stk_symbol_at(m, addr, &sym))
-		stk_printf(&t, "<%s", sym.name);
-	else if (sc && sc->start && sc->v[sc->n - 1].name)
-		stk_printf(&t, "<%s", sc->v[sc->n - 1].name);
-	else
+	if (!m)
 		return false;
-	uint64_t start = m && stk_symbol_at(m, addr, &sym) ? sym.addr : sc->start;
-	if (addr != start)
-		stk_printf(&t, "+0x%lx", (unsigned long)(addr - start));
+	if (!stk_symbol_at(m, addr, &sym)) {
+		sc = stk_scopes_at(m, addr);
+		if (!sc || !sc->start || !sc->v[sc->n - 1].name)
+			return false;
+		sym = (struct stk_symbol){.name = sc->v[sc->n - 1].name, .addr = sc->start};
+	}
+	stk_text_init(&t, buf, cap);
+	stk_printf(&t, "<%s", sym.name);
+	if (addr != sym.addr)
+		stk_printf(&t, "+0x%lx", (unsigned long)(addr - sym.addr));
 	stk_putc(&t, '>');
 	return true;
 }

@@ -186,12 +186,9 @@ static void module_load(struct stk_module *m, const struct stk_mapping *map)
 
 static bool is_elf_mapping(const struct stk_target *t, const struct stk_mapping *map, uint64_t end)
 {
-	struct stk_err e;
-
 	if (map->file_off == 0 && stk_mem_avail(t, map->start, 4) == 4)
 		return stk_memory_is_elf(t, map->start);
-	return has_code(t, map->start, end) && (stk_elf_kind(map->path, &e) == 'x' ||
-						map->file_off != 0 || has_code(t, map->start, end));
+	return has_code(t, map->start, end);
 }
 
 static int from_mappings(struct stk_modules *ms)

@@ -49,7 +49,8 @@ bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct
 bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, struct stk_frame *f,
 		      size_t max)
 {
-	f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
+	if (!f->mod)
+		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
 	f->scopes = f->mod ? stk_scopes_at(f->mod, stk_frame_lookup_pc(f)) : NULL;
 	unsigned levels = f->scopes ? f->scopes->n : 1;
 	for (unsigned i = 0; i < levels && (!max || s->n < max); i++) {
