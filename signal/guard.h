@@ -1,0 +1,29 @@
+/*
+ * Reading memory that may not be there, without a system call. CRASH context.
+ *
+ * The copy loop is the only code that may fault on purpose: the handler of SIGSEGV and SIGBUS asks
+ * stk_guard_fix() first, which sends a fault inside the loop to its failure exit.
+ */
+#ifndef SIGNAL_GUARD_H
+#define SIGNAL_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <ucontext.h>
+
+/* Copy `len` bytes from `addr`. false: some byte cannot be read (`to` is then partly written).
+ * Needs the library's handlers of SIGSEGV and SIGBUS in place. */
+bool stk_guard_read(uint64_t addr, void *to, size_t len);
+
+/* A machine word. */
+bool stk_guard_word(uint64_t addr, uint64_t *ret);
+
+/* A string of at most cap-1 bytes, always terminated. false: not readable (`to` is then empty). */
+bool stk_guard_str(uint64_t addr, char *to, size_t cap);
+
+/* In the handler: if the fault is that of a guarded read, make the context continue at its failure
+ * exit and return true. */
+bool stk_guard_fix(ucontext_t *uc);
+
+#endif
