@@ -95,14 +95,14 @@ static void set_unwinder(struct session *s, char *rest)
 
 	if (!*w) {
 		stk_printf(&s->out, "unwinder is %s\n",
-			   s->unwinder == STK_UNWIND_OWN ? "own" : "libunwind");
+			   s->unwind == stk_unwind ? "own" : "libunwind");
 		return;
 	}
 	if (strcmp(w, "own") != 0 && strcmp(w, "libunwind") != 0) {
 		session_fail(s, "unwinder is own or libunwind");
 		return;
 	}
-	s->unwinder = *w == 'o' ? STK_UNWIND_OWN : STK_UNWIND_LIBUNWIND;
+	s->unwind = *w == 'o' ? stk_unwind : stk_unwind_second;
 	unsigned thread = s->thread;
 	size_t frame = s->frame;
 	session_select_thread(s, thread);

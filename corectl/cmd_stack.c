@@ -38,8 +38,7 @@ static void cmd_bt(struct session *s, const char *args)
 			session_fail(s, "the core has no threads");
 			return;
 		}
-		stk_unwind(s->modules, &s->target->threads[s->thread], s->unwinder, (size_t)n,
-			   &part);
+		s->unwind(s->modules, &s->target->threads[s->thread], (size_t)n, &part);
 		stk_bt_write(&s->out, s->modules, &part, 0, part.n);
 		s->incomplete |= !stk_stack_complete(&part) && part.stop != STK_STOP_LIMIT;
 		stk_stack_done(&part);
@@ -71,7 +70,7 @@ static void list_thread(struct session *s, unsigned i)
 
 	stk_printf(&s->out, "%c %u  tid %d", i == s->thread ? '*' : ' ', i + 1, t->tid);
 	put_thread_name(s, t);
-	stk_unwind(s->modules, t, s->unwinder, 1, &st);
+	s->unwind(s->modules, t, 1, &st);
 	if (st.n) {
 		const char *name = stk_frame_name(&st.v[0]);
 		const struct stk_scope *sc =

@@ -73,7 +73,7 @@ static int run(struct session *s, const struct options *o)
 	if (r)
 		return r;
 	if (o->verb && !strcmp(o->verb, "stack"))
-		s->incomplete |= stk_report_write(&s->out, s->modules, STK_UNWIND_OWN) != 0;
+		s->incomplete |= stk_report_write(&s->out, s->modules, NULL) != 0;
 	else
 		run_all(s, o);
 	command_finish(s);

@@ -94,6 +94,7 @@ int session_open(struct session *s, const struct options *o)
 	screen_set_color(&s->screen, o->color, !o->batch);
 	stk_text_init_stream(&s->out, s->buf, sizeof(s->buf), screen_write, &s->screen);
 	s->listsize = 10;
+	s->unwind = stk_unwind;
 	s->core_mtime = stat(o->core, &st) ? 0 : (long long)st.st_mtime;
 	s->sources = stk_sources_new();
 	if (!s->sources || stk_core_open(o->core, &s->target, &err) ||
@@ -134,7 +135,7 @@ bool session_stack(struct session *s)
 	 */
 	if (!s->whole && !(s->stack.n && session_interrupt)) {
 		stk_stack_done(&s->stack);
-		stk_unwind(s->modules, &s->target->threads[s->thread], s->unwinder, 0, &s->stack);
+		s->unwind(s->modules, &s->target->threads[s->thread], 0, &s->stack);
 		s->whole = s->stack.stop != STK_STOP_INTERRUPTED;
 		s->incomplete |= !stk_stack_complete(&s->stack);
 	}

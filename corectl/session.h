@@ -11,6 +11,7 @@
 #include "output/report.h"
 #include "screen.h"
 #include "symbols/source.h"
+#include "unwind/second.h"
 
 struct options {
 	const char *core, *bin;
@@ -33,7 +34,7 @@ struct session {
 	bool chosen;     /* the user has chosen the frame */
 	unsigned thread; /* index into target->threads */
 	size_t frame;
-	enum stk_unwinder unwinder;
+	stk_unwind_fn *unwind;
 	unsigned listsize;
 	bool interactive;
 	struct screen screen;

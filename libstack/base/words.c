@@ -8,6 +8,7 @@ void stk_words_init(struct stk_words *w, bool known)
 	w->n = w->words = w->depth = 0;
 	w->full = false;
 	w->known = known;
+	w->names = (struct stk_word_names){0};
 }
 
 static void push(struct stk_words *w, unsigned kind, uint64_t value, unsigned param)
@@ -83,6 +84,20 @@ static void write_token(struct stk_text *out, const struct stk_word *t)
 	}
 }
 
+/* `name=` before the first token of a parameter; `...` at the end belongs to none. */
+static void write_name(struct stk_text *out, const struct stk_words *w, unsigned i)
+{
+	const char *name = NULL;
+
+	if (w->names.get && w->v[i].kind != STK_WORD_MORE &&
+	    (!i || w->v[i].param != w->v[i - 1].param))
+		name = w->names.get(w->names.arg, w->v[i].param);
+	if (name) {
+		stk_puts(out, name);
+		stk_putc(out, '=');
+	}
+}
+
 static void write_some(struct stk_text *out, const struct stk_words *w, int param)
 {
 	bool comma = false;
@@ -92,6 +107,7 @@ static void write_some(struct stk_text *out, const struct stk_words *w, int para
 			continue;
 		if (comma && w->v[i].kind != STK_WORD_CLOSE)
 			stk_puts(out, ", ");
+		write_name(out, w, i);
 		write_token(out, &w->v[i]);
 		comma = w->v[i].kind != STK_WORD_OPEN;
 	}
@@ -117,6 +133,22 @@ static int hex_digit(char c)
 	if (c >= '0' && c <= '9')
 		return c - '0';
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_name_char(char c, bool first)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
+	       (!first && c >= '0' && c <= '9');
+}
+
+/* Past `name=`, where one stands. */
+static unsigned skip_name(const char *s, unsigned len, unsigned at)
+{
+	unsigned i = at;
+
+	while (i < len && is_name_char(s[i], i == at))
+		i++;
+	return i > at && i < len && s[i] == '=' ? i + 1 : at;
 }
 
 /* One token at s[*at]; false: none. */
@@ -183,6 +215,8 @@ bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret)
 				return false;
 			at += 2;
 		}
+		if (!depth)
+			at = skip_name(s, len, at);
 		if (ret->n == STK_WORDS_TOKENS || !parse_token(s, len, &at, &t) ||
 		    (separated && t.kind == STK_WORD_CLOSE))
 			return false;

@@ -30,6 +30,12 @@ struct stk_word {
 	uint8_t param;  /* index of the parameter it belongs to */
 };
 
+/* The name of a parameter by its index; NULL: none. */
+struct stk_word_names {
+	const char *(*get)(void *arg, unsigned param);
+	void *arg;
+};
+
 /* An argument list. `known` false: the signature is unknown, printed `(...)`. */
 struct stk_words {
 	struct stk_word v[STK_WORDS_TOKENS];
@@ -37,7 +43,8 @@ struct stk_words {
 	uint8_t words; /* VALUE, UNKNOWN, GUESS tokens among them */
 	uint8_t depth; /* of open braces */
 	bool known;
-	bool full; /* `...` stands at the end: later tokens are dropped */
+	bool full;                   /* `...` stands at the end: later tokens are dropped */
+	struct stk_word_names names; /* get NULL: words alone; else `name=` before each */
 };
 
 void stk_words_init(struct stk_words *w, bool known);
@@ -54,7 +61,8 @@ void stk_words_write(struct stk_text *out, const struct stk_words *w);
 /* Write only the tokens of one parameter, without parentheses: `{0x2, 0x3}`. */
 void stk_words_write_param(struct stk_text *out, const struct stk_words *w, unsigned param);
 
-/* Parse what stk_words_write() wrote, from '(' to the end of `s`. false: not that form. */
+/* Parse what stk_words_write() wrote (names are read over), from '(' to the end of `s`. false: not
+ * that form. */
 bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret);
 
 /* Make `into` show `~` for each word in which `other` differs; false if their shapes differ. */

@@ -13,6 +13,9 @@
 struct report {
 	struct stk_text *out;
 	struct stk_modules *ms;
+	struct stk_report_options o;
+	unsigned n;               /* threads to show */
+	unsigned unwound;         /* those whose stacks are known */
 	struct stk_stack *stacks; /* by thread */
 	bool *shown;              /* thread already printed in a group */
 	bool incomplete;
@@ -42,11 +45,11 @@ static void write_head(struct report *r)
 }
 
 /* Frames shown: all but the runtime's below main or the thread's function. */
-static size_t visible(const struct stk_stack *s)
+static size_t visible(const struct report *r, const struct stk_stack *s)
 {
 	size_t n = s->n;
 
-	while (n > 1 && stk_frame_is_runtime(s, n - 1))
+	while (!r->o.system && n > 1 && stk_frame_is_runtime(s, n - 1))
 		n--;
 	return n;
 }
@@ -62,12 +65,28 @@ static bool same_stack(const struct stk_stack *a, const struct stk_stack *b)
 	return true;
 }
 
+/* The names of a frame's parameters, by the index that its words carry. */
+static const char *param_name(void *arg, unsigned param)
+{
+	const struct stk_frame *f = arg;
+	const struct stk_scope *sc = f->scopes ? &f->scopes->v[f->level] : NULL;
+
+	return sc && param < sc->nparams ? sc->params[param].name : NULL;
+}
+
 /* A frame of the thread `th` and of all later ones of its group. */
 static void write_frame(struct report *r, const unsigned *group, unsigned n, size_t i)
 {
 	struct stk_words words, more;
 	struct stk_trace_frame f = stk_view_frame(r->ms, &r->stacks[group[0]], i, &words);
 
+	f.detail = r->o.system;
+	if (r->o.args == STK_ARGS_NAMES)
+		words.names = (struct stk_word_names){param_name, &r->stacks[group[0]].v[i]};
+	if (r->o.args == STK_ARGS_NONE) {
+		stk_words_init(&words, false);
+		n = 1;
+	}
 	for (unsigned k = 1; k < n; k++) {
 		stk_frame_args(r->ms, &r->stacks[group[k]], i, &more);
 		if (!stk_words_merge(&words, &more))
@@ -106,7 +125,7 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 					.tid = th->tid,
 					.name = th->name,
 					.state = group[0] == 0 ? "running" : "stopped"};
-	size_t count = visible(s);
+	size_t count = visible(r, s);
 
 	stk_trace_write_thread(r->out, &head);
 	for (size_t i = 0; i < count && !stk_interrupted(t); i++) {
@@ -122,24 +141,42 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 	}
 }
 
-/* Threads with the same stack are shown once; thread 1 always stands alone. */
+static bool same_name(const struct stk_thread *a, const struct stk_thread *b)
+{
+	return a->name && b->name ? !strcmp(a->name, b->name) : a->name == b->name;
+}
+
+/* Unwind threads up to `end`; stops early when the report is interrupted. */
+static void unwind_to(struct report *r, unsigned end)
+{
+	struct stk_target *t = r->ms->target;
+
+	for (; r->unwound < end && !stk_interrupted(t); r->unwound++)
+		r->o.unwind(r->ms, &t->threads[r->unwound], 0, &r->stacks[r->unwound]);
+}
+
+/* Threads with the same stack are shown once; thread 1 always stands alone, and first: it is
+ * written before the others are looked at. */
 static void write_threads(struct report *r)
 {
 	const struct stk_target *t = r->ms->target;
-	unsigned *group = calloc(t->nthreads + 1, sizeof(*group));
+	unsigned *group = calloc(r->n + 1, sizeof(*group));
 
-	for (unsigned i = 0; group && i < t->nthreads && !stk_interrupted(t); i++) {
+	for (unsigned i = 0; group && i < r->n && !stk_interrupted(t); i++) {
 		unsigned n = 0;
-		if (r->shown[i])
+		if (i == 1)
+			unwind_to(r, r->n);
+		if (r->shown[i] || i >= r->unwound)
 			continue;
 		group[n++] = i;
-		for (unsigned j = i + 1; i && j < t->nthreads; j++)
+		for (unsigned j = i + 1; i && j < r->unwound; j++)
 			if (!r->shown[j] && same_stack(&r->stacks[i], &r->stacks[j]) &&
-			    !t->threads[j].name) {
+			    same_name(&t->threads[i], &t->threads[j]))
 				group[n++] = j;
-				r->shown[j] = true;
-			}
 		write_group(r, group, n);
+		for (unsigned k = 0; k < n; k++)
+			r->shown[group[k]] = true;
+		stk_text_flush(r->out);
 	}
 	free(group);
 }
@@ -160,7 +197,7 @@ static void write_regs(struct report *r)
 
 static bool in_report(const struct report *r, const struct stk_module *m)
 {
-	for (unsigned i = 0; i < r->ms->target->nthreads; i++)
+	for (unsigned i = 0; i < r->unwound; i++)
 		for (size_t k = 0; k < r->stacks[i].n; k++)
 			if (r->stacks[i].v[k].mod == m)
 				return true;
@@ -187,31 +224,46 @@ static void write_modules(struct report *r)
 static void write_end(struct report *r)
 {
 	struct stk_target *t = r->ms->target;
-	struct stk_trace_end e = {.total = t->nthreads};
+	struct stk_trace_end e = {.total = t->nthreads + t->missing};
 
-	for (unsigned i = 0; i < t->nthreads; i++)
-		e.shown += r->stacks[i].n > 0;
-	e.missing_reason = "their registers are not in the core";
+	for (unsigned i = 0; i < r->unwound; i++)
+		e.shown += r->shown[i] && r->stacks[i].n > 0;
+	if (r->o.single && r->n < t->nthreads)
+		e.missing_reason = "not asked for";
+	else if (stk_interrupted(t))
+		e.missing_reason = r->o.interrupted ? r->o.interrupted : "interrupted";
+	else if (t->missing)
+		e.missing_reason = t->missing_reason;
+	else
+		e.missing_reason = "their registers are not known";
+	r->incomplete |= e.shown < e.total && !r->o.single;
 	stk_trace_write_end(r->out, &e);
 }
 
-int stk_report_write(struct stk_text *out, struct stk_modules *ms, enum stk_unwinder which)
+int stk_report_write(struct stk_text *out, struct stk_modules *ms,
+		     const struct stk_report_options *o)
 {
 	struct stk_target *t = ms->target;
 	struct report r = {.out = out,
 			   .ms = ms,
+			   .o = o ? *o : (struct stk_report_options){0},
 			   .stacks = calloc(t->nthreads + 1, sizeof(*r.stacks)),
 			   .shown = calloc(t->nthreads + 1, sizeof(*r.shown))};
 
+	if (!r.o.unwind)
+		r.o.unwind = stk_unwind;
+	r.n = r.o.single && t->nthreads ? 1 : t->nthreads;
 	if (r.stacks && r.shown) {
-		for (unsigned i = 0; i < t->nthreads; i++)
-			stk_unwind(ms, &t->threads[i], which, 0, &r.stacks[i]);
-		write_head(&r);
+		unwind_to(&r, r.n ? 1 : 0);
+		if (!r.o.head_done)
+			write_head(&r);
+		if (r.o.why)
+			stk_trace_write_why(out, r.o.why);
 		write_threads(&r);
 		write_regs(&r);
 		write_modules(&r);
 		write_end(&r);
-		for (unsigned i = 0; i < t->nthreads; i++)
+		for (unsigned i = 0; i < r.unwound; i++)
 			stk_stack_done(&r.stacks[i]);
 	} else {
 		r.incomplete = true;

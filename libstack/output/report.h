@@ -8,9 +8,27 @@
 #include "base/text.h"
 #include "unwind/unwind.h"
 
-/* The trace form of DESIGN §4.1 for a whole target: `corectl stack`. Returns 0, or 1 when something
- * was incomplete (a stack that does not end at its base). */
-int stk_report_write(struct stk_text *out, struct stk_modules *ms, enum stk_unwinder which);
+/* What stands between the parentheses of a call. */
+enum stk_args_mode {
+	STK_ARGS_WORDS, /* 0x1, {0x2, 0x3} */
+	STK_ARGS_NAMES, /* argc=0x1, s={0x2, 0x3} */
+	STK_ARGS_NONE,  /* ... */
+};
+
+struct stk_report_options {
+	stk_unwind_fn *unwind; /* NULL: stk_unwind */
+	bool single;           /* thread 1 alone */
+	bool system;           /* frames of the runtime too, and fp= sp= pc= */
+	bool head_done;        /* the two header lines stand already */
+	enum stk_args_mode args;
+	const char *why;         /* the line below the header, or NULL */
+	const char *interrupted; /* why it ends early if the target's interrupt flag is set */
+};
+
+/* The trace form of DESIGN §4.1 for a whole target; `o` NULL: all threads. Returns 0, or 1 when
+ * something was incomplete (a stack that does not end at its base, threads that are missing). */
+int stk_report_write(struct stk_text *out, struct stk_modules *ms,
+		     const struct stk_report_options *o);
 
 /* One frame in the debugger's form:
  *  `number`  0x000055d0c1a4c163 in packed({0x19010001})\n    at /src/app.c:8 …

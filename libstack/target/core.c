@@ -27,7 +27,8 @@ static void core_close(struct stk_target *t)
 	free(c);
 }
 
-static const struct stk_target_ops core_ops = {.kind = "core", .close = core_close};
+static const struct stk_target_ops core_ops = {
+    .kind = "core", .absent = "is not in the core", .close = core_close};
 
 int stk_elf_kind(const char *path, struct stk_err *err)
 {

@@ -32,8 +32,14 @@ const struct stk_segment *stk_segment_at(const struct stk_target *t, uint64_t ad
 /* The longest piece of contiguous bytes at `addr`; 0 where nothing is known. */
 static size_t piece_at(const struct stk_target *t, uint64_t addr, const uint8_t **ret)
 {
-	const struct stk_segment *s = segment_below(t->segments, t->nsegments, addr);
+	const struct stk_segment *s;
 
+	if (t->ops && t->ops->piece) {
+		size_t n = t->ops->piece((struct stk_target *)t, addr, ret);
+		if (n)
+			return n;
+	}
+	s = segment_below(t->segments, t->nsegments, addr);
 	if (s && addr - s->start < s->have) {
 		*ret = s->bytes + (addr - s->start);
 		return s->have - (addr - s->start);
@@ -46,11 +52,17 @@ static size_t piece_at(const struct stk_target *t, uint64_t addr, const uint8_t 
 	return 0;
 }
 
-const uint8_t *stk_mem_ptr(const struct stk_target *t, uint64_t addr, size_t len)
+const uint8_t *stk_mem_ptr(struct stk_target *t, uint64_t addr, size_t len)
 {
 	const uint8_t *p;
+	uint8_t *copy;
 
-	return piece_at(t, addr, &p) >= len ? p : NULL;
+	if (piece_at(t, addr, &p) >= len)
+		return p;
+	if (!t->ops || !t->ops->piece || stk_mem_avail(t, addr, len) < len ||
+	    !(copy = stk_pool_alloc(&t->pool, len)) || stk_mem_read(t, addr, copy, len, NULL))
+		return NULL;
+	return copy;
 }
 
 size_t stk_mem_avail(const struct stk_target *t, uint64_t addr, size_t max)
@@ -76,9 +88,9 @@ int stk_mem_read(const struct stk_target *t, uint64_t addr, void *buf, size_t le
 		const uint8_t *p;
 		size_t n = piece_at(t, addr + done, &p);
 		if (!n)
-			return stk_fail_at(err, STK_EUNREADABLE, addr + done,
-					   "0x%llx is not in the core",
-					   (unsigned long long)(addr + done));
+			return stk_fail_at(err, STK_EUNREADABLE, addr + done, "0x%llx %s",
+					   (unsigned long long)(addr + done),
+					   t->ops ? t->ops->absent : "is not there");
 		if (n > len - done)
 			n = len - done;
 		memcpy((uint8_t *)buf + done, p, n);

@@ -1,6 +1,6 @@
 /*
- * A target: the bytes and threads of what is examined. One small vtable per kind (core file; later
- * a live process, a saved trace). A target owns all that hangs from it until stk_target_close().
+ * A target: the bytes and threads of what is examined. One small vtable per kind (core file, live
+ * process). A target owns all that hangs from it until stk_target_close().
  */
 #ifndef STK_TARGET_TARGET_H
 #define STK_TARGET_TARGET_H
@@ -72,7 +72,10 @@ struct stk_remark {
 
 struct stk_target;
 struct stk_target_ops {
-	const char *kind; /* "core" */
+	const char *kind;   /* "core", "process" */
+	const char *absent; /* "is not in the core": what is said of bytes that are not there */
+	/* The longest run of bytes at `addr`, 0 where there are none; NULL: segments hold them. */
+	size_t (*piece)(struct stk_target *t, uint64_t addr, const uint8_t **ret);
 	void (*close)(struct stk_target *t);
 };
 
@@ -93,6 +96,10 @@ struct stk_target {
 	struct stk_psinfo psinfo;
 	struct stk_remark *remarks, **remarks_tail;
 	unsigned remarks_n;
+
+	/* Threads that are there but could not be looked at, and why. */
+	unsigned missing;
+	const char *missing_reason;
 
 	/* Bytes of read-only file mappings that the target does not hold (module files). Sorted. */
 	struct stk_segment *overlays;
@@ -127,8 +134,8 @@ int stk_mem_read(const struct stk_target *t, uint64_t addr, void *buf, size_t le
 /* How many bytes can be read from `addr`, at most `max`. */
 size_t stk_mem_avail(const struct stk_target *t, uint64_t addr, size_t max);
 
-/* Borrow `len` bytes at `addr` without copying; NULL if not there in one piece. */
-const uint8_t *stk_mem_ptr(const struct stk_target *t, uint64_t addr, size_t len);
+/* Borrow `len` bytes at `addr` for the life of the target; NULL if not there in one piece. */
+const uint8_t *stk_mem_ptr(struct stk_target *t, uint64_t addr, size_t len);
 
 /* A machine word. false: not readable. */
 bool stk_mem_word(const struct stk_target *t, uint64_t addr, uint64_t *ret);

@@ -6,7 +6,6 @@
 
 /* As stk_unwind(); frames carry pc, stack pointer and scopes, the other registers as libunwind
  * knows them. */
-int stk_unwind_second(struct stk_modules *ms, const struct stk_thread *th, size_t max,
-		      struct stk_stack *ret);
+stk_unwind_fn stk_unwind_second;
 
 #endif

@@ -5,7 +5,6 @@
 
 #include "base/text.h"
 #include "unwind/frames.h"
-#include "unwind/second.h"
 #include "unwind/step.h"
 
 uint64_t stk_frame_lookup_pc(const struct stk_frame *f)
@@ -65,8 +64,8 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 {
 	static const char *const texts[] = {
 	    [STK_STOP_BASE] = "",
-	    [STK_STOP_NO_REGS] = "the registers of this thread are not in the core",
-	    [STK_STOP_UNREADABLE] = "stack memory at 0x%lx is not in the core",
+	    [STK_STOP_NO_REGS] = "the registers of this thread are not known",
+	    [STK_STOP_UNREADABLE] = "stack memory at 0x%lx %s",
 	    [STK_STOP_NO_RULE] = "no unwind information at 0x%lx, and no caller found on the "
 				 "stack",
 	    [STK_STOP_LOOP] = "the stack does not go on above 0x%lx: it is damaged",
@@ -81,7 +80,7 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 #pragma GCC diagnostic ignored "-Wformat-security"
-	stk_printf(&t, texts[why], (unsigned long)number);
+	stk_printf(&t, texts[why], (unsigned long)number, s->absent);
 #pragma GCC diagnostic pop
 }
 
@@ -118,14 +117,12 @@ static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t 
 	}
 }
 
-int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, enum stk_unwinder which,
-	       size_t max, struct stk_stack *ret)
+int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, size_t max,
+	       struct stk_stack *ret)
 {
 	struct stk_frame f;
 
-	*ret = (struct stk_stack){.thread = th};
-	if (which == STK_UNWIND_LIBUNWIND)
-		return stk_unwind_second(ms, th, max, ret);
+	*ret = (struct stk_stack){.thread = th, .absent = ms->target->ops->absent};
 	if (!stk_first_frame(ms, th, &f)) {
 		stk_stack_stop(ret, STK_STOP_NO_REGS, 0);
 		return 0;

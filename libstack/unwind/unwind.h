@@ -47,18 +47,21 @@ struct stk_stack {
 	size_t n;
 	enum stk_stop stop;
 	char reason[160]; /* stop != BASE: for people ("stack memory 0x7f… is not in the core") */
+	const char *absent; /* of the target's ops, for the reason */
 	bool by_libunwind;
 };
 
-enum stk_unwinder { STK_UNWIND_OWN, STK_UNWIND_LIBUNWIND };
-
 /*
- * Unwind a thread. `max` frames at most (0: all; then stop is LIMIT). Frames carry scopes. Damage
- * is data: the call always succeeds with the frames found and a stop reason; a negative return
- * means that memory is exhausted. Free with stk_stack_done().
+ * An unwinder of a thread. `max` frames at most (0: all; then stop is LIMIT). Frames carry scopes.
+ * Damage is data: the call always succeeds with the frames found and a stop reason; a negative
+ * return means that memory is exhausted. Free with stk_stack_done().
  */
-int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, enum stk_unwinder which,
-	       size_t max, struct stk_stack *ret);
+typedef int stk_unwind_fn(struct stk_modules *ms, const struct stk_thread *th, size_t max,
+			  struct stk_stack *ret);
+
+/* The project's own. (The second opinion is stk_unwind_second() in second.h.) */
+stk_unwind_fn stk_unwind;
+
 void stk_stack_done(struct stk_stack *s);
 
 /* true: the stack ends at its base. */

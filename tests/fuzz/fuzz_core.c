@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "output/report.h"
-#include "unwind/unwind.h"
+#include "unwind/second.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,11 +30,11 @@ static void examine(struct stk_target *t)
 	for (unsigned i = 0; i < t->nthreads && i < 16; i++) {
 		struct stk_stack stack;
 
-		if (stk_unwind(ms, &t->threads[i], STK_UNWIND_LIBUNWIND, 64, &stack) == 0)
+		if (stk_unwind_second(ms, &t->threads[i], 64, &stack) == 0)
 			stk_stack_done(&stack);
 	}
 	stk_text_init_stream(&out, buf, sizeof(buf), swallow, &total);
-	stk_report_write(&out, ms, STK_UNWIND_OWN);
+	stk_report_write(&out, ms, NULL);
 	stk_text_flush(&out);
 	stk_modules_close(ms);
 }
