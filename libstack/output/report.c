@@ -259,8 +259,10 @@ int stk_report_write(struct stk_text *out, struct stk_modules *ms,
 			write_head(&r);
 		if (r.o.why)
 			stk_trace_write_why(out, r.o.why);
+		r.shown[0] = r.o.others_only;
 		write_threads(&r);
-		write_regs(&r);
+		if (!r.o.others_only)
+			write_regs(&r);
 		write_modules(&r);
 		write_end(&r);
 		for (unsigned i = 0; i < r.unwound; i++)

@@ -20,6 +20,7 @@ struct stk_report_options {
 	bool single;           /* thread 1 alone */
 	bool system;           /* frames of the runtime too, and fp= sp= pc= */
 	bool head_done;        /* the two header lines stand already */
+	bool others_only;      /* thread 1 and the registers stand already, too */
 	enum stk_args_mode args;
 	const char *why;         /* the line below the header, or NULL */
 	const char *interrupted; /* why it ends early if the target's interrupt flag is set */

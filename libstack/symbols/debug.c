@@ -128,6 +128,20 @@ static struct stk_image *by_debuglink(struct stk_module *m, const char *dir)
 	return im;
 }
 
+/* true: `name` is one of a colon-separated list. */
+static bool in_list(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = list; p && *p; p += *p == ':') {
+		size_t n = strcspn(p, ":");
+		if (n == len && !memcmp(p, name, n))
+			return true;
+		p += n;
+	}
+	return false;
+}
+
 static struct stk_image *find_debug_file(struct stk_module *m)
 {
 	struct stk_pool *pool = &m->owner->target->pool;
@@ -136,6 +150,8 @@ static struct stk_image *find_debug_file(struct stk_module *m)
 				     o->sysroot ? o->sysroot : "", DEBUG_DIR, DEBUG_DIR);
 	struct stk_image *im = NULL;
 
+	if (in_list(o->no_debug, m->name))
+		return NULL;
 	for (char *save = NULL, *d = dirs ? strtok_r(dirs, ":", &save) : NULL; d && !im;
 	     d = strtok_r(NULL, ":", &save)) {
 		im = by_build_id(m, d);

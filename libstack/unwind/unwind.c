@@ -152,21 +152,23 @@ const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i)
 	return NULL;
 }
 
-/* Names of libc's program and thread start (glibc csu, nptl; sysdeps clone). */
-static bool is_start(const char *name)
+/* The start of a program or thread: a name of libc's (glibc csu, nptl; sysdeps clone), or a frame
+ * of libc that has none because its symbols are not here. */
+static bool is_start(const struct stk_frame *f)
 {
-	static const char *const names[] = {"_start",
-					    "__libc_start_main",
-					    "__libc_start_main_impl",
-					    "__libc_start_call_main",
-					    "start_thread",
-					    "clone",
-					    "clone3",
-					    "__clone",
-					    "__clone3"};
+	static const char *const names[] = {"_start", "__libc_start_main", "__libc_start_main_impl",
+					    "__libc_start_call_main", "start_thread", "clone",
+					    "clone3", "__clone", "__clone3",
+					    /* signal/altstack.c */
+					    "stk_thread_start", "stk_thrd_start"};
+	static const char *const libs[] = {"libc.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2"};
+	const char *name = stk_frame_name(f);
 
 	for (unsigned i = 0; name && i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(name, names[i]))
+			return true;
+	for (unsigned i = 0; !name && f->mod && i < sizeof(libs) / sizeof(*libs); i++)
+		if (!strcmp(f->mod->name, libs[i]))
 			return true;
 	return false;
 }
@@ -176,7 +178,7 @@ bool stk_frame_is_runtime(const struct stk_stack *s, size_t i)
 	if (!stk_stack_complete(s))
 		return false;
 	for (size_t j = i; j < s->n; j++)
-		if (!is_start(stk_frame_name(&s->v[j])) && !(j > i && j == s->n - 1))
+		if (!is_start(&s->v[j]) && !(j > i && j == s->n - 1))
 			return false;
 	return true;
 }

@@ -1,0 +1,142 @@
+#include "altstack.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "real.h"
+#include "state.h"
+#include "view.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+#define ROOM  24576 /* for our frames, the program's own handlers, and a nested signal frame */
+#define GUARD 4096
+
+static uint8_t main_stack[65536] __attribute__((aligned(16)));
+static pthread_key_t key;
+static bool has_key;
+
+/* The frame that the kernel pushes is as large as the vector state (getauxval(3)). */
+static size_t stack_size(void)
+{
+	size_t frame = getauxval(AT_MINSIGSTKSZ);
+
+	return (2 * (frame ? frame : 4096) + ROOM + GUARD - 1) & ~(size_t)(GUARD - 1);
+}
+
+static bool has_altstack(void)
+{
+	stack_t ss;
+
+	return sigaltstack(NULL, &ss) || !(ss.ss_flags & SS_DISABLE);
+}
+
+/* NORMAL context: when a thread ends. */
+static void release(void *map)
+{
+	stack_t ss, off = {.ss_flags = SS_DISABLE};
+
+	if (!sigaltstack(NULL, &ss) && ss.ss_sp == (char *)map + GUARD)
+		sigaltstack(&off, NULL);
+	munmap(map, GUARD + stack_size());
+}
+
+/* NORMAL context: at the start of a thread. Failure leaves it as it would be without us. */
+static void give_altstack(void)
+{
+	size_t size = stack_size();
+
+	if (!has_key || has_altstack())
+		return;
+	char *map = mmap(NULL, GUARD + size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return;
+	stack_t ss = {.ss_sp = map + GUARD, .ss_size = size};
+	if (mprotect(map, GUARD, PROT_NONE) || pthread_setspecific(key, map) ||
+	    sigaltstack(&ss, NULL)) {
+		pthread_setspecific(key, NULL);
+		munmap(map, GUARD + size);
+	}
+}
+
+void stk_altstack_main(void)
+{
+	stack_t ss = {.ss_sp = main_stack, .ss_size = sizeof(main_stack)};
+
+	if (!has_key)
+		has_key = pthread_key_create(&key, release) == 0;
+	if (!has_altstack())
+		sigaltstack(&ss, NULL);
+}
+
+struct start {
+	void *(*posix)(void *);
+	thrd_start_t c11;
+	void *arg;
+	uint64_t mask;
+};
+
+static struct start begin(void *p)
+{
+	struct start s = *(struct start *)p;
+
+	free(p);
+	stk_view_set_mask(s.mask);
+	give_altstack();
+	return s;
+}
+
+static void *stk_thread_start(void *p)
+{
+	struct start s = begin(p);
+
+	return s.posix(s.arg);
+}
+
+static int stk_thrd_start(void *p)
+{
+	struct start s = begin(p);
+
+	return s.c11(s.arg);
+}
+
+static struct start *prepare(struct start s)
+{
+	struct start *p = stk_g.installed ? malloc(sizeof(*p)) : NULL;
+
+	s.mask = stk_view_mask();
+	if (p)
+		*p = s;
+	return p;
+}
+
+LIBSTACK_API int STK_NAME(pthread_create)(pthread_t *restrict t,
+					  const pthread_attr_t *restrict attr, void *(*fn)(void *),
+					  void *restrict arg)
+{
+	struct start *p = prepare((struct start){.posix = fn, .arg = arg});
+
+	if (!p)
+		return STK_REAL(pthread_create)(t, attr, fn, arg);
+	int r = STK_REAL(pthread_create)(t, attr, stk_thread_start, p);
+	if (r)
+		free(p);
+	return r;
+}
+
+LIBSTACK_API int STK_NAME(thrd_create)(thrd_t *t, thrd_start_t fn, void *arg)
+{
+	struct start *p = prepare((struct start){.c11 = fn, .arg = arg});
+
+	if (!p)
+		return STK_REAL(thrd_create)(t, fn, arg);
+	int r = STK_REAL(thrd_create)(t, stk_thrd_start, p);
+	if (r != thrd_success)
+		free(p);
+	return r;
+}

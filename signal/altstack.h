@@ -1,0 +1,8 @@
+/* An alternate signal stack for every thread: without one a stack overflow dies silently. */
+#ifndef SIGNAL_ALTSTACK_H
+#define SIGNAL_ALTSTACK_H
+
+/* NORMAL context: the calling thread gets an alternate stack if it has none. */
+void stk_altstack_main(void);
+
+#endif

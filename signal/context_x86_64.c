@@ -1,0 +1,52 @@
+#include <asm/prctl.h>
+#include <errno.h>
+
+#include "base/mem.h"
+#include "context.h"
+#include "guard.h"
+#include "sys.h"
+
+/* CRASH context. Order: struct user_regs_struct of sys/user.h. */
+void stk_context_gregs(const ucontext_t *uc, uint64_t *r)
+{
+	static const int8_t from[21] = {REG_R15, REG_R14, REG_R13, REG_R12, REG_RBP, REG_RBX,
+					REG_R11, REG_R10, REG_R9,  REG_R8,  REG_RAX, REG_RCX,
+					REG_RDX, REG_RSI, REG_RDI, -1,      REG_RIP, -2,
+					REG_EFL, REG_RSP, -3};
+	const greg_t *g = uc->uc_mcontext.gregs;
+	uint64_t csgsfs = (uint64_t)g[REG_CSGSFS];
+	uint64_t fs_base = 0, gs_base = 0;
+
+	for (int i = 0; i < 21; i++)
+		r[i] = from[i] >= 0 ? (uint64_t)g[from[i]] : 0;
+	r[15] = ~0ULL; /* orig_rax: the frame does not have it */
+	r[17] = csgsfs & 0xffff;
+	r[20] = csgsfs >> 48;
+	sys2(SYS_arch_prctl, ARCH_GET_FS, &fs_base);
+	sys2(SYS_arch_prctl, ARCH_GET_GS, &gs_base);
+	r[21] = fs_base;
+	r[22] = gs_base;
+	__asm__ volatile("mov %%ds,%0" : "=r"(r[23]));
+	__asm__ volatile("mov %%es,%0" : "=r"(r[24]));
+	__asm__ volatile("mov %%fs,%0" : "=r"(r[25]));
+	__asm__ volatile("mov %%gs,%0" : "=r"(r[26]));
+}
+
+/*
+ * CRASH context. The number of the call is not in the frame: it is that of `mov eax, imm32`
+ * directly before `syscall`, as libc's wrappers have it.
+ */
+void stk_context_restart(ucontext_t *uc)
+{
+	greg_t *g = uc->uc_mcontext.gregs;
+	uint8_t code[7];
+	uint32_t number;
+
+	if (g[REG_RAX] != -EINTR ||
+	    !stk_guard_read((uint64_t)g[REG_RIP] - sizeof(code), code, sizeof(code)) ||
+	    code[0] != 0xb8 || code[5] != 0x0f || code[6] != 0x05)
+		return;
+	memcpy(&number, code + 1, sizeof(number));
+	g[REG_RIP] -= 2;
+	g[REG_RAX] = number;
+}

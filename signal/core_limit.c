@@ -1,0 +1,68 @@
+#include "core_limit.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "state.h"
+#include "sys.h"
+
+static char why[256];
+
+/* "|/usr/lib/systemd/systemd-coredump %P …": is there such a program? */
+static const char *check_pipe(char *pattern)
+{
+	struct stk_text t;
+	char *end = pattern + 1;
+
+	while (*end && *end != ' ' && *end != '\n')
+		end++;
+	*end = 0;
+	if (sys2(SYS_access, pattern + 1, X_OK) == 0)
+		return 0;
+	stk_text_init(&t, why, sizeof(why));
+	stk_printf(&t, "core_pattern pipes to %s, which cannot be run here", pattern + 1);
+	return why;
+}
+
+static const char *check_pattern(void)
+{
+	char buf[200];
+	long fd = sys3(SYS_open, "/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0;
+	long n = sys3(SYS_read, fd, buf, sizeof(buf) - 1);
+	sys1(SYS_close, fd);
+	buf[n > 0 ? n : 0] = 0;
+	if (n <= 0 || buf[0] == '\n' || !buf[0])
+		return "kernel.core_pattern is empty";
+	if (buf[0] == '|')
+		return check_pipe(buf);
+	if (buf[0] != '/' && sys2(SYS_access, ".", W_OK) != 0)
+		return "the working directory is not writable";
+	return 0;
+}
+
+const char *stk_core_allow(void)
+{
+	struct rlimit r;
+
+	if (sys4(SYS_prlimit64, 0, RLIMIT_CORE, 0, &r) != 0)
+		return "the limit of core files cannot be read";
+	/* 1 is special only for pipes (core(5)); below a page nothing useful is written. */
+	if (r.rlim_max < 4096)
+		return "the hard limit of core files is 0 (ulimit -Hc)";
+	if (r.rlim_cur != r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		if (sys4(SYS_prlimit64, 0, RLIMIT_CORE, &r, 0) != 0)
+			return "the limit of core files cannot be raised";
+	}
+	if (sys1(SYS_prctl, PR_GET_DUMPABLE) != 1)
+		return "the process is not dumpable (set-uid, or PR_SET_DUMPABLE)";
+	return check_pattern();
+}

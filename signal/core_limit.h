@@ -1,0 +1,9 @@
+/* Whether the kernel will leave a core, and making it so where it may be. CRASH context. */
+#ifndef SIGNAL_CORE_LIMIT_H
+#define SIGNAL_CORE_LIMIT_H
+
+/* Raise the soft limit of core files to the hard one. NULL: a core is to be expected; else why not
+ * (static storage, one line). */
+const char *stk_core_allow(void);
+
+#endif

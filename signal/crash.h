@@ -1,0 +1,58 @@
+/*
+ * One crash: what the handler saved of it. The helper reads this structure out of the program's
+ * memory; both are always of one build (the size is checked).
+ */
+#ifndef SIGNAL_CRASH_H
+#define SIGNAL_CRASH_H
+
+#include <stdint.h>
+
+#define STK_CRASH_MAGIC 0x31485341524b5453ULL /* "STKRASH1" */
+#define STK_GREGS       27                    /* struct user_regs_struct in words */
+#define STK_OTHERS_MAX  2048
+
+/* A thread that answered the collecting signal, in the layout of NT_PRSTATUS. */
+struct stk_other {
+	int32_t tid;
+	uint32_t answered;
+	uint64_t gregs[STK_GREGS];
+};
+
+struct stk_crash {
+	uint64_t magic;
+	uint32_t size; /* of this structure */
+	int32_t pid, tid;
+	int32_t signo; /* 0: asked for by libstack_dump() */
+	int32_t code;
+	uint32_t level, args;
+	uint32_t report_ms;   /* for the helper's report */
+	uint32_t others_only; /* thread 1, registers: already printed */
+	uint32_t has_fpregs;
+	uint64_t gregs[STK_GREGS];
+	uint8_t fpregs[512];
+	uint8_t siginfo[128];
+	/* Tier 2: threads by the collecting signal; `others` is an address in the program. */
+	uint64_t others;
+	uint32_t nothers;
+};
+
+/* What the helper's exit status says. */
+enum stk_helper_status {
+	STK_HELPER_DONE = 0,     /* the report is written whole */
+	STK_HELPER_PARTIAL = 1,  /* written, something was incomplete and said so */
+	STK_HELPER_NOTHING = 20, /* nothing was written */
+	STK_HELPER_ATTACH = 21,  /* nothing was written: the program cannot be read */
+	STK_HELPER_WRITE = 22,   /* the output could not be written */
+	STK_HELPER_EXEC = 127,   /* it could not be started */
+};
+
+/* Requests over the socket between the helper and its supervisor, which shares the program's
+ * memory (tier 2). One packet each way. */
+enum stk_ask { STK_ASK_READ = 1, STK_ASK_MAPS = 2, STK_ASK_THREADS = 3 };
+struct stk_request {
+	uint32_t ask, len;
+	uint64_t addr;
+};
+#define STK_REPLY_MAX 16384
+
+#endif

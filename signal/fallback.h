@@ -1,0 +1,22 @@
+/*
+ * Tier 3: the report by this process itself. Names from the dynamic symbol tables, no argument
+ * words, every read guarded. CRASH context.
+ */
+#ifndef SIGNAL_FALLBACK_H
+#define SIGNAL_FALLBACK_H
+
+#include "crash.h"
+#include "state.h"
+
+/* The stack of the crashing thread alone, before anything else is tried. */
+void stk_fallback_first(struct stk_out *out, const struct stk_crash *c);
+
+/* The report; what stk_fallback_first() wrote is not written again. `why` the tiers before could
+ * not, one line. */
+void stk_fallback_report(struct stk_out *out, const struct stk_crash *c, const char *why);
+
+/* A report that crashed on its way: registers, modules and the last line, as far as they are not
+ * written yet. */
+void stk_fallback_rest(struct stk_out *out, const struct stk_crash *c);
+
+#endif

@@ -1,0 +1,172 @@
+/* Installing and removing, and the public functions. NORMAL context unless a function says so. */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "altstack.h"
+#include "context.h"
+#include "real.h"
+#include "state.h"
+#include "sys.h"
+#include "view.h"
+
+extern const int libstack_manual __attribute__((weak));
+
+static struct stk_ksigaction ours;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* CRASH context. */
+long stk_sigaction(int sig, const struct stk_ksigaction *sa, struct stk_ksigaction *old)
+{
+	return sys4(SYS_rt_sigaction, sig, sa, old, sizeof(sa->mask));
+}
+
+/* CRASH context. */
+struct stk_ksigaction stk_our_action(void)
+{
+	return ours;
+}
+
+/*
+ * The six stay open in the handler: a fault inside it must arrive. So do libc's two own signals:
+ * a thread that waits here for its turn still answers the one that collects registers.
+ */
+static uint64_t handler_mask(void)
+{
+	return ~stk_signals_sync() & ~(1ULL << (32 - 1)) & ~(1ULL << (33 - 1));
+}
+
+/* Put our handler where the action is the default one. The return address of the signal frame
+ * (sa_restorer) is libc's: unwinders know it. */
+static void install_one(int sig)
+{
+	struct sigaction sa = {.sa_sigaction = stk_handler,
+			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER},
+			 old;
+	uint64_t mask = handler_mask();
+
+	if (STK_REAL(sigaction)(sig, NULL, &old) || old.sa_handler != SIG_DFL)
+		return;
+	memcpy(&sa.sa_mask, &mask, sizeof(mask));
+	if (!STK_REAL(sigaction)(sig, &sa, NULL))
+		stk_sigaction(sig, NULL, &ours);
+}
+
+void stk_handlers_install(void)
+{
+	for (int sig = 1; sig < 32; sig++)
+		if (stk_g.o.signals & 1ULL << (sig - 1))
+			install_one(sig);
+}
+
+void stk_handlers_remove(void)
+{
+	struct sigaction dfl = {.sa_handler = SIG_DFL}, now;
+
+	for (int sig = 1; sig < 32; sig++)
+		if (!STK_REAL(sigaction)(sig, NULL, &now) && stk_is_ours(&now))
+			STK_REAL(sigaction)(sig, &dfl, NULL);
+}
+
+static void remember_stderr(void)
+{
+	struct stat st;
+
+	stk_g.err.known = fstat(2, &st) == 0;
+	if (stk_g.err.known) {
+		stk_g.err.dev = st.st_dev;
+		stk_g.err.ino = st.st_ino;
+	}
+}
+
+/* A blocked fault kills without a word: open the six, and let the program believe otherwise. */
+static void open_mask(void)
+{
+	uint64_t six = stk_signals_sync(), now = 0;
+	sigset_t set;
+
+	sys4(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &now, 8);
+	if (!(now & six))
+		return;
+	stk_view_set_mask(now & six);
+	sigemptyset(&set);
+	memcpy(&set, &six, sizeof(six));
+	STK_REAL(pthread_sigmask)(SIG_UNBLOCK, &set, NULL);
+}
+
+static int install(const struct libstack_options *o, bool automatic)
+{
+	struct stk_options opts;
+	int r = stk_options_read(o, &opts);
+
+	if (r || (automatic && opts.level == STK_LEVEL_OFF))
+		return r;
+	if (opts.level == STK_LEVEL_OFF)
+		opts.level = STK_LEVEL_ALL;
+	if (opts.sigquit == STK_SIGQUIT_OFF)
+		opts.signals &= ~(1ULL << (SIGQUIT - 1));
+	if (stk_g.installed)
+		stk_handlers_remove();
+	stk_g.o = opts;
+	if (!stk_g.err.known)
+		remember_stderr();
+	stk_images_collect(&stk_g.images);
+	stk_altstack_main();
+	stk_handlers_install();
+	stk_g.installed = true;
+	open_mask();
+	return 0;
+}
+
+LIBSTACK_API int libstack_install(const struct libstack_options *o)
+{
+	pthread_mutex_lock(&lock);
+	int r = install(o, false);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+LIBSTACK_API int libstack_uninstall(void)
+{
+	pthread_mutex_lock(&lock);
+	if (stk_g.installed) {
+		stk_handlers_remove();
+		stk_g.installed = false;
+	}
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+LIBSTACK_API const char *libstack_version(void)
+{
+	return STK_VERSION;
+}
+
+/* ANY context. */
+LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
+{
+	uint64_t gregs[STK_GREGS];
+	ucontext_t uc;
+
+	if (!stk_g.o.timeout_ms) {
+		/* Not installed: what the report needs is found now. */
+		stk_options_read(NULL, &stk_g.o);
+		stk_images_collect(&stk_g.images);
+	}
+	memset(&uc, 0, sizeof(uc));
+	if (getcontext(&uc))
+		return -errno;
+	memset(gregs, 0, sizeof(gregs));
+	stk_context_gregs(&uc, gregs);
+	return stk_dump(fd, gregs);
+}
+
+/* Before the program's own constructors where the loader lets us (preloaded: before all). */
+__attribute__((constructor(101))) static void start(void)
+{
+	if (!&libstack_manual || !libstack_manual)
+		install(NULL, true);
+}

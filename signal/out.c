@@ -1,0 +1,151 @@
+/* The report's output: bounded writes that wait for room, against one deadline. CRASH context. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "state.h"
+#include "sys.h"
+
+/* CRASH context. */
+uint64_t stk_now_ns(void)
+{
+	struct timespec ts = {0, 0};
+
+	sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+}
+
+/* Wait until the descriptor takes bytes. false: the deadline is over, or it never will. CRASH. */
+static bool wait_room(struct stk_out *o)
+{
+	uint64_t now = stk_now_ns();
+	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+
+	if (now >= o->deadline_ns)
+		return false;
+	uint64_t left = o->deadline_ns - now;
+	struct timespec ts = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
+	long r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
+	/* Where poll is forbidden the write has to do without. */
+	return r == 1 ? !(p.revents & (POLLERR | POLLNVAL)) : r < 0 && r != -EINTR;
+}
+
+/* CRASH context. */
+static int flush(void *arg, const char *bytes, size_t len)
+{
+	struct stk_out *o = arg;
+
+	while (len && o->fd >= 0) {
+		if (!wait_room(o)) {
+			o->late = stk_now_ns() >= o->deadline_ns;
+			return -1;
+		}
+		long n = sys3(SYS_write, o->fd, bytes, len);
+		if (n == -EINTR || n == -EAGAIN)
+			continue;
+		if (n <= 0)
+			return -1;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/*
+ * Whether stderr may be written to: it is what it was at the start, or something that a report
+ * cannot spoil. A regular file that took its number and is not in append mode is the program's
+ * data.
+ */
+static bool stderr_is_fit(void)
+{
+	struct stat st;
+
+	if (sys2(SYS_fstat, 2, &st) != 0)
+		return false;
+	if (stk_g.err.known && st.st_dev == stk_g.err.dev && st.st_ino == stk_g.err.ino)
+		return true;
+	return !S_ISREG(st.st_mode) || (sys2(SYS_fcntl, 2, F_GETFL) & O_APPEND);
+}
+
+static void put_comm(struct stk_text *t)
+{
+	char comm[64];
+	long fd = sys3(SYS_open, "/proc/self/comm", O_RDONLY | O_CLOEXEC, 0);
+	long n = fd < 0 ? -1 : sys3(SYS_read, fd, comm, sizeof(comm));
+
+	if (fd >= 0)
+		sys1(SYS_close, fd);
+	for (long i = 0; i < n && comm[i] != '\n'; i++)
+		stk_putc(t, comm[i] == '/' ? '!' : comm[i]);
+	if (n <= 0)
+		stk_putc(t, '-');
+}
+
+/* LIBSTACK_OUTPUT with %p (pid), %e (name), %t (seconds since the epoch), %%. CRASH context. */
+static void expand(struct stk_text *t, const char *path)
+{
+	struct timespec ts = {0, 0};
+
+	for (; *path; path++) {
+		if (*path != '%' || !path[1]) {
+			stk_putc(t, *path);
+			continue;
+		}
+		switch (*++path) {
+		case 'p':
+			stk_printf(t, "%d", (int)sys0(SYS_getpid));
+			break;
+		case 'e':
+			put_comm(t);
+			break;
+		case 't':
+			sys2(SYS_clock_gettime, CLOCK_REALTIME, &ts);
+			stk_printf(t, "%lu", (unsigned long)ts.tv_sec);
+			break;
+		case '%':
+			stk_putc(t, '%');
+			break;
+		default:
+			stk_putc(t, '%');
+			stk_putc(t, *path);
+			break;
+		}
+	}
+}
+
+/* CRASH context. */
+static long open_output(const char *path)
+{
+	char buf[1024];
+	struct stk_text t;
+
+	stk_text_init(&t, buf, sizeof(buf));
+	expand(&t, path);
+	return sys3(SYS_open, buf, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+}
+
+/* CRASH context. */
+void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns)
+{
+	o->fd = fd;
+	o->own = o->late = false;
+	o->deadline_ns = deadline_ns;
+	if (fd < 0 && stk_g.o.output[0]) {
+		o->fd = (int)open_output(stk_g.o.output);
+		o->own = o->fd >= 0;
+	}
+	if (o->fd < 0)
+		o->fd = stderr_is_fit() ? 2 : -1;
+	stk_text_init_stream(&o->text, o->buf, sizeof(o->buf), flush, o);
+}
+
+/* CRASH context. */
+void stk_out_done(struct stk_out *o)
+{
+	stk_text_flush(&o->text);
+	if (o->own)
+		sys1(SYS_close, o->fd);
+}

@@ -1,0 +1,94 @@
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "state.h"
+#include "sys.h"
+
+static uint8_t reply[STK_REPLY_MAX];
+
+/* process_vm_readv on ourselves: a bad address is an error, not a fault. */
+static long read_memory(uint64_t addr, uint32_t len)
+{
+	struct iovec here = {reply, len}, there = {(void *)(uintptr_t)addr, len};
+
+	return sys6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&here, 1, (long)&there, 1, 0);
+}
+
+/* The memory map of this process is that of the program: the descriptor goes over the socket. */
+static void send_maps(int fd)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	char byte = 1;
+	struct iovec iov = {&byte, 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	long maps = sys3(SYS_open, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+
+	if (maps >= 0) {
+		memset(&control, 0, sizeof(control));
+		control.h.cmsg_len = CMSG_LEN(sizeof(int));
+		control.h.cmsg_level = SOL_SOCKET;
+		control.h.cmsg_type = SCM_RIGHTS;
+		int n = (int)maps;
+		memcpy(control.space + CMSG_LEN(0), &n, sizeof(n));
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+	}
+	sys3(SYS_sendmsg, fd, &m, MSG_NOSIGNAL);
+	if (maps >= 0)
+		sys1(SYS_close, maps);
+}
+
+static bool answer(const struct stk_serve *s, const struct stk_request *q)
+{
+	long n = 0;
+
+	switch (q->ask) {
+	case STK_ASK_READ:
+		n = read_memory(q->addr, q->len < STK_REPLY_MAX ? q->len : STK_REPLY_MAX);
+		break;
+	case STK_ASK_MAPS:
+		send_maps(s->fd);
+		return true;
+	case STK_ASK_THREADS:
+		s->collect();
+		memcpy(reply, &s->crash->others, 8);
+		memcpy(reply + 8, &s->crash->nothers, 4);
+		n = 12;
+		break;
+	default:
+		break;
+	}
+	/* An empty packet says no. */
+	return sys6(SYS_sendto, s->fd, (long)reply, n > 0 ? n : 0, MSG_NOSIGNAL, 0, 0) >= 0;
+}
+
+void stk_serve(const struct stk_serve *s)
+{
+	struct stk_request q;
+	uint64_t now;
+
+	while (s->fd >= 0 && (now = stk_now_ns()) < s->deadline_ns) {
+		struct pollfd p = {.fd = s->fd, .events = POLLIN};
+		uint64_t left = s->deadline_ns - now;
+		struct timespec ts = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
+		long r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			return;
+		long n = sys6(SYS_recvfrom, s->fd, (long)&q, sizeof(q), 0, 0, 0);
+		if (n != (long)sizeof(q) || !answer(s, &q))
+			return;
+	}
+}

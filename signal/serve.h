@@ -1,0 +1,20 @@
+/* What the supervisor does for a helper that may not use ptrace (tier 2). CRASH context. */
+#ifndef SIGNAL_SERVE_H
+#define SIGNAL_SERVE_H
+
+#include <stdint.h>
+
+#include "crash.h"
+
+struct stk_serve {
+	int fd;  /* the supervisor's end of the socket; negative: there is none */
+	int pid; /* of the program, whose memory is also ours */
+	void (*collect)(void);
+	struct stk_crash *crash;
+	uint64_t deadline_ns;
+};
+
+/* Answer requests until the helper closes its end or the deadline is over. */
+void stk_serve(const struct stk_serve *s);
+
+#endif

@@ -1,0 +1,79 @@
+/* The one state of the library in a process. Written in NORMAL context, read in CRASH context. */
+#ifndef SIGNAL_STATE_H
+#define SIGNAL_STATE_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <ucontext.h>
+
+#include "base/text.h"
+#include "crash.h"
+#include "images.h"
+#include "options.h"
+
+/* What stderr was when the program started: a descriptor that became another file is not it. */
+struct stk_stderr {
+	bool known;
+	uint64_t dev, ino;
+};
+
+struct stk_state {
+	struct stk_options o;
+	bool installed;
+	struct stk_stderr err;
+	struct stk_images images;
+	/* 0: free; else pid << 32 | tid of the thread that reports. */
+	_Atomic uint64_t gate;
+	_Atomic uint32_t gate_turn; /* changes whenever the gate is opened: what others wait on */
+	struct stk_crash crash;     /* of the owner of the gate */
+};
+
+extern struct stk_state stk_g;
+
+/* The embedded helper; end == start: there is none. */
+extern const uint8_t stk_helper_start[], stk_helper_end[];
+
+/* Where a report goes. */
+struct stk_out {
+	struct stk_text text;
+	int fd; /* -1: nowhere */
+	bool own;
+	uint64_t deadline_ns;
+	bool late; /* the deadline passed while writing */
+	char buf[1024];
+};
+
+/* CRASH context: nanoseconds of CLOCK_MONOTONIC, by system call. */
+uint64_t stk_now_ns(void);
+
+/* CRASH context. `fd` < 0: LIBSTACK_OUTPUT, else stderr if it is still what it was. */
+void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns);
+void stk_out_done(struct stk_out *o);
+
+/* CRASH context: the handler of every signal that the library handles. */
+void stk_handler(int sig, siginfo_t *si, void *uc);
+
+/* ANY context: the report without a signal. */
+int stk_dump(int fd, const uint64_t *gregs);
+
+/* NORMAL context: put ours where the kernel has SIG_DFL / take ours away. */
+void stk_handlers_install(void);
+void stk_handlers_remove(void);
+
+/* true: the action is ours. */
+bool stk_is_ours(const struct sigaction *sa);
+
+/* CRASH context: sigaction(2) without libc; old or new may be NULL. */
+struct stk_ksigaction {
+	void (*handler)(int, siginfo_t *, void *);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+long stk_sigaction(int sig, const struct stk_ksigaction *sa, struct stk_ksigaction *old);
+/* The action with which our handler is installed. */
+struct stk_ksigaction stk_our_action(void);
+
+#endif
