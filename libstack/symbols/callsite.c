@@ -1,6 +1,5 @@
 /* Call sites: what a caller says about the arguments that it passed (DWARF 5 §3.4). */
 #include <dwarf.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "symbols/debug.h"
@@ -8,11 +7,7 @@
 
 #define VALUES_MAX 32
 
-struct stk_sites_slot {
-	uint64_t ret_pc; /* ELF address */
-	struct stk_call_site *site;
-	bool used;
-};
+static struct stk_call_site no_site; /* kept for return addresses without one */
 
 static Dwarf_Attribute *either(Dwarf_Die *die, unsigned a, unsigned b, Dwarf_Attribute *mem)
 {
@@ -154,27 +149,10 @@ const struct stk_call_site *stk_call_site_at(struct stk_module *m, uint64_t ret_
 
 	if (!d || !d->dw)
 		return NULL;
-	if (2 * (d->nsites + 1) > d->sites_cap) {
-		/* Only a cache: start it anew at twice the size. */
-		unsigned cap = d->sites_cap ? 2 * d->sites_cap : 256;
-		struct stk_sites_slot *v = calloc(cap, sizeof(*v));
-		if (!v)
-			return NULL;
-		free(d->sites);
-		d->sites = v;
-		d->sites_cap = cap;
-		d->nsites = 0;
+	struct stk_call_site *site = stk_map_get(&d->sites, addr);
+	if (!site) {
+		site = read_site(m, d, addr);
+		stk_map_put(&d->sites, addr, site ? site : &no_site);
 	}
-	size_t h = (addr * 0x9e3779b97f4a7c15ULL) >> 24;
-	struct stk_sites_slot *s;
-	for (;; h++) {
-		s = &d->sites[h & (d->sites_cap - 1)];
-		if (!s->used)
-			break;
-		if (s->ret_pc == addr)
-			return s->site;
-	}
-	*s = (struct stk_sites_slot){addr, read_site(m, d, addr), true};
-	d->nsites++;
-	return s->site;
+	return site == &no_site ? NULL : site;
 }

@@ -220,9 +220,9 @@ void stk_debug_free(struct stk_debug *d)
 	}
 	free(d->units);
 	free(d->ranges.v);
-	free(d->scopes);
-	free(d->types);
-	free(d->sites);
+	stk_map_done(&d->scopes);
+	stk_map_done(&d->types);
+	stk_map_done(&d->sites);
 	if (d->dw)
 		dwarf_end(d->dw);
 	stk_image_free(d->inflated);

@@ -11,6 +11,7 @@
 #include "symbols/module.h"
 #include "symbols/scope.h"
 #include "symbols/type.h"
+#include "target/map.h"
 
 /* [start, end) of ELF addresses → index into units or functions. Sorted by start. */
 struct stk_range {
@@ -31,10 +32,6 @@ struct stk_unit {
 	bool indexed, optimized, clang;
 };
 
-struct stk_scopes_slot;
-struct stk_type_slot;
-struct stk_sites_slot;
-
 struct stk_debug {
 	struct stk_image *image;    /* the separate debug file, or NULL: the module's own */
 	struct stk_image *inflated; /* of either, or NULL: nothing was compressed */
@@ -42,13 +39,9 @@ struct stk_debug {
 	struct stk_unit *units;
 	unsigned nunits, units_cap;
 	struct stk_ranges ranges;
-	/* Open hash tables keyed by pc or DIE address; power-of-two capacity. */
-	struct stk_scopes_slot *scopes;
-	unsigned nscopes, scopes_cap;
-	struct stk_type_slot *types;
-	unsigned ntypes, types_cap;
-	struct stk_sites_slot *sites;
-	unsigned nsites, sites_cap;
+	struct stk_map scopes; /* by pc */
+	struct stk_map types;  /* by the address of the DIE */
+	struct stk_map sites;  /* by return address */
 };
 
 /* The DWARF of a module, opened once; never NULL but when memory is exhausted (`dw` may be NULL).

@@ -12,42 +12,6 @@
 #define LEVELS_MAX 64
 #define PARAMS_MAX 256
 
-struct stk_scopes_slot {
-	uint64_t pc;
-	struct stk_scopes *scopes;
-};
-
-static size_t hash_pc(uint64_t pc)
-{
-	return (pc * 0x9e3779b97f4a7c15ULL) >> 24;
-}
-
-static struct stk_scopes_slot *slot_for(struct stk_debug *d, uint64_t pc)
-{
-	if (2 * (d->nscopes + 1) > d->scopes_cap) {
-		unsigned cap = d->scopes_cap ? 2 * d->scopes_cap : 64;
-		struct stk_scopes_slot *v = calloc(cap, sizeof(*v));
-		if (!v)
-			return NULL;
-		for (unsigned i = 0; i < d->scopes_cap; i++) {
-			size_t h = hash_pc(d->scopes[i].pc);
-			if (!d->scopes[i].scopes)
-				continue;
-			while (v[h & (cap - 1)].scopes)
-				h++;
-			v[h & (cap - 1)] = d->scopes[i];
-		}
-		free(d->scopes);
-		d->scopes = v;
-		d->scopes_cap = cap;
-	}
-	size_t h = hash_pc(pc);
-	while (d->scopes[h & (d->scopes_cap - 1)].scopes &&
-	       d->scopes[h & (d->scopes_cap - 1)].pc != pc)
-		h++;
-	return &d->scopes[h & (d->scopes_cap - 1)];
-}
-
 const char *stk_die_linkage_name(Dwarf_Die *die)
 {
 	Dwarf_Attribute a;
@@ -363,11 +327,11 @@ static void from_symbols(struct stk_module *m, struct stk_scopes *sc)
 const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc)
 {
 	struct stk_debug *d = stk_debug_get(m);
-	struct stk_scopes_slot *slot = d ? slot_for(d, pc) : NULL;
+	struct stk_scopes *sc = d ? stk_map_get(&d->scopes, pc) : NULL;
 
-	if (slot && slot->scopes)
-		return slot->scopes;
-	struct stk_scopes *sc = stk_pool_alloc(&m->owner->target->pool, sizeof(*sc));
+	if (sc)
+		return sc;
+	sc = stk_pool_alloc(&m->owner->target->pool, sizeof(*sc));
 	if (!sc)
 		return NULL;
 	sc->pc = pc;
@@ -377,9 +341,7 @@ const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc)
 	}
 	if (!sc->n)
 		return NULL;
-	if (slot) {
-		*slot = (struct stk_scopes_slot){pc, sc};
-		d->nscopes++;
-	}
+	if (d)
+		stk_map_put(&d->scopes, pc, sc);
 	return sc;
 }

@@ -2,7 +2,6 @@
 #include "symbols/type.h"
 
 #include <dwarf.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "symbols/debug.h"
@@ -10,40 +9,9 @@
 #define TYPE_DEPTH  32
 #define MEMBERS_MAX 4096
 
-struct stk_type_slot {
-	const void *key;
-	struct stk_type *type;
-};
-
 static struct stk_type unknown_type = {.kind = STK_TYPE_UNKNOWN, .align = 1};
 
 static const struct stk_type *type_at(struct stk_module *m, Dwarf_Die *die, int depth);
-
-static struct stk_type_slot *slot_for(struct stk_debug *d, const void *key)
-{
-	if (2 * (d->ntypes + 1) > d->types_cap) {
-		unsigned cap = d->types_cap ? 2 * d->types_cap : 128;
-		struct stk_type_slot *v = calloc(cap, sizeof(*v));
-		if (!v)
-			return NULL;
-		for (unsigned i = 0; i < d->types_cap; i++) {
-			if (!d->types[i].key)
-				continue;
-			size_t h = ((uintptr_t)d->types[i].key >> 1) * 0x9e3779b97f4a7c15ULL;
-			for (h >>= 20; v[h & (cap - 1)].key; h++)
-				;
-			v[h & (cap - 1)] = d->types[i];
-		}
-		free(d->types);
-		d->types = v;
-		d->types_cap = cap;
-	}
-	size_t h = ((uintptr_t)key >> 1) * 0x9e3779b97f4a7c15ULL;
-	for (h >>= 20; d->types[h & (d->types_cap - 1)].key; h++)
-		if (d->types[h & (d->types_cap - 1)].key == key)
-			break;
-	return &d->types[h & (d->types_cap - 1)];
-}
 
 static uint64_t attr_u(Dwarf_Die *die, unsigned name, uint64_t otherwise)
 {
@@ -275,19 +243,16 @@ static const struct stk_type *type_at(struct stk_module *m, Dwarf_Die *die, int 
 	Dwarf_Die peeled;
 	struct stk_debug *d = stk_debug_get(m);
 
-	if (depth > TYPE_DEPTH || dwarf_peel_type(die, &peeled) != 0)
+	if (!d || depth > TYPE_DEPTH || dwarf_peel_type(die, &peeled) != 0)
 		return &unknown_type;
-	struct stk_type_slot *s = d ? slot_for(d, peeled.addr) : NULL;
-	if (!s)
-		return &unknown_type;
-	if (s->key)
-		return s->type;
-	struct stk_type *t = stk_pool_alloc(&m->owner->target->pool, sizeof(*t));
-	if (!t)
-		return &unknown_type;
+	uint64_t key = (uint64_t)(uintptr_t)peeled.addr;
+	struct stk_type *t = stk_map_get(&d->types, key);
+	if (t)
+		return t;
+	t = stk_pool_alloc(&m->owner->target->pool, sizeof(*t));
 	/* Entered before its members are read: a damaged cycle meets itself here. */
-	*s = (struct stk_type_slot){peeled.addr, t};
-	d->ntypes++;
+	if (!t || !stk_map_put(&d->types, key, t))
+		return &unknown_type;
 	read_type(m, &peeled, t, depth);
 	return t;
 }

@@ -5,25 +5,20 @@
 #include <stdlib.h>
 
 #include "symbols/debug.h"
-
-struct slot {
-	uint64_t pc;
-	const struct stk_row *row;
-};
+#include "target/map.h"
 
 struct stk_rows {
 	Dwarf_CFI *eh;    /* .eh_frame, owned */
 	Dwarf_CFI *debug; /* .debug_frame, owned by the Dwarf */
 	bool debug_tried;
-	struct slot *slots;
-	unsigned n, cap;
+	struct stk_map rows; /* by pc */
 };
 
 static void rows_free(struct stk_rows *r)
 {
 	if (r->eh)
 		dwarf_cfi_end(r->eh);
-	free(r->slots);
+	stk_map_done(&r->rows);
 	free(r);
 }
 
@@ -104,7 +99,7 @@ static bool compile(struct stk_module *m, Dwarf_Frame *f, struct stk_row *row)
 	return true;
 }
 
-static const struct stk_row *read_row(struct stk_module *m, struct stk_rows *rs, uint64_t pc)
+static struct stk_row *read_row(struct stk_module *m, struct stk_rows *rs, uint64_t pc)
 {
 	struct stk_row *row = stk_pool_alloc(&m->owner->target->pool, sizeof(*row));
 	Dwarf_Frame *f = NULL;
@@ -126,48 +121,15 @@ static const struct stk_row *read_row(struct stk_module *m, struct stk_rows *rs,
 	return row;
 }
 
-static size_t hash_pc(uint64_t pc)
-{
-	return (pc * 0x9e3779b97f4a7c15ULL) >> 24;
-}
-
-static bool grow(struct stk_rows *rs)
-{
-	unsigned cap = rs->cap ? 2 * rs->cap : 64;
-	struct slot *v = calloc(cap, sizeof(*v));
-
-	if (!v)
-		return false;
-	for (unsigned i = 0; i < rs->cap; i++) {
-		size_t h = hash_pc(rs->slots[i].pc);
-		if (!rs->slots[i].row)
-			continue;
-		while (v[h & (cap - 1)].row)
-			h++;
-		v[h & (cap - 1)] = rs->slots[i];
-	}
-	free(rs->slots);
-	rs->slots = v;
-	rs->cap = cap;
-	return true;
-}
-
 const struct stk_row *stk_row_at(struct stk_module *m, uint64_t pc)
 {
 	struct stk_rows *rs = rows_get(m);
+	struct stk_row *row = rs ? stk_map_get(&rs->rows, pc) : NULL;
 
-	if (!rs || (2 * (rs->n + 1) > rs->cap && !grow(rs)))
-		return NULL;
-	size_t h = hash_pc(pc);
-	while (rs->slots[h & (rs->cap - 1)].row) {
-		if (rs->slots[h & (rs->cap - 1)].pc == pc)
-			return rs->slots[h & (rs->cap - 1)].row;
-		h++;
-	}
-	const struct stk_row *row = read_row(m, rs, pc);
-	if (row) {
-		rs->slots[h & (rs->cap - 1)] = (struct slot){pc, row};
-		rs->n++;
-	}
+	if (!rs || row)
+		return row;
+	row = read_row(m, rs, pc);
+	if (row)
+		stk_map_put(&rs->rows, pc, row);
 	return row;
 }
