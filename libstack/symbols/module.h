@@ -44,6 +44,7 @@ struct stk_symbol_options {
 	const char *bin;       /* the executable, or NULL: found by its path */
 	const char *debug_dir; /* searched before /usr/lib/debug; colon-separated; or NULL */
 	const char *sysroot;   /* put before the target's paths, or NULL */
+	const char *cache_dir; /* where inflated debug files are kept, or NULL: nowhere */
 };
 
 struct stk_modules {
