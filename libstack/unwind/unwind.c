@@ -86,27 +86,25 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 }
 
 /* Stacks grow down: a caller's CFA is above. A signal may have switched stacks. */
-static bool moved_on(const struct stk_frame *f, bool after_signal, uint64_t cfa_before)
+static bool moved_on(const struct stk_frame *f, const struct stk_frame *before)
 {
-	return after_signal || !f->cfa || !cfa_before || f->cfa > cfa_before;
+	return !before || before->signal || !f->cfa || !before->cfa || f->cfa > before->cfa;
 }
 
 /* Own steps until the stack ends; the reason it ended. */
 static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t max,
 			    struct stk_stack *ret)
 {
-	struct stk_frame next;
+	struct stk_frame next, before;
 	struct stk_step s = {.more = true};
-	uint64_t cfa_before = 0;
-	bool after_signal = false;
 	size_t cap = 0;
 
 	for (unsigned phys = 0;; phys++) {
 		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
 		f->phys = phys;
 		s = stk_step(ms, f, &next);
-		if (!moved_on(f, after_signal, cfa_before))
-			return (struct stk_step){.stop = STK_STOP_LOOP, .addr = cfa_before};
+		if (phys && !moved_on(f, &before))
+			return (struct stk_step){.stop = STK_STOP_LOOP, .addr = before.cfa};
 		if (!stk_append_frame(ms, ret, &cap, f, max))
 			return (struct stk_step){.stop = STK_STOP_MEMORY};
 		if (!s.more)
@@ -115,8 +113,7 @@ static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t 
 			return (struct stk_step){.stop = STK_STOP_LIMIT, .addr = max};
 		if (stk_interrupted(ms->target))
 			return (struct stk_step){.stop = STK_STOP_INTERRUPTED};
-		after_signal = f->signal;
-		cfa_before = f->cfa;
+		before = *f;
 		*f = next;
 	}
 }
