@@ -21,6 +21,7 @@ void options_usage(FILE *out)
 	      "  -c CORE           the core, as debuggers take it\n"
 	      "  --debug-dir DIR   search DIR for debug files before /usr/lib/debug\n"
 	      "  --sysroot DIR     put DIR before the paths of the target\n"
+	      "  --no-cache        neither use nor keep inflated debug files\n"
 	      "  --color WHEN      auto, always or never\n"
 	      "  --help, --version\n",
 	      out);
@@ -94,7 +95,7 @@ static int parse_option(struct options *o, int argc, char **argv, int *i)
 	else if (flag("batch", a))
 		o->batch = true;
 	else if (flag("no-cache", a))
-		;
+		o->no_cache = true;
 	else if (flag("help", a) || flag("h", a))
 		o->help = true;
 	else if (flag("version", a))
@@ -166,6 +167,22 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 	if (k)
 		o->bin = rest[0];
 	return o->core ? 0 : usage("no core given", NULL);
+}
+
+/* The XDG Base Directory Specification: a relative path is to be ignored. */
+const char *options_cache_dir(const struct options *o)
+{
+	static char dir[4096];
+	const char *base = secure_getenv("XDG_CACHE_HOME"), *sub = "";
+
+	if (!base || *base != '/') {
+		base = secure_getenv("HOME");
+		sub = "/.cache";
+	}
+	if (o->no_cache || !base || *base != '/' ||
+	    (size_t)snprintf(dir, sizeof(dir), "%s%s/libstack", base, sub) >= sizeof(dir))
+		return NULL;
+	return dir;
 }
 
 int options_parse(struct options *o, int argc, char **argv)

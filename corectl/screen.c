@@ -2,6 +2,7 @@
 #include "screen.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,13 +113,29 @@ static int emit_escaped(struct screen *sc, unsigned char c)
 	return emit(sc, text, (size_t)snprintf(text, sizeof(text), "\\x%02x", c));
 }
 
+/* How many bytes from `p` are plain ASCII, eight at a time. */
+static size_t plain(const unsigned char *p, size_t len)
+{
+	const uint64_t ones = 0x0101010101010101ULL;
+	size_t i = 0;
+	uint64_t w;
+
+	for (; len - i >= sizeof(w); i += sizeof(w)) {
+		memcpy(&w, p + i, sizeof(w));
+		/* The lowest byte outside 0x20 … 0x7e sets its bit 7 in one of the two. */
+		if (((w + ones) | (w - 0x20 * ones)) & (0x80 * ones))
+			break;
+	}
+	return i;
+}
+
 /* `last`: nothing follows, a sequence cut short is not completed. */
 static int filter(struct screen *sc, const unsigned char *p, size_t len, bool last)
 {
 	size_t from = 0, i = 0;
 	int r = 0;
 
-	while (i < len && !r) {
+	while ((i += plain(p + i, len - i)) < len && !r) {
 		int n = printable(p + i, len - i);
 		if (n > 0) {
 			i += (size_t)n;

@@ -85,7 +85,11 @@ static void show_head(struct session *s)
 int session_open(struct session *s, const struct options *o)
 {
 	struct stk_symbol_options so = {
-	    .bin = o->bin, .debug_dir = o->debug_dir, .sysroot = o->sysroot};
+	    .bin = o->bin,
+	    .debug_dir = o->debug_dir,
+	    .sysroot = o->sysroot,
+	    .cache_dir = options_cache_dir(o),
+	};
 	struct stk_err err;
 
 	struct stat st;

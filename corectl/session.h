@@ -20,7 +20,7 @@ struct options {
 	const char **commands; /* -ex and -x in order: text, or a file where is_file */
 	bool *is_file;
 	unsigned ncommands;
-	bool batch, help, version, dump_commands;
+	bool batch, help, version, dump_commands, no_cache;
 	bool core_named; /* the core was found by the verb, name it on screen */
 	enum color_when color;
 };
@@ -89,6 +89,8 @@ bool session_address(struct session *s, const char *text, uint64_t *ret);
 
 int options_parse(struct options *o, int argc, char **argv);
 void options_usage(FILE *out);
+/* The folder for inflated debug files, or NULL: none. */
+const char *options_cache_dir(const struct options *o);
 
 /* The prompt. Returns when the user leaves. */
 void edit_loop(struct session *s);

@@ -12,6 +12,8 @@ SOURCE = os.environ.get("SOURCE") or os.path.dirname(os.path.dirname(os.path.abs
 CORECTL = os.environ.get("CORECTL", os.path.join(SOURCE, "build/dev/corectl"))
 FIXTURES = os.environ.get("FIXTURES", os.path.join(SOURCE, "build/dev/fixtures"))
 SKIP = 77
+# Never the developer's own cache.
+os.environ["XDG_CACHE_HOME"] = os.path.join(os.path.dirname(CORECTL), "tests/cache")
 
 
 def skip(why):

@@ -28,6 +28,13 @@ void stk_putn(struct stk_text *t, const char *s, size_t n)
 {
 	size_t keep = t->flush ? 0 : 1; /* room for the NUL of a bounded string */
 
+	if (n < t->cap - t->len) { /* the usual case */
+		memcpy(t->buf + t->len, s, n);
+		t->len += n;
+		if (keep)
+			t->buf[t->len] = 0;
+		return;
+	}
 	while (n) {
 		size_t room = t->cap - keep - t->len;
 		if (!room) {
@@ -50,7 +57,10 @@ void stk_putn(struct stk_text *t, const char *s, size_t n)
 
 void stk_putc(struct stk_text *t, char c)
 {
-	stk_putn(t, &c, 1);
+	if (t->flush && t->len < t->cap)
+		t->buf[t->len++] = c;
+	else
+		stk_putn(t, &c, 1);
 }
 
 void stk_puts(struct stk_text *t, const char *s)

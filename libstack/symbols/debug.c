@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "base/text.h"
+#include "symbols/cache.h"
 #include "symbols/inflate.h"
 
 #define DEBUG_DIR "/usr/lib/debug"
@@ -192,6 +193,20 @@ static void unit_producer(struct stk_unit *u)
 		u->optimized = p[3] != '0';
 }
 
+static struct stk_image *inflated(struct stk_module *m, struct stk_debug *d,
+				  const struct stk_image *im)
+{
+	const char *dir = m->owner->opts.cache_dir;
+	struct stk_image *kept = stk_cache_open(dir, im);
+
+	if (kept)
+		return kept;
+	struct stk_image *fresh = stk_image_inflate(im);
+	if (fresh)
+		d->storing = stk_cache_store(dir, im, fresh);
+	return fresh;
+}
+
 struct stk_debug *stk_debug_get(struct stk_module *m)
 {
 	GElf_Shdr sh;
@@ -208,7 +223,7 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 		im = m->image;
 	else
 		im = d->image = find_debug_file(m);
-	if (im && (d->inflated = stk_image_inflate(im)))
+	if (im && (d->inflated = inflated(m, d, im)))
 		im = d->inflated;
 	d->dw = im ? dwarf_begin_elf(im->elf, DWARF_C_READ, NULL) : NULL;
 	if (!d->dw)
@@ -241,6 +256,7 @@ void stk_debug_free(struct stk_debug *d)
 	stk_map_done(&d->sites);
 	if (d->dw)
 		dwarf_end(d->dw);
+	stk_cache_wait(d->storing);
 	stk_image_free(d->inflated);
 	stk_image_free(d->image);
 	free(d);

@@ -32,9 +32,12 @@ struct stk_unit {
 	bool indexed, optimized, clang;
 };
 
+struct stk_cache_job;
+
 struct stk_debug {
-	struct stk_image *image;    /* the separate debug file, or NULL: the module's own */
-	struct stk_image *inflated; /* of either, or NULL: nothing was compressed */
+	struct stk_image *image;       /* the separate debug file, or NULL: the module's own */
+	struct stk_image *inflated;    /* of either, or NULL: nothing was compressed */
+	struct stk_cache_job *storing; /* `inflated` is being kept, or NULL */
 	Dwarf *dw;
 	struct stk_unit *units;
 	unsigned nunits, units_cap;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 
 #define IMAGE_MAX (1ULL << 30) /* a memory image above 1 GB is damage */
 
-static struct stk_image *image_new(Elf *elf, int fd, uint8_t *owned, size_t size)
+static struct stk_image *image_new(Elf *elf, int fd, uint8_t *map, size_t size)
 {
 	struct stk_image *im = elf && elf_kind(elf) == ELF_K_ELF ? malloc(sizeof(*im)) : NULL;
 
@@ -19,10 +20,11 @@ static struct stk_image *image_new(Elf *elf, int fd, uint8_t *owned, size_t size
 			elf_end(elf);
 		if (fd >= 0)
 			close(fd);
-		free(owned);
+		if (map)
+			munmap(map, size);
 		return NULL;
 	}
-	*im = (struct stk_image){.elf = elf, .fd = fd, .owned = owned, .size = size};
+	*im = (struct stk_image){.elf = elf, .fd = fd, .map = map, .size = size};
 	return im;
 }
 
@@ -41,10 +43,21 @@ struct stk_image *stk_image_open(const char *path)
 	return image_new(elf_begin(fd, ELF_C_READ_MMAP, NULL), fd, NULL, (size_t)st.st_size);
 }
 
-struct stk_image *stk_image_from_bytes(uint8_t *bytes, size_t size)
+uint8_t *stk_image_map(size_t size)
+{
+	uint8_t *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		return NULL;
+	/* It is filled at once: a few large faults instead of thousands. */
+	madvise(map, size, MADV_HUGEPAGE);
+	return map;
+}
+
+struct stk_image *stk_image_from_map(uint8_t *map, size_t size)
 {
 	elf_version(EV_CURRENT);
-	return image_new(elf_memory((char *)bytes, size), -1, bytes, size);
+	return image_new(elf_memory((char *)map, size), -1, map, size);
 }
 
 void stk_image_free(struct stk_image *im)
@@ -54,7 +67,8 @@ void stk_image_free(struct stk_image *im)
 	elf_end(im->elf);
 	if (im->fd >= 0)
 		close(im->fd);
-	free(im->owned);
+	if (im->map)
+		munmap(im->map, im->size);
 	free(im);
 }
 
@@ -198,7 +212,7 @@ struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t sta
 		if (ph[i].p_offset + ph[i].p_filesz > size)
 			size = ph[i].p_offset + ph[i].p_filesz;
 	}
-	uint8_t *mem = n && size < IMAGE_MAX ? calloc(1, size) : NULL;
+	uint8_t *mem = n && size < IMAGE_MAX ? stk_image_map(size) : NULL;
 	if (!mem)
 		return NULL;
 	for (unsigned i = 0; i < n; i++) {
@@ -208,7 +222,7 @@ struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t sta
 		    (stk_mem_read(t, bias + ph[i].p_vaddr, mem + ph[i].p_offset, ph[i].p_filesz,
 				  NULL) &&
 		     !(ph[i].p_flags & PF_W))) {
-			free(mem);
+			munmap(mem, size);
 			return NULL;
 		}
 	}
@@ -218,5 +232,5 @@ struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t sta
 		eh.e_shnum = eh.e_shstrndx = 0;
 	}
 	memcpy(mem, &eh, sizeof(eh));
-	return stk_image_from_bytes(mem, size);
+	return stk_image_from_map(mem, size);
 }

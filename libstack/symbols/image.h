@@ -11,8 +11,8 @@
 
 struct stk_image {
 	Elf *elf;
-	int fd;         /* -1: from memory */
-	uint8_t *owned; /* the memory image, or NULL */
+	int fd;       /* -1: from memory */
+	uint8_t *map; /* the memory image, or NULL */
 	size_t size;
 };
 
@@ -23,8 +23,11 @@ struct stk_image *stk_image_open(const char *path);
  * memory. NULL unless every read-only loadable segment is there in whole. */
 struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t start);
 
-/* An ELF image in memory; takes over `bytes` (from malloc). NULL: no ELF file; they are freed. */
-struct stk_image *stk_image_from_bytes(uint8_t *bytes, size_t size);
+/* Zeroed memory for stk_image_from_map(); NULL when memory is exhausted. */
+uint8_t *stk_image_map(size_t size);
+
+/* An ELF image in memory; takes over the whole mapping. NULL: no ELF file; it is unmapped. */
+struct stk_image *stk_image_from_map(uint8_t *map, size_t size);
 
 void stk_image_free(struct stk_image *im);
 

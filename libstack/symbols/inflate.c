@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/cursor.h"
 
@@ -149,8 +150,9 @@ struct stk_image *stk_image_inflate(const struct stk_image *im)
 	if (!w)
 		return NULL;
 	uint64_t end = elf_getident(im->elf, NULL)[EI_CLASS] == ELFCLASS64 ? plan(im, w) : 0;
+	size_t size = end + w->n * sizeof(*w->headers);
 	if (end)
-		w->out = malloc(end + w->n * sizeof(*w->headers));
+		w->out = stk_image_map(size);
 	if (w->out) {
 		bool two = pthread_create(&second, NULL, worker, w) == 0;
 		worker(w);
@@ -158,9 +160,9 @@ struct stk_image *stk_image_inflate(const struct stk_image *im)
 			pthread_join(second, NULL);
 		write_headers(im, w, end);
 		if (!atomic_load(&w->failed))
-			ret = stk_image_from_bytes(w->out, end + w->n * sizeof(*w->headers));
+			ret = stk_image_from_map(w->out, size);
 		else
-			free(w->out);
+			munmap(w->out, size);
 	}
 	free(w);
 	return ret;

@@ -45,6 +45,7 @@ struct stk_symbol_options {
 	const char *debug_dir; /* searched before /usr/lib/debug; colon-separated; or NULL */
 	const char *sysroot;   /* put before the target's paths, or NULL */
 	const char *no_debug;  /* modules whose separate debug file is not read; colon-separated */
+	const char *cache_dir; /* where inflated debug files are kept, or NULL: nowhere */
 };
 
 struct stk_modules {

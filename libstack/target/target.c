@@ -22,9 +22,25 @@ static const struct stk_segment *segment_below(const struct stk_segment *v, unsi
 	return lo ? &v[lo - 1] : NULL;
 }
 
+/* The same among the target's segments. A stack is read piece by piece: first look where the last
+ * one was. */
+static const struct stk_segment *target_segment_below(const struct stk_target *t, uint64_t addr)
+{
+	unsigned i = t->recent;
+
+	if (i < t->nsegments && t->segments[i].start <= addr &&
+	    (i + 1 == t->nsegments || addr < t->segments[i + 1].start))
+		return &t->segments[i];
+	const struct stk_segment *s = segment_below(t->segments, t->nsegments, addr);
+	/* Only remembered, what is read does not depend on it. */
+	if (s)
+		((struct stk_target *)(uintptr_t)t)->recent = (unsigned)(s - t->segments);
+	return s;
+}
+
 const struct stk_segment *stk_segment_at(const struct stk_target *t, uint64_t addr)
 {
-	const struct stk_segment *s = segment_below(t->segments, t->nsegments, addr);
+	const struct stk_segment *s = target_segment_below(t, addr);
 
 	return s && addr < s->end ? s : NULL;
 }
@@ -39,7 +55,7 @@ static size_t piece_at(const struct stk_target *t, uint64_t addr, const uint8_t 
 		if (n)
 			return n;
 	}
-	s = segment_below(t->segments, t->nsegments, addr);
+	s = target_segment_below(t, addr);
 	if (s && addr - s->start < s->have) {
 		*ret = s->bytes + (addr - s->start);
 		return s->have - (addr - s->start);

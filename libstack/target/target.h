@@ -89,6 +89,7 @@ struct stk_target {
 	unsigned nthreads;
 	struct stk_segment *segments;
 	unsigned nsegments;
+	unsigned recent; /* the segment last read: most reads are in the same one as the last */
 	struct stk_mapping *mappings;
 	unsigned nmappings;
 	struct stk_bytes auxv;

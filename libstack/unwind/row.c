@@ -93,8 +93,15 @@ static bool compile(struct stk_module *m, Dwarf_Frame *f, struct stk_row *row)
 	} else if (!(row->cfa_expr = stk_expr_from_ops(m, NULL, ops, n))) {
 		return false;
 	}
-	for (int i = 0; i < STK_REGS; i++)
+	for (int i = 0; i < STK_REGS; i++) {
 		row->rules[i] = compile_reg(m, f, i == a->pc ? ra : i);
+		if (row->rules[i].kind == STK_RULE_SAME)
+			row->kept |= 1U << i;
+		else if (row->rules[i].kind != STK_RULE_UNDEF)
+			row->found |= 1U << i;
+	}
+	if (!signal)
+		row->kept &= a->callee_saved;
 	row->present = true;
 	return true;
 }

@@ -32,6 +32,8 @@ struct stk_row {
 	int64_t cfa_off;
 	const struct stk_expr *cfa_expr; /* or NULL */
 	struct stk_rule rules[STK_REGS]; /* by DWARF number; the return address at arch->pc */
+	uint32_t kept;  /* registers of rule SAME that a call preserves; a signal frame saves all */
+	uint32_t found; /* registers of the other rules but UNDEF */
 };
 
 /* The row at a look-up pc; never NULL but when memory is exhausted. */

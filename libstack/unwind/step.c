@@ -24,7 +24,7 @@ static bool valid(const struct stk_regset *r, unsigned n)
 
 /* What the expressions of a row may ask for. */
 struct at {
-	struct stk_regset regs;
+	const struct stk_regset *regs;
 	uint64_t cfa;
 };
 
@@ -32,9 +32,9 @@ static bool get_reg(void *arg, unsigned n, uint64_t *ret)
 {
 	const struct at *at = arg;
 
-	if (!valid(&at->regs, n))
+	if (!valid(at->regs, n))
 		return false;
-	*ret = at->regs.r[n];
+	*ret = at->regs->r[n];
 	return true;
 }
 
@@ -44,6 +44,11 @@ static bool get_cfa(void *arg, uint64_t *ret)
 
 	*ret = at->cfa;
 	return true;
+}
+
+static unsigned lowest(uint32_t bits)
+{
+	return (unsigned)__builtin_ctz(bits);
 }
 
 static void set(struct stk_regset *r, unsigned n, uint64_t v)
@@ -67,7 +72,7 @@ static bool after_call(const struct stk_modules *ms, uint64_t ret, bool unknown_
 static bool find_cfa(struct stk_modules *ms, const struct stk_frame *f, const struct stk_row *row,
 		     uint64_t *ret)
 {
-	struct at at = {.regs = f->regs};
+	struct at at = {.regs = &f->regs};
 	struct stk_eval ev = {.target = ms->target, .reg = get_reg, .arg = &at};
 
 	if (row->cfa_expr)
@@ -82,19 +87,13 @@ static bool find_cfa(struct stk_modules *ms, const struct stk_frame *f, const st
 static bool apply_rule(struct stk_modules *ms, const struct stk_frame *f, const struct stk_row *row,
 		       unsigned n, struct stk_regset *out, uint64_t *bad)
 {
-	const struct stk_arch *a = ms->target->arch;
 	const struct stk_rule *rule = &row->rules[n];
-	struct at at = {.regs = f->regs, .cfa = f->cfa};
+	struct at at = {.regs = &f->regs, .cfa = f->cfa};
 	/* libdw puts DW_OP_call_frame_cfa before a rule's expression (DWARF 5 §6.4.2.3). */
 	struct stk_eval ev = {.target = ms->target, .reg = get_reg, .cfa = get_cfa, .arg = &at};
 	uint64_t v;
 
 	switch (rule->kind) {
-	case STK_RULE_SAME:
-		/* Only what the ABI preserves is still the caller's; a signal frame saves all. */
-		if (((a->callee_saved >> n & 1) || row->signal) && valid(&f->regs, n))
-			set(out, n, f->regs.r[n]);
-		return true;
 	case STK_RULE_OFFSET:
 		*bad = f->cfa + (uint64_t)rule->offset;
 		if (!stk_mem_word(ms->target, *bad, &v))
@@ -144,8 +143,11 @@ static struct stk_step by_cfi(struct stk_modules *ms, struct stk_frame *f,
 		return stop(STK_STOP_NO_RULE, f->pc);
 	if (row->rules[a->pc].kind == STK_RULE_UNDEF)
 		return stop(STK_STOP_BASE, 0);
-	for (unsigned n = 0; n < STK_REGS; n++)
-		if (!apply_rule(ms, f, row, n, &next->regs, &bad) && n == a->pc)
+	for (uint32_t left = row->kept & f->regs.valid; left; left &= left - 1)
+		set(&next->regs, lowest(left), f->regs.r[lowest(left)]);
+	for (uint32_t left = row->found; left; left &= left - 1)
+		if (!apply_rule(ms, f, row, lowest(left), &next->regs, &bad) &&
+		    lowest(left) == a->pc)
 			return stop(STK_STOP_UNREADABLE, bad);
 	if (!valid(&next->regs, a->sp))
 		set(&next->regs, a->sp, f->cfa);

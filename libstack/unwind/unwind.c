@@ -2,10 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/text.h"
 #include "unwind/frames.h"
 #include "unwind/step.h"
+
+#define LARGE     (2UL << 20) /* bytes */
+#define PAGE_BITS ((uintptr_t)4095)
 
 uint64_t stk_frame_lookup_pc(const struct stk_frame *f)
 {
@@ -17,6 +21,17 @@ const char *stk_frame_name(const struct stk_frame *f)
 	return f->scopes ? f->scopes->v[f->level].name : NULL;
 }
 
+/* Deep stacks: a few large faults instead of thousands. Whole pages, as malloc(3) maps large
+ * blocks: a mapping in two parts could not be moved by realloc(3). */
+static void want_large_pages(void *v, size_t size)
+{
+	uintptr_t from = (uintptr_t)v & ~PAGE_BITS,
+		  to = ((uintptr_t)v + size + PAGE_BITS) & ~PAGE_BITS;
+
+	if (size >= LARGE)
+		madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
+
 static bool append(struct stk_stack *s, size_t *cap, const struct stk_frame *f)
 {
 	if (s->n == *cap) {
@@ -26,6 +41,7 @@ static bool append(struct stk_stack *s, size_t *cap, const struct stk_frame *f)
 			return false;
 		s->v = v;
 		*cap = n;
+		want_large_pages(v, n * sizeof(*v));
 	}
 	s->v[s->n++] = *f;
 	return true;

@@ -3,6 +3,10 @@
 bench.py --corectl FILE --fixtures DIR [--threads N] [--runs N] [--heap MB]
 Each time is the median of some runs after one that warms the page cache; peers that are slow run
 once. Peak memory is the child's ru_maxrss (wait4). A missing peer is shown as missing.
+
+corectl is measured twice: cold (--no-cache) it inflates libc's debug file in each run, as its first
+run on a machine does; warm it maps what an earlier run kept. The bounds are those of the warm one;
+the cold ratio stands beside it.
 """
 import argparse
 import os
@@ -63,24 +67,29 @@ class Bench:
 
     def row(self, what, value, bound, met):
         self.missed += not met
-        print("  %-44s %-14s %-18s %s" % (what, value, bound, "met" if met else "NOT MET"))
+        print("  %-44s %-28s %-20s %s" % (what, value, bound, "met" if met else "NOT MET"))
 
-    def ratio(self, name, ours, theirs, bound):
+    def ratio(self, name, both, theirs, bound):
+        cold, warm = both
         if theirs is None:
             print("  %-44s %s" % ("against " + name, "missing: not installed"))
             return
-        value = theirs[0] / ours[0]
-        self.row("against %s (%.3f s, %.0f MB)" % (name, *theirs), "%.1f x faster" % value,
-                 "at least %g x" % bound, value >= bound)
+        value = theirs[0] / warm[0]
+        self.row("against %s (%.3f s, %.0f MB)" % (name, *theirs),
+                 "%.1f x faster, cold %.1f x" % (value, theirs[0] / cold[0]),
+                 "at least %g x warm" % bound, value >= bound)
 
     def gdb(self, core, program, command):
         return ["gdb", "-q", "-batch", "-nx", "-ex", "set debuginfod enabled off", program, core,
                 "-ex", command]
 
     def ours(self, core, program, command, least):
-        got = self.median([self.o.corectl, core, program, "-batch", "-ex", command], least)
-        print("  %-44s %.3f s, %.0f MB" % ("corectl", *got))
-        return got
+        """(cold, warm)."""
+        run = [self.o.corectl, core, program, "-batch", "-ex", command]
+        cold, warm = self.median(run + ["--no-cache"], least), self.median(run, least)
+        print("  %-44s %.4f s, %.0f MB" % ("corectl, cold (--no-cache)", *cold))
+        print("  %-44s %.4f s, %.0f MB" % ("corectl, warm (inflated files from its cache)", *warm))
+        return cold, warm
 
     def threads(self):
         n = self.o.threads
@@ -92,7 +101,8 @@ class Bench:
                                               "thread backtrace all"]), 5)
         self.ratio("eu-stack -s", ours, self.median(["eu-stack", "-s", "--core", core, "-e", program,
                                                      "-n", "0"]), 80)
-        self.row("peak memory", "%.0f MB" % ours[1], "under 150 MB", ours[1] < 150)
+        peak = max(ours[0][1], ours[1][1])
+        self.row("peak memory", "%.0f MB" % peak, "under 150 MB", peak < 150)
 
     def ten(self):
         print("one thread, ten frames, bt")
@@ -116,8 +126,9 @@ class Bench:
         small = self.ours(core, program, "bt", 8)
         core, program = self.core("big.core", "threads", "3", "5", str(mb))
         big = self.ours(core, program, "bt", 8)
-        self.row("the big one takes", "%.0f %%" % (100 * big[0] / small[0]), "at most 120 %",
-                 big[0] <= 1.2 * small[0])
+        cold, warm = (100 * b[0] / a[0] for b, a in zip(big, small))
+        self.row("the big one takes", "%.0f %%, cold %.0f %%" % (warm, cold), "at most 120 % warm",
+                 warm <= 120)
         os.unlink(core)
 
 
@@ -133,6 +144,7 @@ def main():
     o = p.parse_args()
     o.corectl, o.fixtures = os.path.abspath(o.corectl), os.path.abspath(o.fixtures)
     work = tempfile.mkdtemp(prefix="libstack-bench-", dir=o.dir)
+    os.environ["XDG_CACHE_HOME"] = os.path.join(work, "cache")
     try:
         b = Bench(o, work)
         for row in o.rows or ["threads", "ten", "recursion", "big"]:
