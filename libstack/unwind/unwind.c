@@ -10,7 +10,8 @@
 
 uint64_t stk_frame_lookup_pc(const struct stk_frame *f)
 {
-	return f->exact || !f->pc ? f->pc : f->pc - 1;
+	/* A handler returns to the trampoline's first byte: no call stands before it. */
+	return f->exact || f->signal || !f->pc ? f->pc : f->pc - 1;
 }
 
 const char *stk_frame_name(const struct stk_frame *f)
