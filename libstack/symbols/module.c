@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "symbols/debug.h"
@@ -109,6 +110,25 @@ static enum stk_module_state try_file(struct stk_module *m, const char *path,
 	return s;
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The program that was given cannot be used: why. */
+static void remark_unusable(struct stk_modules *ms)
+{
+	struct stk_err err;
+
+	if (stk_elf_kind(ms->opts.bin, &err))
+		stk_remark(ms->target, true, "%s is not an ELF file that can be read: not used",
+			   ms->opts.bin);
+	else
+		stk_remark(ms->target, true, "%s: not used", err.msg);
+}
+
 static void find_file(struct stk_module *m, const struct stk_mapping *map)
 {
 	struct stk_modules *ms = m->owner;
@@ -118,14 +138,14 @@ static void find_file(struct stk_module *m, const struct stk_mapping *map)
 	if (m->is_main && ms->opts.bin)
 		s = try_file(m, ms->opts.bin, map);
 	if (m->is_main && ms->opts.bin && s == STK_MODULE_MISSING)
-		stk_remark(ms->target, true, "%s is not an ELF file that can be read: not used",
-			   ms->opts.bin);
+		remark_unusable(ms);
 	if (!m->image && ms->opts.sysroot) {
 		char *p = stk_pool_printf(pool, "%s%s", ms->opts.sysroot, m->path);
 		enum stk_module_state r = p ? try_file(m, p, map) : STK_MODULE_MISSING;
 		s = r == STK_MODULE_MISSING ? s : r;
 	}
-	if (!m->image) {
+	bool tried = m->is_main && ms->opts.bin && same_file(m->path, ms->opts.bin);
+	if (!m->image && !tried) {
 		enum stk_module_state r = try_file(m, m->path, map);
 		s = r == STK_MODULE_MISSING ? s : r;
 	}
@@ -191,6 +211,22 @@ static bool is_elf_mapping(const struct stk_target *t, const struct stk_mapping 
 	return has_code(t, map->start, end);
 }
 
+/* The end of what the image's program headers load; 0: unknown. */
+static uint64_t image_end(const struct stk_module *m)
+{
+	size_t n = 0;
+	uint64_t end = 0;
+	GElf_Phdr ph;
+
+	if (!m->image || elf_getphdrnum(m->image->elf, &n))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (gelf_getphdr(m->image->elf, (int)i, &ph) && ph.p_type == PT_LOAD &&
+		    m->bias + ph.p_vaddr + ph.p_memsz > end)
+			end = m->bias + ph.p_vaddr + ph.p_memsz;
+	return (end + 4095) & ~4095ULL;
+}
+
 static int from_mappings(struct stk_modules *ms)
 {
 	struct stk_target *t = ms->target;
@@ -215,6 +251,10 @@ static int from_mappings(struct stk_modules *ms)
 			return STK_ENOMEM;
 		m->is_main = phdr >= a->start && phdr < end;
 		module_load(m, a);
+		/* Programs map parts of their own file again, to read it: those are not loaded. */
+		uint64_t loaded = image_end(m);
+		if (loaded > m->start && loaded < m->end)
+			m->end = loaded;
 	}
 	return 0;
 }
@@ -236,13 +276,9 @@ static int from_auxv(struct stk_modules *ms)
 		return STK_ENOMEM;
 	m->is_main = true;
 	module_load(m, &map);
-	size_t n = 0;
-	GElf_Phdr ph;
-	if (m->image && !elf_getphdrnum(m->image->elf, &n))
-		for (size_t i = 0; i < n; i++)
-			if (gelf_getphdr(m->image->elf, (int)i, &ph) && ph.p_type == PT_LOAD &&
-			    m->bias + ph.p_vaddr + ph.p_memsz > m->end)
-				m->end = m->bias + ph.p_vaddr + ph.p_memsz;
+	uint64_t end = image_end(m);
+	if (end > m->end)
+		m->end = end;
 	return 0;
 }
 
@@ -280,6 +316,7 @@ int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts
 	ms->target = t;
 	if (opts)
 		ms->opts = *opts;
+	unsigned unverified = 0;
 	r = t->nmappings ? from_mappings(ms) : from_auxv(ms);
 	if (!r)
 		r = add_vdso(ms);
@@ -289,6 +326,13 @@ int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts
 	}
 	if (ms->n)
 		qsort(ms->v, ms->n, sizeof(*ms->v), by_start);
+	for (unsigned i = 0; i < ms->n; i++)
+		unverified += ms->v[i]->state == STK_MODULE_UNVERIFIED;
+	if (unverified)
+		stk_remark(t, false,
+			   "%u of %u modules have no build-id in the core: whether their files are "
+			   "those that crashed could not be checked",
+			   unverified, ms->n);
 	if (ms->opts.bin && t->nmappings && !stk_module_main(ms))
 		stk_remark(t, true, "the core does not tell where its program is: %s is not used",
 			   ms->opts.bin);

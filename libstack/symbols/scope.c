@@ -67,6 +67,14 @@ static bool has_namespaces(Dwarf_Die *die)
 	}
 }
 
+/* gas writes a subprogram for each function symbol and knows no parameters. */
+static bool is_assembler(Dwarf_Die *die)
+{
+	Dwarf_Die cu;
+
+	return dwarf_diecu(die, &cu, NULL, NULL) && dwarf_srclang(&cu) == DW_LANG_Mips_Assembler;
+}
+
 static const char *die_name(struct stk_module *m, Dwarf_Die *die)
 {
 	Dwarf_Attribute a;
@@ -169,7 +177,7 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	unsigned n = 0;
 	bool same = decl.addr == func->addr;
 
-	s->known_params = true;
+	s->known_params = !is_assembler(func);
 	if (dwarf_child(&decl, &child) != 0)
 		return;
 	do {

@@ -29,7 +29,7 @@ static bool find_table(const struct stk_module *m, unw_dyn_info_t *di)
 	uint8_t head[12];
 	uint32_t count;
 
-	if (!m->image || elf_getphdrnum(m->image->elf, &n))
+	if (!m->image || elf_getphdrnum(m->image->elf, &n) || !n)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (gelf_getphdr(m->image->elf, (int)i, &ph) && ph.p_type == PT_GNU_EH_FRAME)

@@ -180,6 +180,14 @@ static bool by_bad_call(struct stk_modules *ms, struct stk_frame *f, struct stk_
 	return true;
 }
 
+/* Code made at run time pushes return addresses that no call put there (HotSpot's interpreter). */
+static bool within_jit(const struct stk_modules *ms, const struct stk_frame *f, uint64_t ret)
+{
+	const struct stk_segment *s = f->mod ? NULL : stk_segment_at(ms->target, ret);
+
+	return s && s->x && !stk_module_at(ms, ret);
+}
+
 static bool by_frame_pointer(struct stk_modules *ms, struct stk_frame *f, struct stk_frame *next)
 {
 	const struct stk_arch *a = ms->target->arch;
@@ -187,8 +195,8 @@ static bool by_frame_pointer(struct stk_modules *ms, struct stk_frame *f, struct
 
 	if (!valid(&f->regs, a->fp) || !valid(&f->regs, a->sp) || fp < f->regs.r[a->sp] ||
 	    fp % a->word || !stk_mem_word(ms->target, fp, &old) ||
-	    !stk_mem_word(ms->target, fp + a->word, &ret) || !after_call(ms, ret, true) ||
-	    (old && old <= fp))
+	    !stk_mem_word(ms->target, fp + a->word, &ret) ||
+	    (!after_call(ms, ret, true) && !within_jit(ms, f, ret)) || (old && old <= fp))
 		return false;
 	f->cfa = fp + 2 * a->word;
 	set(&next->regs, a->fp, old);
