@@ -216,6 +216,7 @@ void stk_debug_free(struct stk_debug *d)
 		return;
 	for (unsigned i = 0; i < d->nunits; i++) {
 		free(d->units[i].funcs);
+		free(d->units[i].tails);
 		free(d->units[i].franges.v);
 	}
 	free(d->units);
@@ -303,6 +304,16 @@ void stk_unit_index(struct stk_unit *u)
 	unit_producer(u);
 	index_children(u, &u->die, 0);
 	stk_ranges_sort(&u->franges);
+}
+
+bool stk_function_entry(Dwarf_Die *func, Dwarf_Addr *ret)
+{
+	Dwarf_Addr base, end;
+
+	if (dwarf_entrypc(func, ret) == 0)
+		return true;
+	/* A function in several parts (DW_AT_ranges): the cold ones come behind the first. */
+	return dwarf_ranges(func, 0, &base, ret, &end) > 0;
 }
 
 bool stk_function_die(struct stk_unit *u, uint64_t addr, Dwarf_Die *ret, struct stk_range *range)

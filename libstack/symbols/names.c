@@ -35,7 +35,7 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 				Dwarf_Addr pc;
 				int line = 0;
 				if (!name_fits(&u->funcs[k], name, last, &ms->target->pool) ||
-				    dwarf_entrypc(&u->funcs[k], &pc))
+				    !stk_function_entry(&u->funcs[k], &pc))
 					continue;
 				*ret_file = dwarf_decl_file(&u->funcs[k]);
 				dwarf_decl_line(&u->funcs[k], &line);

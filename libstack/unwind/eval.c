@@ -46,7 +46,7 @@ static uint64_t deref(struct machine *m, uint64_t addr, uint64_t size)
 {
 	uint64_t v = 0;
 
-	if (size > 8 || stk_mem_read(m->ev->target, addr, &v, size, NULL))
+	if (size > 8 || !m->ev->target || stk_mem_read(m->ev->target, addr, &v, size, NULL))
 		m->bad = true;
 	return v;
 }
