@@ -23,10 +23,10 @@ struct stk_tail_chain {
 	unsigned n;
 };
 
-/* The tail calls by which a call from `caller` must have come to the function that runs in
- * `callee`. NULL: it called that function itself, or there is more than one way, or not every way
- * is known. */
-const struct stk_tail_chain *stk_tail_chain(struct stk_modules *ms, const struct stk_frame *callee,
+/* The tail calls by which a call from `caller` must have come to the function that runs in the
+ * frame appended last. NULL: it called that function itself, or there is more than one way, or not
+ * every way is known. */
+const struct stk_tail_chain *stk_tail_chain(struct stk_modules *ms, struct stk_stack *s,
 					    const struct stk_frame *caller);
 
 /* Set the stop reason and its text. */

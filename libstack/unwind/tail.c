@@ -120,16 +120,21 @@ static uint64_t site_target(struct stk_modules *ms, const struct stk_frame *call
 	return cs->target_expr && stk_eval_value(&ev, cs->target_expr, &to, NULL) ? to : 0;
 }
 
-const struct stk_tail_chain *stk_tail_chain(struct stk_modules *ms, const struct stk_frame *callee,
+const struct stk_tail_chain *stk_tail_chain(struct stk_modules *ms, struct stk_stack *s,
 					    const struct stk_frame *caller)
 {
+	const struct stk_frame *callee = &s->v[s->n - 1];
 	uint64_t goal = callee->scopes && callee->scopes->dwarf ? callee->scopes->entry : 0;
 
-	if (!goal || callee->signal || caller->exact || !caller->mod)
+	if (!goal || callee->signal || caller->exact || !caller->mod ||
+	    (s->direct_callee == callee->scopes && s->direct_pc == caller->pc))
 		return NULL;
 	uint64_t to = instruction_target(ms, caller->pc);
-	if (to == goal)
+	if (to == goal) {
+		s->direct_callee = callee->scopes;
+		s->direct_pc = caller->pc;
 		return NULL;
+	}
 	if (!to || !tails_at(ms, to)) { /* indirect, or through the PLT */
 		const struct stk_call_site *cs = stk_call_site_at(caller->mod, caller->pc);
 		to = cs ? site_target(ms, caller, cs) : 0;

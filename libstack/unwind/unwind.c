@@ -69,7 +69,7 @@ static bool append_tails(struct stk_modules *ms, struct stk_stack *s, size_t *ca
 			 const struct stk_frame *caller, size_t max)
 {
 	const struct stk_arch *a = ms->target->arch;
-	const struct stk_tail_chain *c = stk_tail_chain(ms, &s->v[s->n - 1], caller);
+	const struct stk_tail_chain *c = stk_tail_chain(ms, s, caller);
 
 	for (unsigned i = c ? c->n : 0; i-- > 0;) {
 		struct stk_frame f = {.regs = caller->regs,

@@ -49,6 +49,9 @@ struct stk_stack {
 	enum stk_stop stop;
 	char reason[160]; /* stop != BASE: for people ("stack memory 0x7f… is not in the core") */
 	bool by_libunwind;
+	/* The call that was last seen to enter the function that runs: recursion asks again. */
+	const struct stk_scopes *direct_callee;
+	uint64_t direct_pc;
 };
 
 enum stk_unwinder { STK_UNWIND_OWN, STK_UNWIND_LIBUNWIND };
