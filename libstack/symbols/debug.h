@@ -90,6 +90,9 @@ bool stk_unit_line(struct stk_unit *u, uint64_t addr, const char **file, unsigne
 /* The end of the prologue of a function that begins at `entry`: 0 if not known. */
 uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end);
 
+/* The file that declares it, or NULL. */
+const char *stk_die_decl_file(Dwarf_Die *die);
+
 /* What a function and all its instances share: the DIE that first declares it. */
 uint64_t stk_die_identity(const Dwarf_Die *die);
 

@@ -37,7 +37,7 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 				if (!name_fits(&u->funcs[k], name, last, &ms->target->pool) ||
 				    !stk_function_entry(&u->funcs[k], &pc))
 					continue;
-				*ret_file = dwarf_decl_file(&u->funcs[k]);
+				*ret_file = stk_die_decl_file(&u->funcs[k]);
 				dwarf_decl_line(&u->funcs[k], &line);
 				*ret_line = line > 0 ? (unsigned)line : 0;
 				*ret_addr = pc + ms->v[i]->bias;

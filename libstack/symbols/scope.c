@@ -308,7 +308,7 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 			call_position(u, &chain[i + 1], s);
 		else
 			stk_unit_line(u, addr, &s->file, &s->line, &s->column);
-		s->decl_file = dwarf_decl_file(die);
+		s->decl_file = stk_die_decl_file(die);
 		int line = 0;
 		dwarf_decl_line(die, &line);
 		s->decl_line = line > 0 ? (unsigned)line : 0;
