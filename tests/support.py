@@ -109,6 +109,18 @@ def parse_bt(text):
     return threads
 
 
+def tail_calls_as_gdb(ours, theirs):
+    """Our frames without the tail calls that gdb does not show: it does not know clang's
+    (DW_AT_call_pc), and of calls inlined into one it shows the innermost only."""
+    def tail(frame):
+        return frame["at"].endswith(" (tail call)")
+
+    known = {"%#x" % f[0] for f in theirs if f[1] == "tailcall"}
+    return [f for n, f in enumerate(ours)
+            if not tail(f) or ("%#x" % f["pc"] in known and
+                               not (tail(ours[n - 1]) and ours[n - 1]["pc"] == f["pc"]))]
+
+
 def parse_trace(text):
     """The trace form: [(heading, [(name, words, location)])]."""
     threads, frames = [], None

@@ -20,6 +20,7 @@ enum stk_how {
 	STK_HOW_CALL, /* return address popped after a call to a bad address */
 	STK_HOW_FP,   /* frame pointer chain: "(by frame pointer)" */
 	STK_HOW_SCAN, /* stack scan: "(scanned)" */
+	STK_HOW_TAIL, /* it is gone, it left by a tail call to the frame before: "(tail call)" */
 };
 
 /* The two header lines. Unknown parts are left out: `has_code`, `has_addr`, `has_from`. */
@@ -78,6 +79,8 @@ void stk_trace_write_why(struct stk_text *out, const char *why);
 /* Writes the empty line that separates it from what stands before. */
 void stk_trace_write_thread(struct stk_text *out, const struct stk_trace_thread *t);
 void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f);
+/* The mark of a frame that was not found by the usual means, with a space before it; or "". */
+const char *stk_trace_how_mark(enum stk_how how);
 void stk_trace_write_elided(struct stk_text *out, uint64_t frames);
 void stk_trace_write_stopped(struct stk_text *out, const char *reason);
 /* One register; the first of the block is preceded by an empty line (`first`). */

@@ -315,9 +315,12 @@ static bool parse_marks(struct line *l, struct stk_trace_frame *f)
 		if (!f->detail)
 			return false;
 	}
-	f->how = take_end(l, " (by frame pointer)") ? STK_HOW_FP
-		 : take_end(l, " (scanned)")        ? STK_HOW_SCAN
-						    : STK_HOW_CFI;
+	f->how = STK_HOW_CFI;
+	for (enum stk_how how = STK_HOW_FP; how <= STK_HOW_TAIL; how++)
+		if (take_end(l, stk_trace_how_mark(how))) {
+			f->how = how;
+			break;
+		}
 	f->signal = take_end(l, " (signal frame)");
 	f->inlined = take_end(l, " (inlined)");
 	return true;

@@ -78,6 +78,16 @@ static void write_place(struct stk_text *out, const struct stk_trace_frame *f)
 	}
 }
 
+const char *stk_trace_how_mark(enum stk_how how)
+{
+	static const char *const marks[] = {[STK_HOW_FP] = " (by frame pointer)",
+					    [STK_HOW_SCAN] = " (scanned)",
+					    [STK_HOW_TAIL] = " (tail call)"};
+	const char *mark = (unsigned)how < sizeof(marks) / sizeof(*marks) ? marks[how] : NULL;
+
+	return mark ? mark : "";
+}
+
 void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f)
 {
 	put_name(out, f->name ? f->name : "??", "");
@@ -88,10 +98,7 @@ void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f
 		stk_puts(out, " (inlined)");
 	if (f->signal)
 		stk_puts(out, " (signal frame)");
-	if (f->how == STK_HOW_FP)
-		stk_puts(out, " (by frame pointer)");
-	if (f->how == STK_HOW_SCAN)
-		stk_puts(out, " (scanned)");
+	stk_puts(out, stk_trace_how_mark(f->how));
 	if (f->detail)
 		stk_printf(out, " fp=0x%lx sp=0x%lx pc=0x%lx", (ulong_t)f->fp, (ulong_t)f->sp,
 			   (ulong_t)f->pc);

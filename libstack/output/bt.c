@@ -13,10 +13,7 @@ static void put_place(struct stk_text *out, const struct stk_trace_frame *t)
 		stk_puts(out, " (inlined)");
 	if (t->signal)
 		stk_puts(out, " (signal frame)");
-	if (t->how == STK_HOW_FP)
-		stk_puts(out, " (by frame pointer)");
-	if (t->how == STK_HOW_SCAN)
-		stk_puts(out, " (scanned)");
+	stk_puts(out, stk_trace_how_mark(t->how));
 }
 
 void stk_bt_write_frame(struct stk_text *out, struct stk_modules *ms, const struct stk_stack *s,

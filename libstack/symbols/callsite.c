@@ -1,11 +1,13 @@
 /* Call sites: what a caller says about the arguments that it passed (DWARF 5 §3.4). */
 #include <dwarf.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "symbols/debug.h"
 #include "symbols/symtab.h"
 
 #define VALUES_MAX 32
+#define TAILS_MAX  64
 
 static struct stk_call_site no_site; /* kept for return addresses without one */
 
@@ -68,78 +70,211 @@ static void read_values(struct stk_module *m, Dwarf_Die *die, struct stk_call_si
 static void read_target(struct stk_module *m, Dwarf_Die *die, struct stk_call_site *cs)
 {
 	Dwarf_Attribute a;
-	Dwarf_Die to, next;
+	Dwarf_Die to;
 	Dwarf_Addr pc;
 
 	cs->target_expr =
 	    expr_of(m, either(die, DW_AT_call_target, DW_AT_GNU_call_site_target, &a));
 	if (!dwarf_formref_die(either(die, DW_AT_call_origin, DW_AT_abstract_origin, &a), &to))
 		return;
-	if (dwarf_entrypc(&to, &pc) == 0 && pc)
+	if (stk_function_entry(&to, &pc) && pc)
 		cs->target = pc + m->bias;
 	cs->target_name = stk_die_linkage_name(&to);
 	if (!cs->target_name)
 		cs->target_name = dwarf_diename(&to);
-	for (int i = 0; i < 8; i++) {
-		if (!dwarf_formref_die(dwarf_attr(&to, DW_AT_abstract_origin, &a), &next) &&
-		    !dwarf_formref_die(dwarf_attr(&to, DW_AT_specification, &a), &next))
-			break;
-		to = next;
-	}
-	cs->target_origin = (uint64_t)(uintptr_t)to.addr;
+	cs->target_origin = stk_die_identity(&to);
 }
 
-/* The call site DIE below `parent` that returns to `addr`. */
-static bool find_site(Dwarf_Die *parent, uint64_t addr, Dwarf_Die *ret, int depth)
+/* The call sites below `parent`, until `fn` returns false. false: it did. */
+static bool each_site(Dwarf_Die *parent, bool (*fn)(void *arg, Dwarf_Die *site), void *arg,
+		      int depth)
 {
 	Dwarf_Die die;
-	Dwarf_Attribute a;
-	Dwarf_Addr pc;
 
 	if (depth > 64 || dwarf_child(parent, &die) != 0)
-		return false;
+		return true;
 	do {
 		switch (dwarf_tag(&die)) {
 		case DW_TAG_call_site:
 		case DW_TAG_GNU_call_site:
-			if (dwarf_formaddr(either(&die, DW_AT_call_return_pc, DW_AT_low_pc, &a),
-					   &pc) == 0 &&
-			    pc == addr) {
-				*ret = die;
-				return true;
-			}
+			if (!fn(arg, &die))
+				return false;
 			break;
 		case DW_TAG_lexical_block:
 		case DW_TAG_inlined_subroutine:
-			if (find_site(&die, addr, ret, depth + 1))
-				return true;
+			if (!each_site(&die, fn, arg, depth + 1))
+				return false;
 			break;
 		default:
 			break;
 		}
 	} while (dwarf_siblingof(&die, &die) == 0);
+	return true;
+}
+
+/* The address that a call site is known by. clang gives a tail call's jump (DW_AT_call_pc). */
+static bool site_pc(Dwarf_Die *die, Dwarf_Addr *ret, bool *at_jump)
+{
+	Dwarf_Attribute a;
+
+	*at_jump = false;
+	if (dwarf_formaddr(either(die, DW_AT_call_return_pc, DW_AT_low_pc, &a), ret) == 0)
+		return true;
+	*at_jump = dwarf_formaddr(dwarf_attr(die, DW_AT_call_pc, &a), ret) == 0;
+	return *at_jump;
+}
+
+struct wanted {
+	uint64_t addr;
+	Dwarf_Die die;
+};
+
+static bool is_other_site(void *arg, Dwarf_Die *die)
+{
+	struct wanted *w = arg;
+	Dwarf_Addr pc;
+	bool at_jump;
+
+	if (!site_pc(die, &pc, &at_jump) || at_jump || pc != w->addr)
+		return true;
+	w->die = *die;
 	return false;
+}
+
+static bool is_tail(Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	bool tail = false;
+
+	dwarf_formflag(either(die, DW_AT_call_tail_call, DW_AT_GNU_tail_call, &a), &tail);
+	return tail;
 }
 
 static struct stk_call_site *read_site(struct stk_module *m, struct stk_debug *d, uint64_t addr)
 {
 	struct stk_unit *u = stk_unit_at(d, addr - 1);
 	struct stk_range range;
-	Dwarf_Die func, die;
-	Dwarf_Attribute a;
-	bool tail = false;
+	struct wanted w = {.addr = addr};
+	Dwarf_Die func;
 
-	if (!u || !stk_function_die(u, addr - 1, &func, &range) || !find_site(&func, addr, &die, 0))
+	if (!u || !stk_function_die(u, addr - 1, &func, &range) ||
+	    each_site(&func, is_other_site, &w, 0))
 		return NULL;
 	struct stk_call_site *cs = stk_pool_alloc(&m->owner->target->pool, sizeof(*cs));
 	if (!cs)
 		return NULL;
 	cs->ret_pc = addr + m->bias;
-	dwarf_formflag(either(&die, DW_AT_call_tail_call, DW_AT_GNU_tail_call, &a), &tail);
-	cs->tail = tail;
-	read_target(m, &die, cs);
-	read_values(m, &die, cs);
+	cs->tail = is_tail(&w.die);
+	read_target(m, &w.die, cs);
+	read_values(m, &w.die, cs);
 	return cs;
+}
+
+/* The entry of the one function made from the declaration `origin` in its unit; 0: none, several.
+ */
+static uint64_t entry_of_origin(struct stk_module *m, struct stk_debug *d, uint64_t origin)
+{
+	uint64_t found = 0;
+	Dwarf_Die die, cu;
+
+	if (!dwarf_die_addr_die(d->dw, (void *)(uintptr_t)origin, &die) ||
+	    !dwarf_diecu(&die, &cu, NULL, NULL))
+		return 0;
+	for (unsigned i = 0; i < d->nunits; i++) {
+		struct stk_unit *u = &d->units[i];
+		if (u->die.addr != cu.addr)
+			continue;
+		stk_unit_index(u);
+		for (unsigned k = 0; k < u->nfuncs; k++) {
+			Dwarf_Addr pc;
+			if (stk_die_identity(&u->funcs[k]) != origin ||
+			    !stk_function_entry(&u->funcs[k], &pc))
+				continue;
+			if (found)
+				return 0;
+			found = pc + m->bias;
+		}
+	}
+	return found;
+}
+
+struct tails {
+	struct stk_module *m;
+	struct stk_call_site v[TAILS_MAX];
+	unsigned n;
+	bool full;
+};
+
+static bool add_tail(void *arg, Dwarf_Die *die)
+{
+	struct tails *t = arg;
+	struct stk_call_site *cs = &t->v[t->n];
+	struct stk_symbol sym;
+	Dwarf_Addr pc;
+
+	if (!is_tail(die))
+		return true;
+	*cs = (struct stk_call_site){.tail = true};
+	if (t->n == TAILS_MAX || !site_pc(die, &pc, &cs->at_jump)) {
+		t->full = true;
+		return false;
+	}
+	cs->ret_pc = pc + t->m->bias;
+	read_target(t->m, die, cs);
+	read_values(t->m, die, cs);
+	if (!cs->target && cs->target_origin)
+		cs->target = entry_of_origin(t->m, t->m->debug, cs->target_origin);
+	if (!cs->target && cs->target_name &&
+	    stk_symbol_linked(t->m->owner, cs->target_name, &sym) && sym.func)
+		cs->target = sym.addr;
+	t->n++;
+	return true;
+}
+
+/* Does the debug information describe every tail call of a function (DWARF 5 §3.3.1.3)? */
+static bool all_tails(const struct stk_unit *u, Dwarf_Die *func)
+{
+	return dwarf_hasattr_integrate(func, DW_AT_call_all_calls) ||
+	       dwarf_hasattr_integrate(func, DW_AT_call_all_tail_calls) ||
+	       dwarf_hasattr_integrate(func, DW_AT_GNU_all_call_sites) ||
+	       dwarf_hasattr_integrate(func, DW_AT_GNU_all_tail_call_sites) ||
+	       (!u->optimized && !u->clang); /* gcc makes none then */
+}
+
+static struct stk_tail_calls *read_tails(struct stk_module *m, struct stk_unit *u, Dwarf_Die *func)
+{
+	struct stk_pool *pool = &m->owner->target->pool;
+	struct stk_tail_calls *ret = stk_pool_alloc(pool, sizeof(*ret));
+	struct tails t = {.m = m};
+
+	if (!ret)
+		return NULL;
+	each_site(func, add_tail, &t, 0);
+	ret->v = stk_pool_alloc(pool, t.n * sizeof(*t.v) + 1);
+	if (ret->v) {
+		memcpy(ret->v, t.v, t.n * sizeof(*t.v));
+		ret->n = t.n;
+		ret->complete = !t.full && all_tails(u, func);
+	}
+	return ret;
+}
+
+struct stk_tail_calls *stk_tail_calls_of(struct stk_module *m, uint64_t entry)
+{
+	struct stk_debug *d = stk_debug_get(m);
+	struct stk_unit *u = d ? stk_unit_at(d, entry - m->bias) : NULL;
+	struct stk_range range;
+	Dwarf_Die func;
+	Dwarf_Addr pc;
+
+	if (!u || !stk_function_die(u, entry - m->bias, &func, &range) ||
+	    !stk_function_entry(&func, &pc) || pc + m->bias != entry)
+		return NULL;
+	if (!u->tails && !(u->tails = calloc(u->nfuncs, sizeof(struct stk_tail_calls *))))
+		return NULL;
+	if (!u->tails[range.index])
+		u->tails[range.index] = read_tails(m, u, &func);
+	return u->tails[range.index];
 }
 
 const struct stk_call_site *stk_call_site_at(struct stk_module *m, uint64_t ret_pc)

@@ -162,7 +162,8 @@ static struct stk_image *find_debug_file(struct stk_module *m)
 	return im;
 }
 
-static void add_unit(struct stk_debug *d, Dwarf_Die *die)
+/* `skeleton` has the ranges: libdw does not find gcc's (DW_FORM_sec_offset) from the split unit. */
+static void add_unit(struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
 {
 	ptrdiff_t off = 0;
 	Dwarf_Addr base, start, end;
@@ -176,10 +177,37 @@ static void add_unit(struct stk_debug *d, Dwarf_Die *die)
 		d->units_cap = cap;
 	}
 	d->units[d->nunits] = (struct stk_unit){.die = *die};
-	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0)
+	while ((off = dwarf_ranges(skeleton, off, &base, &start, &end)) > 0)
 		if (start && start < end)
 			stk_ranges_add(&d->ranges, start, end, d->nunits);
 	d->nunits++;
+}
+
+static void add_units(struct stk_module *m, struct stk_debug *d)
+{
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die, sub;
+	Dwarf_Attribute a;
+	uint8_t type;
+	unsigned n = 0, lost = 0;
+	const char *first = NULL;
+
+	while (dwarf_get_units(d->dw, cu, &cu, NULL, &type, &die, &sub) == 0) {
+		bool split = type == DW_UT_skeleton;
+		if (!split && type != DW_UT_compile)
+			continue;
+		n++;
+		add_unit(d, split && sub.addr ? &sub : &die, &die);
+		if (!split || sub.addr)
+			continue;
+		if (!lost++ && !(first = dwarf_formstring(dwarf_attr(&die, DW_AT_dwo_name, &a))))
+			first = dwarf_formstring(dwarf_attr(&die, DW_AT_GNU_dwo_name, &a));
+	}
+	if (lost)
+		stk_remark(m->owner->target, false,
+			   "%s: split debug information is missing for %u of %u units (%s): no "
+			   "arguments and no inlined calls there",
+			   m->name, lost, n, first ? first : "no .dwo file is named");
 }
 
 /* How a unit was compiled, from its producer string (the last -O counts). */
@@ -228,15 +256,7 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 	d->dw = im ? dwarf_begin_elf(im->elf, DWARF_C_READ, NULL) : NULL;
 	if (!d->dw)
 		return d;
-	Dwarf_CU *cu = NULL;
-	Dwarf_Die die, sub;
-	uint8_t type;
-	while (dwarf_get_units(d->dw, cu, &cu, NULL, &type, &die, &sub) == 0) {
-		if (type == DW_UT_skeleton && sub.addr)
-			add_unit(d, &sub);
-		else if (type == DW_UT_compile || type == DW_UT_skeleton)
-			add_unit(d, &die);
-	}
+	add_units(m, d);
 	stk_ranges_sort(&d->ranges);
 	return d;
 }
@@ -247,6 +267,7 @@ void stk_debug_free(struct stk_debug *d)
 		return;
 	for (unsigned i = 0; i < d->nunits; i++) {
 		free(d->units[i].funcs);
+		free(d->units[i].tails);
 		free(d->units[i].franges.v);
 	}
 	free(d->units);
@@ -335,6 +356,16 @@ void stk_unit_index(struct stk_unit *u)
 	unit_producer(u);
 	index_children(u, &u->die, 0);
 	stk_ranges_sort(&u->franges);
+}
+
+bool stk_function_entry(Dwarf_Die *func, Dwarf_Addr *ret)
+{
+	Dwarf_Addr base, end;
+
+	if (dwarf_entrypc(func, ret) == 0)
+		return true;
+	/* A function in several parts (DW_AT_ranges): the cold ones come behind the first. */
+	return dwarf_ranges(func, 0, &base, ret, &end) > 0;
 }
 
 bool stk_function_die(struct stk_unit *u, uint64_t addr, Dwarf_Die *ret, struct stk_range *range)

@@ -28,6 +28,7 @@ struct stk_unit {
 	Dwarf_Die die;
 	Dwarf_Die *funcs; /* functions with code */
 	unsigned nfuncs, funcs_cap;
+	struct stk_tail_calls **tails; /* by function, once asked for; or NULL */
 	struct stk_ranges franges;
 	bool indexed, optimized, clang;
 };
@@ -59,6 +60,9 @@ const struct stk_range *stk_ranges_find(const struct stk_ranges *r, uint64_t add
 /* The unit whose code holds an ELF address; NULL: none. */
 struct stk_unit *stk_unit_at(struct stk_debug *d, uint64_t addr);
 
+/* Where a function begins: its entry, else its first range (ELF address). false: not known. */
+bool stk_function_entry(Dwarf_Die *func, Dwarf_Addr *ret);
+
 /* Index the functions of a unit (once). */
 void stk_unit_index(struct stk_unit *u);
 
@@ -81,6 +85,12 @@ bool stk_unit_line(struct stk_unit *u, uint64_t addr, const char **file, unsigne
 
 /* The end of the prologue of a function that begins at `entry`: 0 if not known. */
 uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end);
+
+/* The file that declares it, or NULL. */
+const char *stk_die_decl_file(Dwarf_Die *die);
+
+/* What a function and all its instances share: the DIE that first declares it. */
+uint64_t stk_die_identity(const Dwarf_Die *die);
 
 /* The linkage name of a function DIE, or NULL. */
 const char *stk_die_linkage_name(Dwarf_Die *die);

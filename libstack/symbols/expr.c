@@ -6,6 +6,72 @@
 
 #define OPS_MAX 256
 
+/* The base type that a typed operation names, by the kinds of values that the evaluator knows. */
+static struct stk_op_type op_type(Dwarf_Attribute *attr, const Dwarf_Op *in)
+{
+	struct stk_op_type other = {.kind = STK_OP_OTHER}, t = {.kind = STK_OP_UNSIGNED};
+	Dwarf_Die die;
+	Dwarf_Attribute a;
+	Dwarf_Word enc;
+	int size;
+
+	if (!attr || dwarf_getlocation_die(attr, in, &die) ||
+	    dwarf_formudata(dwarf_attr(&die, DW_AT_encoding, &a), &enc) ||
+	    (size = dwarf_bytesize(&die)) <= 0 || size > 8)
+		return other;
+	t.size = (uint8_t)size;
+	if (enc == DW_ATE_signed || enc == DW_ATE_signed_char)
+		t.kind = STK_OP_SIGNED;
+	else if (enc == DW_ATE_float && (size == 4 || size == 8))
+		t.kind = STK_OP_FLOAT;
+	else if (enc != DW_ATE_unsigned && enc != DW_ATE_unsigned_char && enc != DW_ATE_boolean &&
+		 enc != DW_ATE_address && enc != DW_ATE_UTF)
+		return other;
+	return t;
+}
+
+/* Operations with a base type: GNU's forms have DWARF 5's operands (§2.5.1). */
+static bool convert_typed(Dwarf_Attribute *attr, const Dwarf_Op *in, struct stk_op *out)
+{
+	switch (in->atom) {
+	case DW_OP_convert:
+	case DW_OP_GNU_convert:
+		out->atom = DW_OP_convert;
+		break;
+	case DW_OP_reinterpret:
+	case DW_OP_GNU_reinterpret:
+		out->atom = DW_OP_reinterpret;
+		break;
+	case DW_OP_regval_type:
+	case DW_OP_GNU_regval_type:
+		out->atom = DW_OP_regval_type;
+		break;
+	case DW_OP_deref_type:
+	case DW_OP_GNU_deref_type:
+		out->atom = DW_OP_deref_type;
+		break;
+	case DW_OP_const_type:
+	case DW_OP_GNU_const_type:
+		out->atom = DW_OP_const_type;
+		break;
+	default:
+		return false;
+	}
+	/* Offset 0 means the generic type, in conversions only. */
+	if (in->number || (out->atom != DW_OP_convert && out->atom != DW_OP_reinterpret))
+		out->type = op_type(attr, in);
+	/* libdw leaves a pointer to the size byte and the constant behind it. */
+	if (out->atom == DW_OP_const_type && out->type.kind != STK_OP_OTHER) {
+		const uint8_t *p = (const uint8_t *)(uintptr_t)in->number2;
+		out->n1 = 0;
+		if (p[0] == out->type.size)
+			memcpy(&out->n1, p + 1, p[0]);
+		else
+			out->type.kind = STK_OP_OTHER;
+	}
+	return true;
+}
+
 static void convert_op(struct stk_module *m, Dwarf_Attribute *attr, const Dwarf_Op *in,
 		       struct stk_op *out)
 {
@@ -17,6 +83,8 @@ static void convert_op(struct stk_module *m, Dwarf_Attribute *attr, const Dwarf_
 
 	*out = (struct stk_op){
 	    .atom = in->atom, .n1 = in->number, .n2 = in->number2, .off = (uint32_t)in->offset};
+	if (convert_typed(attr, in, out))
+		return;
 	switch (in->atom) {
 	case DW_OP_entry_value:
 	case DW_OP_GNU_entry_value:

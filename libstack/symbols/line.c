@@ -92,6 +92,22 @@ uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end)
 	return second;
 }
 
+/* dwarf_decl_file() fails an assertion on split units (elfutils 0.188). */
+const char *stk_die_decl_file(Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	Dwarf_Word number;
+	Dwarf_Die unit;
+	Dwarf_Files *files;
+	size_t n;
+
+	if (dwarf_formudata(dwarf_attr_integrate(die, DW_AT_decl_file, &a), &number) ||
+	    !dwarf_cu_die(a.cu, &unit, NULL, NULL, NULL, NULL, NULL, NULL) ||
+	    dwarf_getsrcfiles(&unit, &files, &n))
+		return NULL;
+	return dwarf_filesrc(files, number, NULL, NULL);
+}
+
 bool stk_line_at(struct stk_module *m, uint64_t pc, const char **ret_file, unsigned *ret_line)
 {
 	struct stk_debug *d = stk_debug_get(m);

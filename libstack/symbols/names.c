@@ -35,9 +35,9 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 				Dwarf_Addr pc;
 				int line = 0;
 				if (!name_fits(&u->funcs[k], name, last, &ms->target->pool) ||
-				    dwarf_entrypc(&u->funcs[k], &pc))
+				    !stk_function_entry(&u->funcs[k], &pc))
 					continue;
-				*ret_file = dwarf_decl_file(&u->funcs[k]);
+				*ret_file = stk_die_decl_file(&u->funcs[k]);
 				dwarf_decl_line(&u->funcs[k], &line);
 				*ret_line = line > 0 ? (unsigned)line : 0;
 				*ret_addr = pc + ms->v[i]->bias;

@@ -102,13 +102,17 @@ static Dwarf_Die origin_of(Dwarf_Die *die)
 	return o;
 }
 
-static uint64_t identity(Dwarf_Die *die)
+uint64_t stk_die_identity(const Dwarf_Die *die)
 {
-	Dwarf_Die o = origin_of(die), spec;
+	Dwarf_Die o = *die, next;
 	Dwarf_Attribute a;
 
-	if (dwarf_formref_die(dwarf_attr(&o, DW_AT_specification, &a), &spec))
-		o = spec;
+	for (int i = 0; i < 8; i++) {
+		if (!dwarf_formref_die(dwarf_attr(&o, DW_AT_abstract_origin, &a), &next) &&
+		    !dwarf_formref_die(dwarf_attr(&o, DW_AT_specification, &a), &next))
+			break;
+		o = next;
+	}
 	return (uint64_t)(uintptr_t)o.addr;
 }
 
@@ -276,7 +280,7 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 			call_position(u, &chain[i + 1], s);
 		else
 			stk_unit_line(u, addr, &s->file, &s->line, &s->column);
-		s->decl_file = dwarf_decl_file(die);
+		s->decl_file = stk_die_decl_file(die);
 		int line = 0;
 		dwarf_decl_line(die, &line);
 		s->decl_line = line > 0 ? (unsigned)line : 0;
@@ -299,11 +303,11 @@ static bool from_dwarf(struct stk_module *m, struct stk_scopes *sc)
 		return false;
 	sc->start = range.start + m->bias;
 	sc->end = range.end + m->bias;
-	if (dwarf_entrypc(&func, &entry) == 0)
+	if (stk_function_entry(&func, &entry))
 		sc->entry = entry + m->bias;
 	sc->optimized = is_optimized(u, &func);
 	sc->dwarf = true;
-	sc->origin = identity(&func);
+	sc->origin = stk_die_identity(&func);
 	sc->linkage = stk_die_linkage_name(&func);
 	if (!sc->linkage)
 		sc->linkage = dwarf_diename(&func);

@@ -62,8 +62,9 @@ struct stk_call_value {
 	const struct stk_expr *value; /* to be evaluated in the caller's frame */
 };
 struct stk_call_site {
-	uint64_t ret_pc; /* return address, in the target; 0 for tail calls */
+	uint64_t ret_pc; /* return address, in the target; of a tail call: behind the jump */
 	bool tail;
+	bool at_jump;                       /* a tail call's ret_pc is that of the jump itself */
 	uint64_t target;                    /* entry of the callee, 0: not known statically */
 	uint64_t target_origin;             /* as stk_scopes.origin, or 0 */
 	const char *target_name;            /* linkage name of an external callee, or NULL */
@@ -71,6 +72,17 @@ struct stk_call_site {
 	struct stk_call_value *values;
 	unsigned nvalues;
 };
+
+/* The tail calls of a function: jumps to other functions as its last act, its frame gone. */
+struct stk_tail_calls {
+	struct stk_call_site *v; /* `target` is also found by name; 0: not known */
+	unsigned n;
+	bool complete;                 /* the debug information leaves no tail call out */
+	struct stk_tail_chain *chains; /* kept here by unwind/tail.c */
+};
+
+/* The tail calls of the function that begins at `entry`. NULL: no function known there. */
+struct stk_tail_calls *stk_tail_calls_of(struct stk_module *m, uint64_t entry);
 
 /* The call site of a function whose return address is `ret_pc`. NULL: none recorded. */
 const struct stk_call_site *stk_call_site_at(struct stk_module *m, uint64_t ret_pc);

@@ -10,12 +10,14 @@ struct entry {
 	uint64_t addr, size, reach; /* reach: the greatest end among this and all before it */
 	const char *name;
 	uint8_t rank; /* lower is better at one address */
-	bool func, sized;
+	bool func, sized, local;
 };
 
 struct stk_symtab {
 	struct entry *v;
 	unsigned n, cap;
+	uint32_t *by_name; /* open hash table of indexes + 1 of global names; or NULL */
+	unsigned by_name_cap;
 };
 
 static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, const char *name)
@@ -45,6 +47,7 @@ static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, 
 							   : bind == STB_WEAK ? 1
 									      : 2)),
 					.func = func,
+					.local = bind == STB_LOCAL,
 					.sized = s->st_size != 0};
 }
 
@@ -221,6 +224,60 @@ bool stk_symbol_find(struct stk_modules *ms, const char *name, struct stk_symbol
 		}
 	}
 	return false;
+}
+
+static size_t hash_name(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325ULL; /* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * 0x100000001b3ULL;
+	return h >> 16;
+}
+
+static bool index_names(struct stk_module *m, struct stk_symtab *st)
+{
+	unsigned cap = 64;
+
+	if (st->by_name)
+		return true;
+	while (cap < 2 * st->n)
+		cap *= 2;
+	st->by_name = stk_pool_alloc(&m->owner->target->pool, cap * sizeof(*st->by_name));
+	if (!st->by_name)
+		return false;
+	st->by_name_cap = cap;
+	for (unsigned i = 0; i < st->n; i++) {
+		size_t h = hash_name(st->v[i].name);
+		if (st->v[i].local)
+			continue;
+		while (st->by_name[h & (cap - 1)])
+			h++;
+		st->by_name[h & (cap - 1)] = i + 1;
+	}
+	return true;
+}
+
+bool stk_symbol_linked(struct stk_modules *ms, const char *name, struct stk_symbol *ret)
+{
+	const struct entry *found = NULL;
+
+	for (unsigned i = 0; i < ms->n; i++) {
+		struct stk_symtab *st = symtab_get(ms->v[i]);
+		if (!st || !index_names(ms->v[i], st))
+			continue;
+		for (size_t h = hash_name(name); st->by_name[h & (st->by_name_cap - 1)]; h++) {
+			const struct entry *e = &st->v[st->by_name[h & (st->by_name_cap - 1)] - 1];
+			if (strcmp(e->name, name) != 0)
+				continue;
+			if (found && found->addr != e->addr)
+				return false;
+			found = e;
+		}
+	}
+	if (found)
+		fill(ret, found);
+	return found;
 }
 
 void stk_symbol_each(struct stk_module *m, const char *prefix,

@@ -3,6 +3,8 @@
 #include <dwarf.h>
 #include <string.h>
 
+#include "unwind/typed.h"
+
 #define STACK_MAX 64
 #define STEPS_MAX 4096
 
@@ -11,12 +13,12 @@ struct machine {
 	const struct stk_expr *e;
 	unsigned depth, pc;
 	bool bad, guess;
-	bool placed;          /* `now` was set by a register or value operation */
-	struct stk_piece now; /* what the next piece or the end describes */
-	uint64_t *stack;      /* apart, so that it is not cleared for each evaluation */
+	bool placed;             /* `now` was set by a register or value operation */
+	struct stk_piece now;    /* what the next piece or the end describes */
+	struct stk_typed *stack; /* apart, so that it is not cleared for each evaluation */
 };
 
-static void push(struct machine *m, uint64_t v)
+static void push_typed(struct machine *m, struct stk_typed v)
 {
 	if (m->depth == STACK_MAX)
 		m->bad = true;
@@ -24,13 +26,32 @@ static void push(struct machine *m, uint64_t v)
 		m->stack[m->depth++] = v;
 }
 
-static uint64_t pop(struct machine *m)
+static void push(struct machine *m, uint64_t v)
+{
+	push_typed(m, (struct stk_typed){.v = v});
+}
+
+/* The bits `v` as a value of the operation's type. */
+static void push_as(struct machine *m, const struct stk_op *op, uint64_t v)
+{
+	struct stk_typed t = {0};
+
+	m->bad |= !stk_typed_make(v, op->type, &t);
+	push_typed(m, t);
+}
+
+static struct stk_typed pop_typed(struct machine *m)
 {
 	if (!m->depth) {
 		m->bad = true;
-		return 0;
+		return (struct stk_typed){0};
 	}
 	return m->stack[--m->depth];
+}
+
+static uint64_t pop(struct machine *m)
+{
+	return pop_typed(m).v;
 }
 
 static uint64_t reg(struct machine *m, unsigned n)
@@ -46,7 +67,7 @@ static uint64_t deref(struct machine *m, uint64_t addr, uint64_t size)
 {
 	uint64_t v = 0;
 
-	if (size > 8 || stk_mem_read(m->ev->target, addr, &v, size, NULL))
+	if (size > 8 || !m->ev->target || stk_mem_read(m->ev->target, addr, &v, size, NULL))
 		m->bad = true;
 	return v;
 }
@@ -68,7 +89,10 @@ static void ask_entry(struct machine *m, const struct stk_op *op)
 	if (!op->sub || !m->ev->entry || !m->ev->entry(m->ev->arg, op->sub, &v, &guess))
 		m->bad = true;
 	m->guess |= guess;
-	push(m, v);
+	if (op->sub && op->sub->n && op->sub->ops[0].atom == DW_OP_regval_type)
+		push_as(m, &op->sub->ops[0], v);
+	else
+		push(m, v);
 }
 
 static void ask_param(struct machine *m, const struct stk_op *op)
@@ -87,90 +111,52 @@ static void pick(struct machine *m, uint64_t i)
 	if (i >= m->depth)
 		m->bad = true;
 	else
-		push(m, m->stack[m->depth - 1 - i]);
+		push_typed(m, m->stack[m->depth - 1 - i]);
 }
 
-static uint64_t arith(struct machine *m, unsigned atom, uint64_t a, uint64_t b)
+static void binary(struct machine *m, unsigned atom)
 {
-	int64_t sa = (int64_t)a, sb = (int64_t)b;
+	struct stk_typed b = pop_typed(m), a = pop_typed(m), r = {0};
 
-	switch (atom) {
-	case DW_OP_and:
-		return a & b;
-	case DW_OP_or:
-		return a | b;
-	case DW_OP_xor:
-		return a ^ b;
-	case DW_OP_plus:
-		return a + b;
-	case DW_OP_minus:
-		return a - b;
-	case DW_OP_mul:
-		return a * b;
-	case DW_OP_div:
-		if (!b || (b == UINT64_MAX && sa == INT64_MIN)) {
-			m->bad = true;
-			return 0;
-		}
-		return (uint64_t)(sa / sb);
-	case DW_OP_mod:
-		if (!b)
-			m->bad = true;
-		return b ? a % b : 0;
-	case DW_OP_shl:
-		return b < 64 ? a << b : 0;
-	case DW_OP_shr:
-		return b < 64 ? a >> b : 0;
-	case DW_OP_shra:
-		return b < 64 ? (uint64_t)(sa >> b) : sa < 0 ? UINT64_MAX : 0;
-	case DW_OP_eq:
-		return a == b;
-	case DW_OP_ne:
-		return a != b;
-	case DW_OP_lt:
-		return sa < sb;
-	case DW_OP_le:
-		return sa <= sb;
-	case DW_OP_gt:
-		return sa > sb;
-	case DW_OP_ge:
-		return sa >= sb;
-	default:
-		m->bad = true;
-		return 0;
-	}
+	m->bad |= !stk_typed_binary(atom, a, b, &r);
+	push_typed(m, r);
 }
 
 static void unary(struct machine *m, const struct stk_op *op)
 {
-	uint64_t v = pop(m);
+	struct stk_typed a = pop_typed(m), r = {0};
 
 	switch (op->atom) {
-	case DW_OP_abs:
-		push(m, (int64_t)v < 0 ? -v : v);
-		break;
-	case DW_OP_neg:
-		push(m, -v);
-		break;
-	case DW_OP_not:
-		push(m, ~v);
-		break;
 	case DW_OP_plus_uconst:
-		push(m, v + op->n1);
+		m->bad |= !stk_typed_binary(DW_OP_plus, a, (struct stk_typed){op->n1, a.type}, &r);
 		break;
 	case DW_OP_deref:
-		push(m, deref(m, v, 8));
+		r.v = deref(m, a.v, 8);
+		break;
+	case DW_OP_deref_size:
+		r.v = deref(m, a.v, op->n1);
+		break;
+	case DW_OP_deref_type:
+		m->bad |=
+		    op->n1 != op->type.size || !stk_typed_make(deref(m, a.v, op->n1), op->type, &r);
+		break;
+	case DW_OP_convert:
+		m->bad |= !stk_typed_convert(a, op->type, &r);
+		break;
+	case DW_OP_reinterpret:
+		m->bad |= !stk_typed_reinterpret(a, op->type, &r);
 		break;
 	default:
-		push(m, deref(m, v, op->n1));
+		m->bad |= !stk_typed_unary(op->atom, a, &r);
 		break;
 	}
+	push_typed(m, r);
 }
 
 /* Stack manipulation (DWARF 5 §2.5.1.3). */
 static void shuffle(struct machine *m, const struct stk_op *op)
 {
-	uint64_t a, b, c;
+	struct stk_typed a, b, c;
 
 	switch (op->atom) {
 	case DW_OP_dup:
@@ -186,18 +172,18 @@ static void shuffle(struct machine *m, const struct stk_op *op)
 		pick(m, op->n1);
 		break;
 	case DW_OP_swap:
-		a = pop(m);
-		b = pop(m);
-		push(m, a);
-		push(m, b);
+		a = pop_typed(m);
+		b = pop_typed(m);
+		push_typed(m, a);
+		push_typed(m, b);
 		break;
 	default: /* DW_OP_rot */
-		a = pop(m);
-		b = pop(m);
-		c = pop(m);
-		push(m, a);
-		push(m, c);
-		push(m, b);
+		a = pop_typed(m);
+		b = pop_typed(m);
+		c = pop_typed(m);
+		push_typed(m, a);
+		push_typed(m, c);
+		push_typed(m, b);
 		break;
 	}
 }
@@ -299,7 +285,16 @@ static void step(struct machine *m, const struct stk_op *op)
 	case DW_OP_plus_uconst:
 	case DW_OP_deref:
 	case DW_OP_deref_size:
+	case DW_OP_deref_type:
+	case DW_OP_convert:
+	case DW_OP_reinterpret:
 		unary(m, op);
+		break;
+	case DW_OP_const_type:
+		push_as(m, op, op->n1);
+		break;
+	case DW_OP_regval_type:
+		push_as(m, op, reg(m, (unsigned)op->n1));
 		break;
 	case DW_OP_skip:
 	case DW_OP_bra:
@@ -308,13 +303,11 @@ static void step(struct machine *m, const struct stk_op *op)
 	case DW_OP_nop:
 		break;
 	default:
-		if ((a >= DW_OP_and && a <= DW_OP_shra) || (a >= DW_OP_eq && a <= DW_OP_ne) ||
-		    a == DW_OP_ge || a == DW_OP_gt || a == DW_OP_le || a == DW_OP_lt) {
-			uint64_t b = pop(m), x = pop(m);
-			push(m, arith(m, a, x, b));
-		} else {
-			m->bad = true; /* typed stack, TLS, images of other units */
-		}
+		/* The others: TLS, images of other units. */
+		if ((a >= DW_OP_and && a <= DW_OP_shra) || (a >= DW_OP_eq && a <= DW_OP_ne))
+			binary(m, a);
+		else
+			m->bad = true;
 		break;
 	}
 }
@@ -373,7 +366,7 @@ static void run(struct machine *m, struct stk_place *ret)
 
 bool stk_eval_place(const struct stk_eval *ev, const struct stk_expr *e, struct stk_place *ret)
 {
-	uint64_t stack[STACK_MAX];
+	struct stk_typed stack[STACK_MAX];
 	struct machine m = {.ev = ev, .e = e, .stack = stack};
 
 	ret->n = 0;
@@ -390,7 +383,8 @@ bool stk_eval_place(const struct stk_eval *ev, const struct stk_expr *e, struct 
 
 bool stk_eval_value(const struct stk_eval *ev, const struct stk_expr *e, uint64_t *ret, bool *guess)
 {
-	uint64_t stack[STACK_MAX], v;
+	struct stk_typed stack[STACK_MAX];
+	uint64_t v;
 	struct machine m = {.ev = ev, .e = e, .stack = stack};
 	struct stk_place pieces;
 

@@ -36,7 +36,7 @@ struct stk_place {
 
 /* What an expression may ask of the frame. Callbacks return false where the answer is not known. */
 struct stk_eval {
-	const struct stk_target *target;
+	const struct stk_target *target; /* NULL: no memory is to be read */
 	bool (*reg)(void *arg, unsigned dwarf, uint64_t *ret);
 	bool (*cfa)(void *arg, uint64_t *ret);        /* or NULL */
 	bool (*frame_base)(void *arg, uint64_t *ret); /* or NULL */

@@ -60,19 +60,23 @@ static struct stk_rule compile_ops(struct stk_module *m, const Dwarf_Op *ops, si
 	return r;
 }
 
-static struct stk_rule compile_reg(struct stk_module *m, Dwarf_Frame *f, int regno)
+static struct stk_rule compile_reg(struct stk_module *m, Dwarf_Frame *f, int regno, uint64_t addr)
 {
+	const struct stk_arch *a = m->owner->target->arch;
 	Dwarf_Op mem[3], *ops;
 	size_t n;
 
 	if (dwarf_frame_register(f, regno, mem, &ops, &n) != 0)
 		return (struct stk_rule){.kind = STK_RULE_UNDEF};
-	if (!n) /* libdw.h: ops NULL means same value, mem means undefined */
-		return (struct stk_rule){.kind = ops ? STK_RULE_UNDEF : STK_RULE_SAME};
-	return compile_ops(m, ops, n);
+	if (n)
+		return compile_ops(m, ops, n);
+	/* libdw.h: ops NULL means same value, mem means undefined */
+	bool same = !ops || (regno != a->pc && (a->callee_saved >> regno & 1) &&
+			     !stk_may_be_undefined(m, addr, (unsigned)regno));
+	return (struct stk_rule){.kind = same ? STK_RULE_SAME : STK_RULE_UNDEF};
 }
 
-static bool compile(struct stk_module *m, Dwarf_Frame *f, struct stk_row *row)
+static bool compile(struct stk_module *m, Dwarf_Frame *f, uint64_t addr, struct stk_row *row)
 {
 	const struct stk_arch *a = m->owner->target->arch;
 	Dwarf_Addr start, end;
@@ -94,7 +98,7 @@ static bool compile(struct stk_module *m, Dwarf_Frame *f, struct stk_row *row)
 		return false;
 	}
 	for (int i = 0; i < STK_REGS; i++) {
-		row->rules[i] = compile_reg(m, f, i == a->pc ? ra : i);
+		row->rules[i] = compile_reg(m, f, i == a->pc ? ra : i, addr);
 		if (row->rules[i].kind == STK_RULE_SAME)
 			row->kept |= 1U << i;
 		else if (row->rules[i].kind != STK_RULE_UNDEF)
@@ -123,7 +127,7 @@ static struct stk_row *read_row(struct stk_module *m, struct stk_rows *rs, uint6
 	if (!f && rs->debug && dwarf_cfi_addrframe(rs->debug, pc - m->bias, &f) != 0)
 		f = NULL;
 	if (f)
-		compile(m, f, row);
+		compile(m, f, pc - m->bias, row);
 	free(f);
 	return row;
 }

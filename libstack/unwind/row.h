@@ -39,4 +39,8 @@ struct stk_row {
 /* The row at a look-up pc; never NULL but when memory is exhausted. */
 const struct stk_row *stk_row_at(struct stk_module *m, uint64_t pc);
 
+/* Where libdw calls a register undefined: could the function at ELF address `addr` really say so?
+ * false: it says nothing of it (see undefined.c). */
+bool stk_may_be_undefined(const struct stk_module *m, uint64_t addr, unsigned reg);
+
 #endif

@@ -150,8 +150,8 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 	uint64_t last_sp = 0;
 
 	for (unsigned phys = 0; phys < FRAMES_MAX; phys++) {
-		struct stk_frame f = {
-		    .how = phys ? STK_HOW_CFI : STK_HOW_REGS, .exact = below_signal, .phys = phys};
+		struct stk_frame f = {.how = phys ? STK_HOW_CFI : STK_HOW_REGS,
+				      .exact = below_signal};
 		unw_word_t v;
 		for (int n = 0; n < STK_REGS; n++)
 			if (n != a->pc && (!phys || n == a->sp || (a->callee_saved >> n & 1)) &&

@@ -62,12 +62,14 @@ bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct
 	return (f->regs.valid >> a->pc & 1) && (f->regs.valid >> a->sp & 1);
 }
 
-bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, struct stk_frame *f,
-		      size_t max)
+/* A frame with the calls inlined into it. */
+static bool append_levels(struct stk_modules *ms, struct stk_stack *s, size_t *cap,
+			  struct stk_frame *f, size_t max)
 {
 	if (!f->mod)
 		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
 	f->scopes = f->mod ? stk_scopes_at(f->mod, stk_frame_lookup_pc(f)) : NULL;
+	f->phys = s->n ? s->v[s->n - 1].phys + 1 : 0;
 	unsigned levels = f->scopes ? f->scopes->n : 1;
 	for (unsigned i = 0; i < levels && (!max || s->n < max); i++) {
 		f->level = i;
@@ -75,6 +77,39 @@ bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, 
 			return false;
 	}
 	return true;
+}
+
+/* The functions between the frame appended last and its caller. When they jumped, they had put back
+ * what the caller keeps in registers; their stack is the callee's now. */
+static bool append_tails(struct stk_modules *ms, struct stk_stack *s, size_t *cap,
+			 const struct stk_frame *caller, size_t max)
+{
+	const struct stk_arch *a = ms->target->arch;
+	const struct stk_tail_chain *c = stk_tail_chain(ms, s, caller);
+
+	for (unsigned i = c ? c->n : 0; i-- > 0;) {
+		struct stk_frame f = {.regs = caller->regs,
+				      .pc = c->v[i]->ret_pc,
+				      .how = STK_HOW_TAIL,
+				      .exact = c->v[i]->at_jump,
+				      .tail = c->v[i]};
+		f.regs.valid &= a->callee_saved;
+		f.regs.r[a->pc] = f.pc;
+		f.regs.valid |= 1U << a->pc;
+		if (!append_levels(ms, s, cap, &f, max))
+			return false;
+	}
+	return true;
+}
+
+bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, struct stk_frame *f,
+		      size_t max)
+{
+	if (!f->mod)
+		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
+	if (s->n && !append_tails(ms, s, cap, f, max))
+		return false;
+	return append_levels(ms, s, cap, f, max);
 }
 
 void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
@@ -115,11 +150,10 @@ static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t 
 	struct stk_step s = {.more = true};
 	size_t cap = 0;
 
-	for (unsigned phys = 0;; phys++) {
+	for (bool first = true;; first = false) {
 		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
-		f->phys = phys;
 		s = stk_step(ms, f, &next);
-		if (phys && !moved_on(f, &before))
+		if (!first && !moved_on(f, &before))
 			return (struct stk_step){.stop = STK_STOP_LOOP, .addr = before.cfa};
 		if (!stk_append_frame(ms, ret, &cap, f, max))
 			return (struct stk_step){.stop = STK_STOP_MEMORY};

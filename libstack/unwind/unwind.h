@@ -38,7 +38,8 @@ struct stk_frame {
 	struct stk_module *mod;          /* NULL: pc lies in no module */
 	const struct stk_scopes *scopes; /* NULL: not looked up or no module */
 	unsigned level; /* into scopes->v; > 0 and inlined frames share regs and cfa */
-	unsigned phys;  /* number of the physical frame, 0 … */
+	unsigned phys;  /* number of the physical or tail-called frame, 0 … */
+	const struct stk_call_site *tail; /* how == STK_HOW_TAIL: where it left */
 };
 
 struct stk_stack {
@@ -49,6 +50,9 @@ struct stk_stack {
 	char reason[160]; /* stop != BASE: for people ("stack memory 0x7f… is not in the core") */
 	const char *absent; /* of the target's ops, for the reason */
 	bool by_libunwind;
+	/* The call that was last seen to enter the function that runs: recursion asks again. */
+	const struct stk_scopes *direct_callee;
+	uint64_t direct_pc;
 };
 
 /*
@@ -69,6 +73,10 @@ bool stk_stack_complete(const struct stk_stack *s);
 
 /* The physical frame that called frame `i`, skipping inlined levels; NULL: none. */
 const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i);
+
+/* true: the function leads back to itself by tail calls: what it was first called with says nothing
+ * of this activation. */
+bool stk_frame_may_return(struct stk_modules *ms, const struct stk_frame *f);
 
 /* The pc by which frames are looked up: pc, or pc − 1 for return addresses. */
 uint64_t stk_frame_lookup_pc(const struct stk_frame *f);

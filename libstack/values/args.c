@@ -49,6 +49,8 @@ static bool get_frame_base(void *arg, uint64_t *ret)
 /* DW_OP_entry_value of a register: what the caller passed (DWARF 5 §2.5.1.7). */
 static bool get_entry(void *arg, const struct stk_expr *e, uint64_t *ret, bool *guess)
 {
+	if (e->n == 1 && e->ops[0].atom == 0xa5 && e->ops[0].n1 < 255) /* DW_OP_regval_type */
+		return param_by_call_site(arg, (unsigned)e->ops[0].n1, 0, ret, guess);
 	if (e->n != 1 || e->ops[0].atom < 0x50 || e->ops[0].atom > 0x6f) /* DW_OP_reg0 … 31 */
 		return false;
 	return param_by_call_site(arg, e->ops[0].atom - 0x50U, 0, ret, guess);
@@ -59,9 +61,15 @@ static bool get_param_ref(void *arg, uint64_t die, uint64_t *ret, bool *guess)
 	return param_by_call_site(arg, 255, die, ret, guess);
 }
 
+/* A frame that is gone has no memory: its stack, and what else it pointed to, is its callee's. */
+static bool has_memory(const struct context *c)
+{
+	return c->frame->how != STK_HOW_TAIL;
+}
+
 static struct stk_eval evaluator(struct context *c)
 {
-	return (struct stk_eval){.target = c->ms->target,
+	return (struct stk_eval){.target = has_memory(c) ? c->ms->target : NULL,
 				 .reg = get_reg,
 				 .cfa = get_cfa,
 				 .frame_base = get_frame_base,
@@ -79,6 +87,8 @@ static int site_fits(struct context *c, struct context *caller, const struct stk
 	uint8_t code[8];
 	uint64_t ret = caller->frame->pc, to;
 
+	if (caller->frame->tail)
+		return 1; /* that is why it stands there */
 	if (ret > 8 && !stk_mem_read(c->ms->target, ret - 8, code, 8, NULL) &&
 	    (to = a->call_target(code, 8, ret)) && sc->entry) {
 		if (to == sc->entry)
@@ -116,13 +126,15 @@ static bool param_by_call_site(struct context *c, unsigned reg, uint64_t param, 
 			caller.index = i;
 			break;
 		}
-	if (!caller.frame || caller.frame->exact || !caller.frame->mod || !caller.frame->scopes)
+	if (!caller.frame || !caller.frame->mod || !caller.frame->scopes)
 		return false;
-	cs = stk_call_site_at(caller.frame->mod, caller.frame->pc);
+	cs = caller.frame->tail;
+	if (!cs && !caller.frame->exact)
+		cs = stk_call_site_at(caller.frame->mod, caller.frame->pc);
 	if (!cs)
 		return false;
 	int fits = site_fits(c, &caller, cs);
-	if (fits < 0)
+	if (fits < 0 || (!caller.frame->tail && stk_frame_may_return(c->ms, c->frame)))
 		return false;
 	for (unsigned i = 0; i < cs->nvalues; i++) {
 		struct stk_eval ev = evaluator(&caller);
@@ -166,6 +178,8 @@ static size_t piece_bytes(struct context *c, const struct stk_piece *p, uint8_t 
 
 	switch (p->kind) {
 	case STK_PLACE_MEMORY:
+		if (!has_memory(c))
+			return 0;
 		n = stk_mem_avail(c->ms->target, p->value, want);
 		return stk_mem_read(c->ms->target, p->value, out, n, NULL) ? 0 : n;
 	case STK_PLACE_REG:

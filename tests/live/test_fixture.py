@@ -17,14 +17,15 @@ BT = ("-batch", "-ex", "thread apply all bt")
 
 
 def logged(path):
-    """The log: [(name, words)] of ARGS lines, and {name: bytes of all arguments} of BYTES lines."""
+    """The log: [(name, words, lost)] of ARGS and LOST lines, and {name: bytes of all arguments} of
+    BYTES lines. What nothing on the stack tells (LOST) may be `_`, but not another value."""
     calls, raw = [], {}
     with open(path) as f:
         for line in f:
             kind, rest = line.rstrip("\n").split(" ", 1)
-            if kind == "ARGS":
+            if kind in ("ARGS", "LOST"):
                 name, _, words = rest.partition(" ")
-                calls.append((name, words))
+                calls.append((name, words, kind == "LOST"))
             elif kind == "BYTES":
                 name, _, value = rest.split(" ")
                 raw.setdefault(name, []).append(bytes.fromhex(value))
@@ -32,11 +33,11 @@ def logged(path):
 
 
 def check_log(t, calls, frames, lossy, where):
-    for name, words in calls:
+    for name, words, lost in calls:
         candidates = [f for f in frames if f[0] == name]
         if not t.check(candidates, "%s: no frame of %s" % (where, name)):
             continue
-        t.check(any(s.words_match(shown, words, lossy) for _, shown in candidates),
+        t.check(any(s.words_match(shown, words, lossy or lost) for _, shown in candidates),
                 "%s: %s was called with (%s), shown (%s)" % (
                     where, name, words, ") (".join(c[1] for c in candidates[:4])))
 
@@ -83,8 +84,7 @@ def same_name(ours, theirs):
 def check_gdb(t, ours, reference, prefix):
     t.equal(sorted(ours), sorted(reference), "threads")
     for tid, ref in reference.items():
-        theirs = [f for f in ref["frames"] if f[1] != "tailcall"]
-        mine = ours.get(tid, [])
+        theirs, mine = ref["frames"], s.tail_calls_as_gdb(ours.get(tid, []), ref["frames"])
         if prefix:
             theirs, mine = theirs[:prefix], mine[:prefix]
         same = t.equal(["%#x" % f["pc"] for f in mine], ["%#x" % f[0] for f in theirs],

@@ -100,13 +100,141 @@ static void places(void **state)
 	assert_int_equal(p.v[1].kind, STK_PLACE_NONE);
 }
 
+#define S(n) .type = {STK_OP_SIGNED, n}
+#define U(n) .type = {STK_OP_UNSIGNED, n}
+#define F(n) .type = {STK_OP_FLOAT, n}
+
+/* A constant of a type, more operations, and the bits that come out. */
+static void typed(void **state)
+{
+	static const struct {
+		struct stk_op ops[4];
+		uint64_t want;
+		bool unknown;
+	} t[] = {
+	    /* sign and zero extension, and cutting off */
+	    {.ops = {{.atom = DW_OP_const_type, S(1), .n1 = 0xfe}, {.atom = DW_OP_convert}},
+	     .want = (uint64_t)-2},
+	    {.ops = {{.atom = DW_OP_const_type, U(1), .n1 = 0xfe}, {.atom = DW_OP_convert}},
+	     .want = 0xfe},
+	    {.ops = {{.atom = DW_OP_const_type, U(8), .n1 = 0x1234}, {.atom = DW_OP_convert, S(1)}},
+	     .want = 0x34},
+	    {.ops = {{.atom = DW_OP_const_type, U(8), .n1 = 0x1284}, {.atom = DW_OP_convert, S(1)}},
+	     .want = -124ULL},
+	    {.ops = {{.atom = DW_OP_lit31}, {.atom = DW_OP_neg}, {.atom = DW_OP_convert, U(4)}},
+	     .want = 0xffffffe1},
+	    {.ops = {{.atom = DW_OP_regval_type, S(1), .n1 = 3}, {.atom = DW_OP_convert}},
+	     .want = 103},
+	    {.ops = {{.atom = DW_OP_regval_type, U(4), .n1 = 5}}, .unknown = true},
+	    /* signedness of operations */
+	    {.ops = {{.atom = DW_OP_const_type, U(8), .n1 = -9ULL},
+		     {.atom = DW_OP_const_type, U(8), .n1 = 3},
+		     {.atom = DW_OP_div}},
+	     .want = 0x5555555555555552},
+	    {.ops = {{.atom = DW_OP_const_type, S(8), .n1 = -9ULL},
+		     {.atom = DW_OP_const_type, S(8), .n1 = 3},
+		     {.atom = DW_OP_div}},
+	     .want = -3ULL},
+	    {.ops = {{.atom = DW_OP_const_type, S(4), .n1 = -9U},
+		     {.atom = DW_OP_const_type, S(4), .n1 = 4},
+		     {.atom = DW_OP_mod}},
+	     .want = -1ULL},
+	    {.ops = {{.atom = DW_OP_const_type, U(4), .n1 = -9U},
+		     {.atom = DW_OP_const_type, U(4), .n1 = 4},
+		     {.atom = DW_OP_mod}},
+	     .want = 3},
+	    {.ops = {{.atom = DW_OP_const_type, U(4), .n1 = -1U},
+		     {.atom = DW_OP_const_type, U(4), .n1 = 1},
+		     {.atom = DW_OP_lt}},
+	     .want = 0},
+	    {.ops = {{.atom = DW_OP_const_type, S(4), .n1 = -1U},
+		     {.atom = DW_OP_const_type, S(4), .n1 = 1},
+		     {.atom = DW_OP_lt}},
+	     .want = 1},
+	    {.ops = {{.atom = DW_OP_const_type, U(4), .n1 = -1U},
+		     {.atom = DW_OP_const_type, U(4), .n1 = 1},
+		     {.atom = DW_OP_plus}},
+	     .want = 0},
+	    {.ops = {{.atom = DW_OP_const_type, S(4), .n1 = -8U},
+		     {.atom = DW_OP_lit1},
+		     {.atom = DW_OP_shr}},
+	     .want = 0x7ffffffc},
+	    {.ops = {{.atom = DW_OP_const_type, U(4), .n1 = -8U},
+		     {.atom = DW_OP_lit1},
+		     {.atom = DW_OP_shra}},
+	     .want = 0xfffffffc},
+	    {.ops = {{.atom = DW_OP_const_type, U(4), .n1 = 1},
+		     {.atom = DW_OP_const_type, S(4), .n1 = 1},
+		     {.atom = DW_OP_plus}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, U(4), .n1 = 1},
+		     {.atom = DW_OP_lit1},
+		     {.atom = DW_OP_plus}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, U(4), .n1 = 1},
+		     {.atom = DW_OP_plus_uconst, .n1 = 2}},
+	     .want = 3},
+	    /* floats: 2.0, 0.5, 2^60 as doubles */
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0x4000000000000000},
+		     {.atom = DW_OP_convert, S(4)}},
+	     .want = 2},
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0x3fe0000000000000},
+		     {.atom = DW_OP_convert, S(4)}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0x43b0000000000000},
+		     {.atom = DW_OP_convert, S(4)}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, S(4), .n1 = -2U}, {.atom = DW_OP_convert, F(4)}},
+	     .want = 0xc0000000},
+	    {.ops = {{.atom = DW_OP_const_type, S(4), .n1 = (1 << 24) + 1},
+		     {.atom = DW_OP_convert, F(4)}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, F(4), .n1 = 0x3f000000},
+		     {.atom = DW_OP_convert, F(8)}},
+	     .want = 0x3fe0000000000000},
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0x3fe0000000000000},
+		     {.atom = DW_OP_convert, F(4)}},
+	     .want = 0x3f000000},
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0x3ff0000000000001},
+		     {.atom = DW_OP_convert, F(4)}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, F(4), .n1 = 0x3f000000}, {.atom = DW_OP_neg}},
+	     .want = 0xbf000000},
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0x3fe0000000000000},
+		     {.atom = DW_OP_reinterpret}},
+	     .want = 0x3fe0000000000000},
+	    {.ops = {{.atom = DW_OP_const_type, F(4), .n1 = 0x3f000000},
+		     {.atom = DW_OP_reinterpret, S(8)}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 1},
+		     {.atom = DW_OP_const_type, F(8), .n1 = 1},
+		     {.atom = DW_OP_mul}},
+	     .unknown = true},
+	    /* no such type */
+	    {.ops = {{.atom = DW_OP_lit1}, {.atom = DW_OP_convert, .type = {STK_OP_OTHER, 0}}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, .type = {STK_OP_OTHER, 16}, .n1 = 1}},
+	     .unknown = true},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		uint64_t v = 77;
+		unsigned n = 0;
+		while (n < 4 && t[i].ops[n].atom)
+			n++;
+		bool known = value(t[i].ops, n, &v);
+		if (known == t[i].unknown || (known && v != t[i].want))
+			fail_msg("row %u: known %d, 0x%lx", i, known, (unsigned long)v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(arithmetic),
-	    cmocka_unit_test(unknown_stays_unknown),
-	    cmocka_unit_test(loops_end),
-	    cmocka_unit_test(places),
+	    cmocka_unit_test(arithmetic), cmocka_unit_test(unknown_stays_unknown),
+	    cmocka_unit_test(loops_end),  cmocka_unit_test(places),
+	    cmocka_unit_test(typed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

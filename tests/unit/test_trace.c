@@ -131,6 +131,8 @@ static struct echo *echo(const char *text)
 	"example({0x7ffc5a1e8c40, 0x2, 0x4}, {0x55d0c1a4d004, _}, 0xa?)\n"                         \
 	"\t/src/app.c:9 +0x3e (by frame pointer) fp=0x1 sp=0x2 pc=0x3\n"                           \
 	"...12 frames elided...\n"                                                                 \
+	"relay(0x1)\n"                                                                             \
+	"\t/src/app.c:7 +0x9 (tail call) fp=0x1 sp=0x2 pc=0x3\n"                                   \
 	"?\?(...)\n"                                                                               \
 	"\t0x7fff00000000 (scanned)\n"                                                             \
 	"main()\n"                                                                                 \
@@ -158,7 +160,7 @@ static void a_report_comes_back(void **state)
 	assert_string_equal(e->buf, REPORT);
 	assert_int_equal(e->others, 0);
 	assert_int_equal(e->threads, 5);
-	assert_int_equal(e->frames, 6);
+	assert_int_equal(e->frames, 7);
 	assert_int_equal(e->head.signo, 6);
 	assert_int_equal(e->head.code, -6);
 	assert_int_equal(e->head.from_uid, 1000);
@@ -245,6 +247,11 @@ static void frames(void **state)
 	assert_string_equal(e->name, "-");
 	assert_int_equal(e->off, 0x10);
 	assert_int_equal(e->how, STK_HOW_SCAN);
+	e = echo(THREAD "relay(0x1)\n\ta.c:16 +0x18 (inlined) (tail call)\n");
+	assert_string_equal(e->buf, THREAD "relay(0x1)\n\ta.c:16 +0x18 (inlined) (tail call)\n");
+	assert_string_equal(e->name, "relay");
+	assert_int_equal(e->how, STK_HOW_TAIL);
+	assert_true(e->inlined);
 }
 
 static void foreign_lines_stay(void **state)
