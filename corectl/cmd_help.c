@@ -9,8 +9,8 @@ static void help_one(struct session *s, const struct command *c)
 {
 	size_t first = strcspn(c->names, " ");
 
-	stk_printf(&s->out, "%.*s%s%s\n%s.\n", (int)first, c->names, *c->synopsis ? " " : "",
-		   c->synopsis, c->brief);
+	stk_printf(&s->out, "%.*s%s%s\n%s.\n", (int)first, c->names, command_gap(c), c->synopsis,
+		   c->brief);
 	if (c->more)
 		stk_printf(&s->out, "%s\n", c->more);
 	if (c->names[first])
@@ -47,6 +47,6 @@ static void cmd_quit(struct session *s, const char *args)
 
 const struct command help_commands[] = {
     {"help", GROUP, "[COMMAND]", "List the commands, or explain one", NULL, COMPLETE_COMMAND,
-     cmd_help},
-    {"quit q exit", GROUP, "", "Leave", NULL, COMPLETE_NONE, cmd_quit},
+     NEEDS_NOTHING, cmd_help},
+    {"quit q exit", GROUP, "", "Leave", NULL, COMPLETE_NONE, NEEDS_NOTHING, cmd_quit},
     {0}};

@@ -199,7 +199,8 @@ static void cmd_info(struct session *s, const char *args)
 
 	for (unsigned i = 0; *args && i < sizeof(infos) / sizeof(*infos); i++)
 		if (info_match(infos[i][0], args, &rest)) {
-			command_find(s, infos[i][1], strlen(infos[i][1]), true)->run(s, rest);
+			command_run(s, command_find(s, infos[i][1], strlen(infos[i][1]), true),
+				    rest);
 			return;
 		}
 	session_fail(s, "info takes threads, registers, sharedlibrary, args, frame, proc mappings, "
@@ -210,16 +211,16 @@ const struct command info_commands[] = {
     {"modules", GROUP, "", "List the ELF images of the process",
      "The state tells whether the file found is the one that ran: ok, unverified (no build-id "
      "to compare), from memory, missing, wrong build.",
-     COMPLETE_NONE, cmd_modules},
+     COMPLETE_NONE, NEEDS_NOTHING, cmd_modules},
     {"maps", GROUP, "", "List the memory segments and what of them is in the core", NULL,
-     COMPLETE_NONE, cmd_maps},
+     COMPLETE_NONE, NEEDS_NOTHING, cmd_maps},
     {"set", GROUP,
      "substitute-path FROM TO | listsize N | unwinder own|libunwind | color WHEN | "
      "pagination on|off",
      "Change a setting",
      "Without a value the present one is shown. WHEN is auto, always or never. Answers longer than "
      "the screen go to $PAGER, else to less, where pagination is on.",
-     COMPLETE_SETTING, cmd_set},
+     COMPLETE_SETTING, NEEDS_NOTHING, cmd_set},
     {"info", GROUP, "threads|registers|sharedlibrary|args|frame|proc mappings|signals",
-     "The gdb spellings", NULL, COMPLETE_INFO, cmd_info},
+     "The gdb spellings", NULL, COMPLETE_INFO, NEEDS_NOTHING, cmd_info},
     {0}};

@@ -34,10 +34,6 @@ static void cmd_bt(struct session *s, const char *args)
 		return;
 	if (n > 0) {
 		struct stk_stack part;
-		if (s->thread >= s->target->nthreads) {
-			session_fail(s, "the core has no threads");
-			return;
-		}
 		stk_unwind(s->modules, &s->target->threads[s->thread], s->unwinder, (size_t)n,
 			   &part);
 		stk_bt_write(&s->out, s->modules, &part, 0, part.n);
@@ -45,23 +41,10 @@ static void cmd_bt(struct session *s, const char *args)
 		stk_stack_done(&part);
 		return;
 	}
-	if (!session_stack(s))
+	if (!session_need_frame(s))
 		return;
 	size_t from = n && (size_t)-n < s->stack.n ? s->stack.n - (size_t)-n : 0;
 	stk_bt_write(&s->out, s->modules, &s->stack, from, s->stack.n);
-}
-
-static void put_thread_name(struct session *s, const struct stk_thread *t)
-{
-	if (!t->name)
-		return;
-	stk_puts(&s->out, " \"");
-	for (const char *p = t->name; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
-			stk_printf(&s->out, "\\x%02x", (unsigned char)*p);
-		else
-			stk_putc(&s->out, *p);
-	stk_putc(&s->out, '"');
 }
 
 static void list_thread(struct session *s, unsigned i)
@@ -70,7 +53,7 @@ static void list_thread(struct session *s, unsigned i)
 	struct stk_stack st;
 
 	stk_printf(&s->out, "%c %u  tid %d", i == s->thread ? '*' : ' ', i + 1, t->tid);
-	put_thread_name(s, t);
+	session_put_name(&s->out, t);
 	stk_unwind(s->modules, t, s->unwinder, 1, &st);
 	if (st.n) {
 		const char *name = stk_frame_name(&st.v[0]);
@@ -130,7 +113,7 @@ static void put_heading(struct session *s, unsigned i, bool blank)
 		stk_putc(&s->out, '\n');
 	session_color(s, SGR_MARK);
 	stk_printf(&s->out, "Thread %u (tid %d", i + 1, s->target->threads[i].tid);
-	put_thread_name(s, &s->target->threads[i]);
+	session_put_name(&s->out, &s->target->threads[i]);
 	stk_puts(&s->out, "):");
 	session_color(s, SGR_OFF);
 	stk_putc(&s->out, '\n');
@@ -162,7 +145,7 @@ static void thread_apply(struct session *s, const char *args)
 			continue;
 		session_select_thread(s, i);
 		put_heading(s, i, done++ > 0);
-		c->run(s, cmd + n + strspn(cmd + n, " \t"));
+		command_run(s, c, cmd + n + strspn(cmd + n, " \t"));
 	}
 	if (c && !done)
 		session_fail(s, "no thread of '%.*s' in the core", (int)len, args);
@@ -180,10 +163,7 @@ static void cmd_thread(struct session *s, const char *args)
 		return;
 	}
 	if (!*args) {
-		if (s->thread < s->target->nthreads)
-			list_thread(s, s->thread);
-		else
-			session_fail(s, "the core has no threads");
+		list_thread(s, s->thread);
 		return;
 	}
 	bool by_tid = !strncmp(args, "tid ", 4);
@@ -203,8 +183,6 @@ static void cmd_thread(struct session *s, const char *args)
 
 static void select_frame(struct session *s, long n)
 {
-	if (!session_stack(s))
-		return;
 	if (n < 0 || (size_t)n >= s->stack.n) {
 		session_fail(s, "no frame %ld: the stack has frames 0 to %zu", n, s->stack.n - 1);
 		return;
@@ -226,7 +204,7 @@ static void move(struct session *s, const char *args, int sign)
 {
 	long n = 1;
 
-	if ((*args && !number(s, args, &n)) || !session_stack(s))
+	if (*args && !number(s, args, &n))
 		return;
 	long to = (long)s->frame + sign * n;
 	if (to < 0 && s->frame)
@@ -254,12 +232,14 @@ const struct command stack_commands[] = {
     {"bt backtrace where", GROUP, "[N|-N]", "Show the stack of the selected thread",
      "With N the innermost N frames, with -N the outermost. Every frame from 0 to the start of "
      "the thread is shown; nothing is left out.",
-     COMPLETE_NONE, cmd_bt},
+     COMPLETE_NONE, NEEDS_THREAD, cmd_bt},
     {"threads", GROUP, "", "List the threads", "Thread 1 is the one that crashed.", COMPLETE_NONE,
-     cmd_threads},
+     NEEDS_THREAD, cmd_threads},
     {"thread", GROUP, "[N | tid T | apply all|LIST COMMAND]",
-     "Show or select a thread, or run a command for several", NULL, COMPLETE_COMMAND, cmd_thread},
-    {"frame f", GROUP, "[N]", "Show or select a frame", NULL, COMPLETE_NONE, cmd_frame},
-    {"up", GROUP, "[N]", "Select the caller", NULL, COMPLETE_NONE, cmd_up},
-    {"down", GROUP, "[N]", "Select the callee", NULL, COMPLETE_NONE, cmd_down},
+     "Show or select a thread, or run a command for several", NULL, COMPLETE_COMMAND, NEEDS_THREAD,
+     cmd_thread},
+    {"frame f", GROUP, "[N]", "Show or select a frame", NULL, COMPLETE_NONE, NEEDS_FRAME,
+     cmd_frame},
+    {"up", GROUP, "[N]", "Select the caller", NULL, COMPLETE_NONE, NEEDS_FRAME, cmd_up},
+    {"down", GROUP, "[N]", "Select the callee", NULL, COMPLETE_NONE, NEEDS_FRAME, cmd_down},
     {0}};

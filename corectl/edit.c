@@ -200,7 +200,6 @@ void edit_loop(struct session *s)
 	char *path = history_path(), *line;
 
 	current = s;
-	s->interactive = true;
 	rl_readline_name = "corectl";
 	rl_attempted_completion_function = complete;
 	rl_getc_function = read_key;

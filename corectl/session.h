@@ -20,7 +20,6 @@ struct options {
 	bool *is_file;
 	unsigned ncommands;
 	bool batch, help, version, dump_commands;
-	bool core_named; /* the core was found by the verb, name it on screen */
 	enum color_when color;
 };
 
@@ -35,7 +34,7 @@ struct session {
 	size_t frame;
 	enum stk_unwinder unwinder;
 	unsigned listsize;
-	bool interactive;
+	bool interactive; /* there is a prompt */
 	struct screen screen;
 	struct stk_text out;
 	char buf[65536];
@@ -43,6 +42,7 @@ struct session {
 	long long core_mtime;                 /* seconds since the epoch, 0: not known */
 	const char *stale_named;              /* the source last said to be newer than the core */
 	bool failed, incomplete, quit;
+	bool interrupted; /* by Ctrl-C, where there is no prompt to go back to */
 
 	const char *list_file; /* where `ls` goes on */
 	unsigned list_next, list_first;
@@ -57,13 +57,20 @@ extern volatile sig_atomic_t session_interrupt;
 int session_open(struct session *s, const struct options *o);
 void session_close(struct session *s);
 
-/* Unwind the selected thread. false: it has no frame (said so). */
+/* Unwind the selected thread. false: there is none, or it has no frame. */
 bool session_stack(struct session *s);
+/* The same, and one line that says what is missing. */
+bool session_need_thread(struct session *s);
+bool session_need_frame(struct session *s);
+/* What is selected, or NULL. */
 const struct stk_frame *session_frame(struct session *s);
 const struct stk_scope *session_scope(struct session *s);
 void session_select_thread(struct session *s, unsigned index);
 /* Select the innermost frame whose source can be read, else 0. */
 void session_select_frame(struct session *s);
+
+/* ` "NAME"` of a thread, or nothing. */
+void session_put_name(struct stk_text *out, const struct stk_thread *t);
 
 /* Show the selected frame and its source line. */
 void session_show_frame(struct session *s);
@@ -83,7 +90,8 @@ void session_fail(struct session *s, const char *fmt, ...) __attribute__((format
 /* `addr` as <symbol+off>; false: no symbol. */
 bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap);
 
-/* A number, $register[+-N], function or symbol name [+-N]. */
+/* A number, $register[+-N], function or symbol name [+-N]. false: none of these, or a register that
+ * is not known in the frame (said so). */
 bool session_address(struct session *s, const char *text, uint64_t *ret);
 
 int options_parse(struct options *o, int argc, char **argv);
