@@ -1,8 +1,9 @@
-"""test_fixture.py [--lossy] [--gdb-prefix N] FIXTURE [ARGS]: makes its core and holds corectl against
+"""test_fixture.py [--lossy] [--gdb-prefix N] [--says TEXT] FIXTURE [ARGS]: makes its core and holds corectl against
 the program's own log and against gdb.
 
 --lossy: the program is optimized, a word may be `_` (but never wrong).
 --gdb-prefix N: only the first N frames are compared (gdb goes astray below them).
+--says TEXT: bt must hold it.
 """
 import argparse
 import os
@@ -105,6 +106,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--lossy", action="store_true")
     p.add_argument("--gdb-prefix", type=int, default=0)
+    p.add_argument("--says", help="text that bt must hold")
     p.add_argument("--status", type=int, default=0)
     p.add_argument("--program")
     p.add_argument("fixture")
@@ -125,6 +127,7 @@ def main():
     threads = s.parse_bt(out)
     frames = [(f["name"], f["words"]) for fs in threads.values() for f in fs]
     t.check(frames, "no frames in:", out[:2000])
+    t.check(not o.says or o.says in out, "bt does not say %s: %s" % (o.says, out[:2000]))
     calls, raw = logged(log)
     t.check(calls, "the fixture logged nothing")
     check_log(t, calls, frames, o.lossy, "bt")
