@@ -321,9 +321,9 @@ struct printing {
 static bool print_insn(void *arg, const struct stk_insn *in)
 {
 	struct printing *p = arg;
+	const struct stk_frame *f = session_frame(p->s);
 
-	put_address(p->s, in->addr);
-	stk_printf(&p->s->out, "%s\n", in->text);
+	session_put_insn(p->s, in, f && in->addr == f->pc);
 	p->next = in->addr + in->size;
 	return --p->left > 0 && !session_interrupt;
 }

@@ -146,18 +146,11 @@ struct printing {
 static bool print_insn(void *arg, const struct stk_insn *in)
 {
 	struct printing *p = arg;
-	char sym[256];
 
 	/* A call that does not return may be the last instruction: its return address is outside.
 	 */
 	bool here = in->addr == p->pc || (p->pc == p->end && in->addr + in->size == p->end);
-	stk_printf(&p->s->out, "%s 0x%016lx ", here ? "=>" : "  ", (unsigned long)in->addr);
-	if (session_symbol(p->s, in->addr, sym, sizeof(sym)))
-		stk_printf(&p->s->out, "%s", sym);
-	stk_printf(&p->s->out, ":\t%s", in->text);
-	if (in->target && session_symbol(p->s, in->target, sym, sizeof(sym)))
-		stk_printf(&p->s->out, "  %s", sym);
-	stk_putc(&p->s->out, '\n');
+	session_put_insn(p->s, in, here);
 	return !session_interrupt;
 }
 

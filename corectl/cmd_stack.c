@@ -47,12 +47,13 @@ static void cmd_bt(struct session *s, const char *args)
 	stk_bt_write(&s->out, s->modules, &s->stack, from, s->stack.n);
 }
 
-static void list_thread(struct session *s, unsigned i)
+/* `width` of the number's column. */
+static void list_thread(struct session *s, unsigned i, int width)
 {
 	const struct stk_thread *t = &s->target->threads[i];
 	struct stk_stack st;
 
-	stk_printf(&s->out, "%c %u  tid %d", i == s->thread ? '*' : ' ', i + 1, t->tid);
+	stk_printf(&s->out, "%c %*u  tid %d", i == s->thread ? '*' : ' ', width, i + 1, t->tid);
 	session_put_name(&s->out, t);
 	stk_unwind(s->modules, t, s->unwinder, 1, &st);
 	if (st.n) {
@@ -72,9 +73,13 @@ static void list_thread(struct session *s, unsigned i)
 
 static void cmd_threads(struct session *s, const char *args)
 {
+	int width = 1;
+
 	(void)args;
+	for (unsigned n = s->target->nthreads; n >= 10; n /= 10)
+		width++;
 	for (unsigned i = 0; i < s->target->nthreads && !session_interrupt; i++)
-		list_thread(s, i);
+		list_thread(s, i, width);
 }
 
 /* "1-3 7" or "all": is thread number n in the list? */
@@ -129,6 +134,8 @@ static void thread_apply(struct session *s, const char *args)
 	if (!strncmp(args, "all", 3))
 		len = 3;
 	const char *cmd = args + len;
+	while (len && args[len - 1] == ' ')
+		len--;
 	cmd += strspn(cmd, " \t");
 	if (!len || !*cmd) {
 		session_fail(s, "usage: thread apply all|LIST COMMAND");
@@ -163,7 +170,7 @@ static void cmd_thread(struct session *s, const char *args)
 		return;
 	}
 	if (!*args) {
-		list_thread(s, s->thread);
+		list_thread(s, s->thread, 1);
 		return;
 	}
 	bool by_tid = !strncmp(args, "tid ", 4);
@@ -173,7 +180,7 @@ static void cmd_thread(struct session *s, const char *args)
 		if (by_tid ? s->target->threads[i].tid == n : (long)i + 1 == n) {
 			session_select_thread(s, i);
 			session_select_frame(s);
-			list_thread(s, i);
+			list_thread(s, i, 1);
 			session_show_frame(s);
 			return;
 		}
@@ -235,7 +242,7 @@ const struct command stack_commands[] = {
      COMPLETE_NONE, NEEDS_THREAD, cmd_bt},
     {"threads", GROUP, "", "List the threads", "Thread 1 is the one that crashed.", COMPLETE_NONE,
      NEEDS_THREAD, cmd_threads},
-    {"thread", GROUP, "[N | tid T | apply all|LIST COMMAND]",
+    {"thread t", GROUP, "[N | tid T | apply all|LIST COMMAND]",
      "Show or select a thread, or run a command for several", NULL, COMPLETE_COMMAND, NEEDS_THREAD,
      cmd_thread},
     {"frame f", GROUP, "[N]", "Show or select a frame", NULL, COMPLETE_NONE, NEEDS_FRAME,

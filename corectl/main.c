@@ -8,22 +8,6 @@
 #include "command.h"
 #include "session.h"
 
-static void on_interrupt(int sig)
-{
-	(void)sig;
-	session_interrupt = 1;
-}
-
-/* From here on Ctrl-C ends a command. While the core is opened it ends the program, as the signal
- * does; a SIGINT that is ignored (a shell's background job) stays so. */
-static void catch_interrupt(void)
-{
-	struct sigaction sa = {.sa_handler = on_interrupt}, before;
-
-	if (!sigaction(SIGINT, NULL, &before) && before.sa_handler != SIG_IGN)
-		sigaction(SIGINT, &sa, NULL);
-}
-
 /* The wait status tells a shell that Ctrl-C ended its command: it stops its loop too. */
 static void die_interrupted(void)
 {
@@ -102,7 +86,8 @@ static int run(struct session *s, const struct options *o)
 	r = session_open(s, o);
 	if (r)
 		return r;
-	catch_interrupt();
+	/* Until here Ctrl-C ends the program, as the signal does. */
+	session_catch_interrupt();
 	if (o->verb && !strcmp(o->verb, "stack"))
 		s->incomplete |= stk_report_write(&s->out, s->modules, STK_UNWIND_OWN) != 0;
 	else

@@ -13,6 +13,20 @@
 
 volatile sig_atomic_t session_interrupt;
 
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	session_interrupt = 1;
+}
+
+void session_catch_interrupt(void)
+{
+	struct sigaction sa = {.sa_handler = on_interrupt}, before;
+
+	if (!sigaction(SIGINT, NULL, &before) && before.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &sa, NULL);
+}
+
 static void diagnose(struct session *s, const char *fmt, va_list ap)
 {
 	char buf[2048];
@@ -268,6 +282,27 @@ bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap)
 		stk_printf(&t, "+0x%lx", (unsigned long)(addr - sym.addr));
 	stk_putc(&t, '>');
 	return true;
+}
+
+void session_put_insn(struct session *s, const struct stk_insn *in, bool here)
+{
+	char sym[256];
+
+	stk_printf(&s->out, "%s 0x%016lx ", here ? "=>" : "  ", (unsigned long)in->addr);
+	if (session_symbol(s, in->addr, sym, sizeof(sym)))
+		stk_puts(&s->out, sym);
+	stk_printf(&s->out, ":\t%s", in->text);
+	if (in->target) {
+		char hex[24];
+		struct stk_text t;
+		stk_text_init(&t, hex, sizeof(hex));
+		stk_printf(&t, "0x%lx", (unsigned long)in->target);
+		if (!strstr(in->text, hex))
+			stk_printf(&s->out, "  # %s", hex);
+		if (session_symbol(s, in->target, sym, sizeof(sym)))
+			stk_printf(&s->out, "  %s", sym);
+	}
+	stk_putc(&s->out, '\n');
 }
 
 /* `ret_unknown`: there is such a register, but not its value in this frame. */

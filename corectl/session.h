@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "output/report.h"
 #include "screen.h"
+#include "symbols/disasm.h"
 #include "symbols/source.h"
 
 struct options {
@@ -54,6 +55,10 @@ struct session {
 
 extern volatile sig_atomic_t session_interrupt;
 
+/* From here on Ctrl-C sets session_interrupt; a SIGINT that is ignored, as in a shell's background
+ * job, stays so. */
+void session_catch_interrupt(void);
+
 int session_open(struct session *s, const struct options *o);
 void session_close(struct session *s);
 
@@ -89,6 +94,9 @@ void session_fail(struct session *s, const char *fmt, ...) __attribute__((format
 
 /* `addr` as <symbol+off>; false: no symbol. */
 bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap);
+
+/* One line of disassembly; `here`: it is marked. */
+void session_put_insn(struct session *s, const struct stk_insn *in, bool here);
 
 /* A number, $register[+-N], function or symbol name [+-N]. false: none of these, or a register that
  * is not known in the frame (said so). */
