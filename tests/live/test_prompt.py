@@ -81,8 +81,9 @@ class Terminal:
 def environment(work, **more):
     env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "LC_ALL": "C.UTF-8", "HOME": work,
            "XDG_STATE_HOME": work + "/state", "XDG_CACHE_HOME": work + "/cache", "COLUMNS": "200",
-           "LINES": "60", "PAGER": "cat", **more}
+           "LINES": "60", "PAGER": "cat"}
     env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+    env.update(more)
     return env
 
 
@@ -180,7 +181,9 @@ def paging(t, work):
 
 def questions(t, work):
     """Ctrl-C where readline waits for a key inside a line: the line goes, nothing else."""
-    c = terminal(work, work + "/words.core", os.path.join(s.FIXTURES, "words"))
+    # readline does not free the matches of a completion that is aborted, Ctrl-G does the same.
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    c = terminal(work, work + "/words.core", os.path.join(s.FIXTURES, "words"), ASAN_OPTIONS=asan)
     c.expect(PROMPT)
     for _ in range(2):
         c.type("ls \t\t")
