@@ -33,18 +33,28 @@ static bool add_candidate(void *arg, const char *name)
 	return true;
 }
 
+/* The first of blank-separated names that begins with `text`. */
+static void complete_command(const char *names, const char *text)
+{
+	size_t n;
+
+	for (const char *p = names; *p; p += n + (p[n] == ' ')) {
+		char name[64];
+		n = strcspn(p, " ");
+		if (n >= sizeof(name) || strncmp(p, text, strlen(text)) != 0)
+			continue;
+		memcpy(name, p, n);
+		name[n] = 0;
+		add_candidate(NULL, name);
+		return;
+	}
+}
+
 static void complete_commands(const char *text)
 {
 	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++) {
-			char name[64];
-			size_t n = strcspn(c->names, " ");
-			if (n >= sizeof(name) || strncmp(c->names, text, strlen(text)) != 0)
-				continue;
-			memcpy(name, c->names, n);
-			name[n] = 0;
-			add_candidate(NULL, name);
-		}
+		for (const struct command *c = command_tables[i]; c->names; c++)
+			complete_command(c->names, text);
 }
 
 static void complete_words(const char *(*word)(unsigned), const char *text)
@@ -64,6 +74,7 @@ static bool add_symbol(void *arg, const struct stk_symbol *sym)
 /* Functions with debug information; symbols and files once a letter says which. */
 static void complete_places(const char *text)
 {
+	rl_completion_suppress_append = 1; /* :LINE or +N may follow */
 	stk_function_each(current->modules, text, add_candidate, NULL);
 	if (!*text)
 		return;
