@@ -323,7 +323,7 @@ static bool print_insn(void *arg, const struct stk_insn *in)
 	struct printing *p = arg;
 	const struct stk_frame *f = session_frame(p->s);
 
-	session_put_insn(p->s, in, f && in->addr == f->pc);
+	session_put_insn(p->s, in, 0, f && in->addr == f->pc);
 	p->next = in->addr + in->size;
 	return --p->left > 0 && !session_interrupt;
 }

@@ -140,7 +140,7 @@ static void cmd_list(struct session *s, const char *args)
 struct printing {
 	struct session *s;
 	uint64_t pc;
-	uint64_t end; /* of the function */
+	uint64_t start, end; /* of the function */
 };
 
 static bool print_insn(void *arg, const struct stk_insn *in)
@@ -150,7 +150,7 @@ static bool print_insn(void *arg, const struct stk_insn *in)
 	/* A call that does not return may be the last instruction: its return address is outside.
 	 */
 	bool here = in->addr == p->pc || (p->pc == p->end && in->addr + in->size == p->end);
-	session_put_insn(p->s, in, here);
+	session_put_insn(p->s, in, p->start, here);
 	return !session_interrupt;
 }
 
@@ -174,7 +174,9 @@ static void cmd_disass(struct session *s, const char *args)
 	/* A return address behind a call that does not return may lie in the next function. */
 	uint64_t at = f ? stk_frame_lookup_pc(f) : 0;
 	bool inside = f && at >= sc->start && at < sc->end;
-	struct printing p = {.s = s, .pc = inside ? f->pc : 0, .end = sc->end};
+	struct printing p = {.s = s, .pc = inside ? f->pc : 0, .start = sc->start, .end = sc->end};
+	const char *name = sc->v[sc->n - 1].name;
+	stk_printf(&s->out, "%s in %s:\n", name ? name : "??", m->name);
 	if (!bytes || stk_mem_read(s->target, sc->start, bytes, len, &err) ||
 	    stk_disasm(s->target->arch, false, sc->start, bytes, len, print_insn, &p, &err))
 		session_fail(s, "%s", bytes ? err.msg : "the function is too large");

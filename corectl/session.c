@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/signals.h"
+#include "symbols/demangle.h"
 #include "symbols/scope.h"
 #include "symbols/symtab.h"
 
@@ -277,20 +278,23 @@ bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap)
 		sym = (struct stk_symbol){.name = sc->v[sc->n - 1].name, .addr = sc->start};
 	}
 	stk_text_init(&t, buf, cap);
-	stk_printf(&t, "<%s", sym.name);
+	const char *name = stk_demangle(&s->target->pool, sym.name, false);
+	stk_printf(&t, "<%s", name ? name : sym.name);
 	if (addr != sym.addr)
 		stk_printf(&t, "+0x%lx", (unsigned long)(addr - sym.addr));
 	stk_putc(&t, '>');
 	return true;
 }
 
-void session_put_insn(struct session *s, const struct stk_insn *in, bool here)
+void session_put_insn(struct session *s, const struct stk_insn *in, uint64_t start, bool here)
 {
 	char sym[256];
 
-	stk_printf(&s->out, "%s 0x%016lx ", here ? "=>" : "  ", (unsigned long)in->addr);
-	if (session_symbol(s, in->addr, sym, sizeof(sym)))
-		stk_puts(&s->out, sym);
+	stk_printf(&s->out, "%s 0x%016lx", here ? "=>" : "  ", (unsigned long)in->addr);
+	if (start)
+		stk_printf(&s->out, " <+0x%lx>", (unsigned long)(in->addr - start));
+	else if (session_symbol(s, in->addr, sym, sizeof(sym)))
+		stk_printf(&s->out, " %s", sym);
 	stk_printf(&s->out, ":\t%s", in->text);
 	if (in->target) {
 		char hex[24];

@@ -95,8 +95,9 @@ void session_fail(struct session *s, const char *fmt, ...) __attribute__((format
 /* `addr` as <symbol+off>; false: no symbol. */
 bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap);
 
-/* One line of disassembly; `here`: it is marked. */
-void session_put_insn(struct session *s, const struct stk_insn *in, bool here);
+/* One line of disassembly, at an offset from `start` or, where that is 0, with its symbol. `here`:
+ * it is marked. */
+void session_put_insn(struct session *s, const struct stk_insn *in, uint64_t start, bool here);
 
 /* A number, $register[+-N], function or symbol name [+-N]. false: none of these, or a register that
  * is not known in the frame (said so). */

@@ -69,6 +69,15 @@ def check_registers(t, core, program, reference):
             t.equal(ours.get(name), "%x" % value, "register " + name)
 
 
+def check_names(t, core, program, calls):
+    """A name as the frames show it is one that commands take."""
+    for name in sorted({name for name, _ in calls}):
+        out, err, status = s.corectl(core, program, "-batch", "-ex", "ls " + name,
+                                     "-ex", "disass " + name)
+        t.check(status == 0 and "\n%s in " % name in out, "ls and disass of %s: %s%s" % (
+            name, out[:300], err))
+
+
 def crashed(core, program):
     out, _, _ = s.corectl("stack", core, program)
     return int(re.search(r"^thread 1 \(tid (\d+)", out, re.M).group(1))
@@ -132,6 +141,8 @@ def main():
     t.check(calls, "the fixture logged nothing")
     check_log(t, calls, frames, o.lossy, "bt")
     check_bytes(t, raw, frames, o.lossy)
+    if not o.lossy and not o.status:
+        check_names(t, core, program, calls)
 
     trace, _, status = s.corectl("stack", core, program)
     t.equal(status, o.status, "status of corectl stack")
