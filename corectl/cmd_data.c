@@ -20,12 +20,10 @@ static void cmd_args(struct session *s, const char *args)
 	const struct stk_scope *sc = session_scope(s);
 
 	(void)args;
-	if (!f)
-		return;
 	if (!sc || !sc->known_params) {
-		session_fail(s,
-			     "the signature of frame %zu is not known: no debug information for %s",
-			     s->frame, f->mod ? f->mod->name : "this address");
+		session_fail(
+		    s, "the signature of frame %zu is not known: no debug information for it in %s",
+		    s->frame, f->mod ? f->mod->name : "any module");
 		return;
 	}
 	if (!sc->nparams)
@@ -85,7 +83,7 @@ static void cmd_regs(struct session *s, const char *args)
 	bool named = *args && !all;
 	int width = all ? 9 : 7;
 
-	for (unsigned i = 0; f && i < a->nregs; i++) {
+	for (unsigned i = 0; i < a->nregs; i++) {
 		int d = a->regs[i].dwarf;
 		uint64_t v = 0;
 		bool known;
@@ -104,9 +102,9 @@ static void cmd_regs(struct session *s, const char *args)
 		else
 			stk_printf(&s->out, "%-*s_\n", width, a->regs[i].name);
 	}
-	if (f && named && !any)
+	if (named && !any)
 		session_fail(s, "no register '%s'; `regs -a' shows all", args);
-	if (f && all && !f->phys)
+	if (all && !f->phys)
 		put_vectors(s, width);
 }
 
@@ -323,9 +321,9 @@ struct printing {
 static bool print_insn(void *arg, const struct stk_insn *in)
 {
 	struct printing *p = arg;
+	const struct stk_frame *f = session_frame(p->s);
 
-	put_address(p->s, in->addr);
-	stk_printf(&p->s->out, "%s\n", in->text);
+	session_put_insn(p->s, in, 0, f && in->addr == f->pc);
 	p->next = in->addr + in->size;
 	return --p->left > 0 && !session_interrupt;
 }
@@ -380,9 +378,13 @@ static void cmd_x(struct session *s, const char *args)
 		return;
 	}
 	bool on = !*place && s->x_next; /* without an address it goes on, as with Enter */
-	if (!s->repeated && !on && (!*place || !session_address(s, place, &addr))) {
-		session_fail(s, "x needs an address: a number, $register or symbol%s%s",
-			     *place ? ", not " : "", place);
+	if (!*place && !on) {
+		session_fail(s, "x needs an address: a number, $register or symbol");
+		return;
+	}
+	bool again = s->repeated && s->x_next;
+	if (!again && !on && !session_address(s, place, &addr)) {
+		s->x_next = 0;
 		return;
 	}
 	s->x_next = f.letter == 's'   ? examine_strings(s, &f, addr)
@@ -397,10 +399,6 @@ static void cmd_siginfo(struct session *s, const char *args)
 		   *code = stk_sigcode_name(si->signo, si->code);
 
 	(void)args;
-	if (!si->present) {
-		session_fail(s, "the core holds no signal information");
-		return;
-	}
 	stk_printf(&s->out, "signal  %d (%s: %s)\n", si->signo, name ? name : "?",
 		   name ? stk_signal_text(si->signo) : "?");
 	stk_printf(&s->out, "code    %d (%s)\n", si->code, code ? code : "?");
@@ -414,20 +412,20 @@ static void cmd_siginfo(struct session *s, const char *args)
 const struct command data_commands[] = {
     {"args", GROUP, "", "Show the arguments of the selected frame as machine words",
      "`_` could not be recovered; `0x7?` rests on evidence that does not prove it.", COMPLETE_NONE,
-     cmd_args},
+     NEEDS_FRAME, cmd_args},
     {"regs registers", GROUP, "[-a | NAME...]", "Show the registers of the selected frame",
      "In outer frames `_` marks what the calls in between did not preserve. With -a also the "
      "segment registers and bases, and in frame 0 the vector registers.",
-     COMPLETE_NONE, cmd_regs},
+     COMPLETE_NONE, NEEDS_FRAME, cmd_regs},
     {"decode", GROUP, "VALUE[,VALUE...]|ARG TYPES", "Take a packed word apart",
      "TYPES are C types, u8/uint8 forms, arrays and types of the debug information, separated "
      "by commas; C alignment applies. ARG is a parameter of the selected frame. Example: `decode "
      "0xc419010001 bool,bool,bool,uint8`.",
-     COMPLETE_NONE, cmd_decode},
+     COMPLETE_NONE, NEEDS_NOTHING, cmd_decode},
     {"x", GROUP, "/FMT [ADDR]", "Examine memory",
      "FMT is a count, a letter of x d u o t a c s i, and a size b h w g. ADDR is a number, "
      "$register or symbol, with +N or -N; without it, and on Enter, x goes on.",
-     COMPLETE_FUNCTION, cmd_x},
+     COMPLETE_FUNCTION, NEEDS_NOTHING, cmd_x},
     {"siginfo", GROUP, "", "Show the signal that ended the program", NULL, COMPLETE_NONE,
-     cmd_siginfo},
+     NEEDS_SIGNAL, cmd_siginfo},
     {0}};

@@ -5,14 +5,32 @@
 
 #define GROUP "Help"
 
+/* A paragraph in lines of at most 80 columns. */
+static void put_paragraph(struct stk_text *out, const char *text)
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, " ");
+		if (column && column + 1 + n > 80) {
+			stk_putc(out, '\n');
+			column = 0;
+		}
+		stk_printf(out, "%s%.*s", column ? " " : "", (int)n, text);
+		column += n + (column > 0);
+		text += n + strspn(text + n, " ");
+	}
+	stk_putc(out, '\n');
+}
+
 static void help_one(struct session *s, const struct command *c)
 {
 	size_t first = strcspn(c->names, " ");
 
-	stk_printf(&s->out, "%.*s%s%s\n%s.\n", (int)first, c->names, *c->synopsis ? " " : "",
-		   c->synopsis, c->brief);
+	stk_printf(&s->out, "%.*s%s%s\n%s.\n", (int)first, c->names, command_gap(c), c->synopsis,
+		   c->brief);
 	if (c->more)
-		stk_printf(&s->out, "%s\n", c->more);
+		put_paragraph(&s->out, c->more);
 	if (c->names[first])
 		stk_printf(&s->out, "Also: %s\n", c->names + first + 1);
 }
@@ -47,6 +65,6 @@ static void cmd_quit(struct session *s, const char *args)
 
 const struct command help_commands[] = {
     {"help", GROUP, "[COMMAND]", "List the commands, or explain one", NULL, COMPLETE_COMMAND,
-     cmd_help},
-    {"quit q exit", GROUP, "", "Leave", NULL, COMPLETE_NONE, cmd_quit},
+     NEEDS_NOTHING, cmd_help},
+    {"quit q exit", GROUP, "", "Leave", NULL, COMPLETE_NONE, NEEDS_NOTHING, cmd_quit},
     {0}};

@@ -7,14 +7,25 @@
 
 #define GROUP "Target and settings"
 
+/* A range of addresses, as wide as those of user space are. */
+static void put_range(struct session *s, uint64_t start, uint64_t end)
+{
+	char text[64];
+	struct stk_text t;
+
+	stk_text_init(&t, text, sizeof(text));
+	stk_printf(&t, "0x%lx-0x%lx", (unsigned long)start, (unsigned long)end);
+	stk_printf(&s->out, "%-29s", text);
+}
+
 static void cmd_modules(struct session *s, const char *args)
 {
 	(void)args;
 	for (unsigned i = 0; i < s->modules->n && !session_interrupt; i++) {
 		struct stk_module *m = s->modules->v[i];
 		bool debug = stk_module_has_debug(m);
-		stk_printf(&s->out, "0x%lx-0x%lx  %-11s  ", (unsigned long)m->start,
-			   (unsigned long)m->end, stk_module_state_name(m->state));
+		put_range(s, m->start, m->end);
+		stk_printf(&s->out, "  %-11s  ", stk_module_state_name(m->state));
 		for (unsigned k = 0; k < m->build_id_len; k++)
 			stk_printf(&s->out, "%02x", m->build_id[k]);
 		stk_printf(&s->out, "%s  %s", m->build_id_len ? "" : "-", m->path);
@@ -35,8 +46,8 @@ static void cmd_maps(struct session *s, const char *args)
 		const struct stk_segment *g = &s->target->segments[i];
 		const struct stk_mapping *m = stk_mapping_at(s->target, g->start);
 		uint64_t size = g->end - g->start;
-		stk_printf(&s->out, "0x%lx-0x%lx %c%c%c  ", (unsigned long)g->start,
-			   (unsigned long)g->end, g->r ? 'r' : '-', g->w ? 'w' : '-',
+		put_range(s, g->start, g->end);
+		stk_printf(&s->out, "  %c%c%c  ", g->r ? 'r' : '-', g->w ? 'w' : '-',
 			   g->x ? 'x' : '-');
 		if (g->have == size)
 			stk_printf(&s->out, "%lu KB", (unsigned long)size / 1024);
@@ -65,7 +76,9 @@ static void set_substitute(struct session *s, char *rest)
 	if (!*from) {
 		const char *t, *f;
 		for (unsigned i = 0; (f = stk_sources_rule(s->sources, i, &t)); i++)
-			stk_printf(&s->out, "%s -> %s\n", f, t);
+			stk_printf(&s->out, "substitute-path %s -> %s\n", f, t);
+		if (!stk_sources_rule(s->sources, 0, &t))
+			stk_puts(&s->out, "substitute-path has no rules\n");
 		return;
 	}
 	if (stk_sources_substitute(s->sources, from, to))
@@ -153,14 +166,18 @@ static void cmd_set(struct session *s, const char *args)
 	char *copy = strdup(args), *rest = copy;
 	char *name = copy ? word(&rest) : NULL;
 
+	bool found = false;
+
+	/* Without a name each shows its value. */
 	for (unsigned i = 0; name && i < sizeof(settings) / sizeof(*settings); i++)
-		if (*name && !strncmp(settings[i].name, name, strlen(name))) {
+		if (!(found && *name) && !strncmp(settings[i].name, name, strlen(name))) {
 			settings[i].set(s, rest);
-			free(copy);
-			return;
+			found = true;
 		}
-	session_fail(s, "set takes substitute-path FROM TO, listsize N, unwinder own|libunwind, "
-			"color auto|always|never, pagination on|off");
+	if (!found)
+		session_fail(
+		    s, "set takes substitute-path FROM TO, listsize N, unwinder own|libunwind, "
+		       "color auto|always|never, pagination on|off");
 	free(copy);
 }
 
@@ -199,7 +216,8 @@ static void cmd_info(struct session *s, const char *args)
 
 	for (unsigned i = 0; *args && i < sizeof(infos) / sizeof(*infos); i++)
 		if (info_match(infos[i][0], args, &rest)) {
-			command_find(s, infos[i][1], strlen(infos[i][1]), true)->run(s, rest);
+			command_run(s, command_find(s, infos[i][1], strlen(infos[i][1]), true),
+				    rest);
 			return;
 		}
 	session_fail(s, "info takes threads, registers, sharedlibrary, args, frame, proc mappings, "
@@ -210,16 +228,17 @@ const struct command info_commands[] = {
     {"modules", GROUP, "", "List the ELF images of the process",
      "The state tells whether the file found is the one that ran: ok, unverified (no build-id "
      "to compare), from memory, missing, wrong build.",
-     COMPLETE_NONE, cmd_modules},
+     COMPLETE_NONE, NEEDS_NOTHING, cmd_modules},
     {"maps", GROUP, "", "List the memory segments and what of them is in the core", NULL,
-     COMPLETE_NONE, cmd_maps},
+     COMPLETE_NONE, NEEDS_NOTHING, cmd_maps},
     {"set", GROUP,
      "substitute-path FROM TO | listsize N | unwinder own|libunwind | color WHEN | "
      "pagination on|off",
      "Change a setting",
-     "Without a value the present one is shown. WHEN is auto, always or never. Answers longer than "
+     "Without a value the present one is shown, without a name all. WHEN is auto, always or never. "
+     "Answers longer than "
      "the screen go to $PAGER, else to less, where pagination is on.",
-     COMPLETE_SETTING, cmd_set},
+     COMPLETE_SETTING, NEEDS_NOTHING, cmd_set},
     {"info", GROUP, "threads|registers|sharedlibrary|args|frame|proc mappings|signals",
-     "The gdb spellings", NULL, COMPLETE_INFO, cmd_info},
+     "The gdb spellings", NULL, COMPLETE_INFO, NEEDS_NOTHING, cmd_info},
     {0}};

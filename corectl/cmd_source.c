@@ -61,8 +61,6 @@ static void list_frame(struct session *s)
 	const struct stk_frame *f = session_frame(s);
 	const struct stk_scope *sc = session_scope(s);
 
-	if (!f)
-		return;
 	if (!sc || !sc->file) {
 		session_fail(s, "no line information for 0x%lx%s%s", (unsigned long)f->pc,
 			     f->mod ? " in " : "", f->mod ? f->mod->name : "");
@@ -142,24 +140,17 @@ static void cmd_list(struct session *s, const char *args)
 struct printing {
 	struct session *s;
 	uint64_t pc;
-	uint64_t end; /* of the function */
+	uint64_t start, end; /* of the function */
 };
 
 static bool print_insn(void *arg, const struct stk_insn *in)
 {
 	struct printing *p = arg;
-	char sym[256];
 
 	/* A call that does not return may be the last instruction: its return address is outside.
 	 */
 	bool here = in->addr == p->pc || (p->pc == p->end && in->addr + in->size == p->end);
-	stk_printf(&p->s->out, "%s 0x%016lx ", here ? "=>" : "  ", (unsigned long)in->addr);
-	if (session_symbol(p->s, in->addr, sym, sizeof(sym)))
-		stk_printf(&p->s->out, "%s", sym);
-	stk_printf(&p->s->out, ":\t%s", in->text);
-	if (in->target && session_symbol(p->s, in->target, sym, sizeof(sym)))
-		stk_printf(&p->s->out, "  %s", sym);
-	stk_putc(&p->s->out, '\n');
+	session_put_insn(p->s, in, p->start, here);
 	return !session_interrupt;
 }
 
@@ -168,12 +159,8 @@ static void cmd_disass(struct session *s, const char *args)
 	const struct stk_frame *f = session_frame(s);
 	uint64_t addr = f ? stk_frame_lookup_pc(f) : 0;
 
-	if (!f)
+	if (*args && !session_address(s, args, &addr))
 		return;
-	if (*args && !session_address(s, args, &addr)) {
-		session_fail(s, "no function or address '%s'", args);
-		return;
-	}
 	struct stk_module *m = stk_module_at(s->modules, addr);
 	const struct stk_scopes *sc = m ? stk_scopes_at(m, addr) : NULL;
 	if (!sc || !sc->start) {
@@ -185,9 +172,11 @@ static void cmd_disass(struct session *s, const char *args)
 	uint8_t *bytes = len < (16U << 20) ? malloc(len + 1) : NULL;
 	struct stk_err err = {0};
 	/* A return address behind a call that does not return may lie in the next function. */
-	uint64_t at = stk_frame_lookup_pc(f);
-	bool inside = at >= sc->start && at < sc->end;
-	struct printing p = {.s = s, .pc = inside ? f->pc : 0, .end = sc->end};
+	uint64_t at = f ? stk_frame_lookup_pc(f) : 0;
+	bool inside = f && at >= sc->start && at < sc->end;
+	struct printing p = {.s = s, .pc = inside ? f->pc : 0, .start = sc->start, .end = sc->end};
+	const char *name = sc->v[sc->n - 1].name;
+	stk_printf(&s->out, "%s in %s:\n", name ? name : "??", m->name);
 	if (!bytes || stk_mem_read(s->target, sc->start, bytes, len, &err) ||
 	    stk_disasm(s->target->arch, false, sc->start, bytes, len, print_insn, &p, &err))
 		session_fail(s, "%s", bytes ? err.msg : "the function is too large");
@@ -198,8 +187,8 @@ const struct command source_commands[] = {
     {"ls list l", GROUP, "[FUNC | FILE:LINE | LINE | -]", "List source text",
      "Around the selected frame's line, which is marked with =>; then, again, the lines that "
      "follow. `ls -` shows those before.",
-     COMPLETE_FUNCTION, cmd_list},
+     COMPLETE_FUNCTION, NEEDS_FRAME_ALONE, cmd_list},
     {"disass disassemble", GROUP, "[FUNC | ADDR]",
      "Disassemble the function of the selected frame, or another", "The pc is marked with =>.",
-     COMPLETE_FUNCTION, cmd_disass},
+     COMPLETE_FUNCTION, NEEDS_FRAME_ALONE, cmd_disass},
     {0}};

@@ -34,42 +34,26 @@ static void cmd_bt(struct session *s, const char *args)
 		return;
 	if (n > 0) {
 		struct stk_stack part;
-		if (s->thread >= s->target->nthreads) {
-			session_fail(s, "the core has no threads");
-			return;
-		}
 		s->unwind(s->modules, &s->target->threads[s->thread], (size_t)n, &part);
 		stk_bt_write(&s->out, s->modules, &part, 0, part.n);
 		s->incomplete |= !stk_stack_complete(&part) && part.stop != STK_STOP_LIMIT;
 		stk_stack_done(&part);
 		return;
 	}
-	if (!session_stack(s))
+	if (!session_need_frame(s))
 		return;
 	size_t from = n && (size_t)-n < s->stack.n ? s->stack.n - (size_t)-n : 0;
 	stk_bt_write(&s->out, s->modules, &s->stack, from, s->stack.n);
 }
 
-static void put_thread_name(struct session *s, const struct stk_thread *t)
-{
-	if (!t->name)
-		return;
-	stk_puts(&s->out, " \"");
-	for (const char *p = t->name; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
-			stk_printf(&s->out, "\\x%02x", (unsigned char)*p);
-		else
-			stk_putc(&s->out, *p);
-	stk_putc(&s->out, '"');
-}
-
-static void list_thread(struct session *s, unsigned i)
+/* `width` of the number's column. */
+static void list_thread(struct session *s, unsigned i, int width)
 {
 	const struct stk_thread *t = &s->target->threads[i];
 	struct stk_stack st;
 
-	stk_printf(&s->out, "%c %u  tid %d", i == s->thread ? '*' : ' ', i + 1, t->tid);
-	put_thread_name(s, t);
+	stk_printf(&s->out, "%c %*u  tid %d", i == s->thread ? '*' : ' ', width, i + 1, t->tid);
+	session_put_name(&s->out, t);
 	s->unwind(s->modules, t, 1, &st);
 	if (st.n) {
 		const char *name = stk_frame_name(&st.v[0]);
@@ -88,9 +72,13 @@ static void list_thread(struct session *s, unsigned i)
 
 static void cmd_threads(struct session *s, const char *args)
 {
+	int width = 1;
+
 	(void)args;
+	for (unsigned n = s->target->nthreads; n >= 10; n /= 10)
+		width++;
 	for (unsigned i = 0; i < s->target->nthreads && !session_interrupt; i++)
-		list_thread(s, i);
+		list_thread(s, i, width);
 }
 
 /* "1-3 7" or "all": is thread number n in the list? */
@@ -129,7 +117,7 @@ static void put_heading(struct session *s, unsigned i, bool blank)
 		stk_putc(&s->out, '\n');
 	session_color(s, SGR_MARK);
 	stk_printf(&s->out, "Thread %u (tid %d", i + 1, s->target->threads[i].tid);
-	put_thread_name(s, &s->target->threads[i]);
+	session_put_name(&s->out, &s->target->threads[i]);
 	stk_puts(&s->out, "):");
 	session_color(s, SGR_OFF);
 	stk_putc(&s->out, '\n');
@@ -145,6 +133,8 @@ static void thread_apply(struct session *s, const char *args)
 	if (!strncmp(args, "all", 3))
 		len = 3;
 	const char *cmd = args + len;
+	while (len && args[len - 1] == ' ')
+		len--;
 	cmd += strspn(cmd, " \t");
 	if (!len || !*cmd) {
 		session_fail(s, "usage: thread apply all|LIST COMMAND");
@@ -161,7 +151,7 @@ static void thread_apply(struct session *s, const char *args)
 			continue;
 		session_select_thread(s, i);
 		put_heading(s, i, done++ > 0);
-		c->run(s, cmd + n + strspn(cmd + n, " \t"));
+		command_run(s, c, cmd + n + strspn(cmd + n, " \t"));
 	}
 	if (c && !done)
 		session_fail(s, "no thread of '%.*s' in the core", (int)len, args);
@@ -179,10 +169,7 @@ static void cmd_thread(struct session *s, const char *args)
 		return;
 	}
 	if (!*args) {
-		if (s->thread < s->target->nthreads)
-			list_thread(s, s->thread);
-		else
-			session_fail(s, "the core has no threads");
+		list_thread(s, s->thread, 1);
 		return;
 	}
 	bool by_tid = !strncmp(args, "tid ", 4);
@@ -192,7 +179,7 @@ static void cmd_thread(struct session *s, const char *args)
 		if (by_tid ? s->target->threads[i].tid == n : (long)i + 1 == n) {
 			session_select_thread(s, i);
 			session_select_frame(s);
-			list_thread(s, i);
+			list_thread(s, i, 1);
 			session_show_frame(s);
 			return;
 		}
@@ -202,8 +189,6 @@ static void cmd_thread(struct session *s, const char *args)
 
 static void select_frame(struct session *s, long n)
 {
-	if (!session_stack(s))
-		return;
 	if (n < 0 || (size_t)n >= s->stack.n) {
 		session_fail(s, "no frame %ld: the stack has frames 0 to %zu", n, s->stack.n - 1);
 		return;
@@ -225,7 +210,7 @@ static void move(struct session *s, const char *args, int sign)
 {
 	long n = 1;
 
-	if ((*args && !number(s, args, &n)) || !session_stack(s))
+	if (*args && !number(s, args, &n))
 		return;
 	long to = (long)s->frame + sign * n;
 	if (to < 0 && s->frame)
@@ -253,12 +238,14 @@ const struct command stack_commands[] = {
     {"bt backtrace where", GROUP, "[N|-N]", "Show the stack of the selected thread",
      "With N the innermost N frames, with -N the outermost. Every frame from 0 to the start of "
      "the thread is shown; nothing is left out.",
-     COMPLETE_NONE, cmd_bt},
+     COMPLETE_NONE, NEEDS_THREAD, cmd_bt},
     {"threads", GROUP, "", "List the threads", "Thread 1 is the one that crashed.", COMPLETE_NONE,
-     cmd_threads},
-    {"thread", GROUP, "[N | tid T | apply all|LIST COMMAND]",
-     "Show or select a thread, or run a command for several", NULL, COMPLETE_COMMAND, cmd_thread},
-    {"frame f", GROUP, "[N]", "Show or select a frame", NULL, COMPLETE_NONE, cmd_frame},
-    {"up", GROUP, "[N]", "Select the caller", NULL, COMPLETE_NONE, cmd_up},
-    {"down", GROUP, "[N]", "Select the callee", NULL, COMPLETE_NONE, cmd_down},
+     NEEDS_THREAD, cmd_threads},
+    {"thread t", GROUP, "[N | tid T | apply all|LIST COMMAND]",
+     "Show or select a thread, or run a command for several", NULL, COMPLETE_COMMAND, NEEDS_THREAD,
+     cmd_thread},
+    {"frame f", GROUP, "[N]", "Show or select a frame", NULL, COMPLETE_NONE, NEEDS_FRAME,
+     cmd_frame},
+    {"up", GROUP, "[N]", "Select the caller", NULL, COMPLETE_NONE, NEEDS_FRAME, cmd_up},
+    {"down", GROUP, "[N]", "Select the callee", NULL, COMPLETE_NONE, NEEDS_FRAME, cmd_down},
     {0}};

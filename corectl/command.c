@@ -63,6 +63,31 @@ const struct command *command_find(struct session *s, const char *name, size_t l
 	return NULL;
 }
 
+static bool needs_met(struct session *s, enum needs needs, bool alone)
+{
+	switch (needs) {
+	case NEEDS_THREAD:
+		return session_need_thread(s);
+	case NEEDS_FRAME:
+		return session_need_frame(s);
+	case NEEDS_FRAME_ALONE:
+		return !alone || session_need_frame(s);
+	case NEEDS_SIGNAL:
+		if (!s->target->siginfo.present)
+			session_fail(s, "the core holds no signal information");
+		return s->target->siginfo.present;
+	case NEEDS_NOTHING:
+		break;
+	}
+	return true;
+}
+
+void command_run(struct session *s, const struct command *c, const char *args)
+{
+	if (needs_met(s, c->needs, !*args))
+		c->run(s, args);
+}
+
 static bool one_line(struct session *s, const char *line, size_t len)
 {
 	char copy[4096];
@@ -80,7 +105,7 @@ static bool one_line(struct session *s, const char *line, size_t len)
 	if (!c)
 		return false;
 	const char *args = copy + n;
-	c->run(s, args + strspn(args, " \t"));
+	command_run(s, c, args + strspn(args, " \t"));
 	return true;
 }
 
@@ -89,7 +114,7 @@ void command_finish(struct session *s)
 	if (session_interrupt) {
 		session_interrupt = 0;
 		session_fail(s, "interrupted");
-		s->quit |= !s->interactive;
+		s->interrupted = s->quit |= !s->interactive;
 	}
 	session_remarks(s);
 	stk_text_flush(&s->out);
@@ -129,12 +154,17 @@ void command_line(struct session *s, const char *line)
 	command_finish(s);
 }
 
+const char *command_gap(const struct command *c)
+{
+	return *c->synopsis && *c->synopsis != '/' ? " " : "";
+}
+
 static void dump_one(struct stk_text *out, const struct command *c)
 {
 	size_t first = strcspn(c->names, " ");
 
-	stk_printf(out, "### `%.*s%s%s`\n\n%s.", (int)first, c->names, *c->synopsis ? " " : "",
-		   c->synopsis, c->brief);
+	stk_printf(out, "### `%.*s%s%s`\n\n%s.", (int)first, c->names, command_gap(c), c->synopsis,
+		   c->brief);
 	if (c->more)
 		stk_printf(out, "\n%s", c->more);
 	if (c->names[first])

@@ -13,6 +13,15 @@ enum completion {
 	COMPLETE_INFO,
 };
 
+/* What must be there before a command runs; dispatch checks it and says what is not. */
+enum needs {
+	NEEDS_NOTHING,
+	NEEDS_THREAD,
+	NEEDS_FRAME,
+	NEEDS_FRAME_ALONE, /* a frame, where no argument names a place */
+	NEEDS_SIGNAL,
+};
+
 struct command {
 	const char *names; /* separated by blanks, the first is the one shown */
 	const char *group;
@@ -20,6 +29,7 @@ struct command {
 	const char *brief;    /* one line */
 	const char *more;     /* further help, or NULL */
 	enum completion completion;
+	enum needs needs;
 	void (*run)(struct session *s, const char *args);
 };
 
@@ -32,12 +42,18 @@ extern const struct command *const command_tables[];
 /* Run one line. */
 void command_line(struct session *s, const char *line);
 
+/* Run a command of the table, if what it needs is there (else said so). */
+void command_run(struct session *s, const struct command *c, const char *args);
+
 /* After a command: what it learned of the target, the rest of its answer, and whether anybody still
  * reads the answers. */
 void command_finish(struct session *s);
 
 /* Find by name or unique prefix; NULL: none, or ambiguous (said so unless `quiet`). */
 const struct command *command_find(struct session *s, const char *name, size_t len, bool quiet);
+
+/* What stands between the name and the synopsis: x/FMT is written together. */
+const char *command_gap(const struct command *c);
 
 /* The words that `set` and `info` take, by index; NULL at the end. */
 const char *command_setting(unsigned i);

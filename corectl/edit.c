@@ -33,18 +33,28 @@ static bool add_candidate(void *arg, const char *name)
 	return true;
 }
 
+/* The first of blank-separated names that begins with `text`. */
+static void complete_command(const char *names, const char *text)
+{
+	size_t n;
+
+	for (const char *p = names; *p; p += n + (p[n] == ' ')) {
+		char name[64];
+		n = strcspn(p, " ");
+		if (n >= sizeof(name) || strncmp(p, text, strlen(text)) != 0)
+			continue;
+		memcpy(name, p, n);
+		name[n] = 0;
+		add_candidate(NULL, name);
+		return;
+	}
+}
+
 static void complete_commands(const char *text)
 {
 	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++) {
-			char name[64];
-			size_t n = strcspn(c->names, " ");
-			if (n >= sizeof(name) || strncmp(c->names, text, strlen(text)) != 0)
-				continue;
-			memcpy(name, c->names, n);
-			name[n] = 0;
-			add_candidate(NULL, name);
-		}
+		for (const struct command *c = command_tables[i]; c->names; c++)
+			complete_command(c->names, text);
 }
 
 static void complete_words(const char *(*word)(unsigned), const char *text)
@@ -64,6 +74,7 @@ static bool add_symbol(void *arg, const struct stk_symbol *sym)
 /* Functions with debug information; symbols and files once a letter says which. */
 static void complete_places(const char *text)
 {
+	rl_completion_suppress_append = 1; /* :LINE or +N may follow */
 	stk_function_each(current->modules, text, add_candidate, NULL);
 	if (!*text)
 		return;
@@ -154,24 +165,56 @@ static int wait_key(struct pollfd *p)
 	return n;
 }
 
+/* Ctrl-C keeps our handler at the prompt: what readline's does frees the completions or the search
+ * in which the key is awaited, and then goes on with them. */
+static int keep_interrupt(void)
+{
+	session_catch_interrupt();
+	return 0;
+}
+
+/* Something inside a line waits for the key: a question, a search, a second key. */
+#define INSIDE_LINE                                                                                \
+	(RL_STATE_MOREINPUT | RL_STATE_ISEARCH | RL_STATE_NSEARCH | RL_STATE_SEARCH |              \
+	 RL_STATE_NUMERICARG | RL_STATE_MULTIKEY | RL_STATE_METANEXT | RL_STATE_COMPLETING |       \
+	 RL_STATE_VIMOTION | RL_STATE_CHARSEARCH)
+
+static void drop_line(void)
+{
+	session_interrupt = 0;
+	RL_UNSETSTATE(INSIDE_LINE); /* an aborted completion leaves its own */
+	rl_echo_signal_char(SIGINT);
+	fputc('\n', rl_outstream);
+	rl_replace_line("", 0);
+	rl_point = rl_end = 0;
+	rl_on_new_line();
+	rl_redisplay();
+}
+
 /* readline reads through this. Its own handlers give the terminal back before a signal ends or
- * stops the program; a Ctrl-C then reaches ours, drops the line and shows a new prompt. */
+ * stops the program; a Ctrl-C drops the line and shows a new prompt. */
 static int read_key(FILE *f)
 {
+	static bool aborted;
 	struct pollfd p = {.fd = fileno(f), .events = POLLIN};
 	unsigned char c;
 
 	for (;;) {
 		int n = wait_key(&p), err = errno;
-		if (rl_pending_signal())
+		int sig = rl_pending_signal();
+		if (sig)
 			rl_check_signals();
-		if (session_interrupt) {
-			session_interrupt = 0;
-			fputc('\n', rl_outstream); /* readline has echoed ^C */
-			rl_replace_line("", 0);
-			rl_point = rl_end = 0;
+		if (sig == SIGTSTP) { /* the shell has written meanwhile */
 			rl_on_new_line();
 			rl_redisplay();
+		}
+		if (session_interrupt && RL_ISSTATE(INSIDE_LINE) && !aborted) {
+			aborted = true;
+			return CTRL('G'); /* ends what waits; the next key's call drops the line */
+		}
+		if (session_interrupt) {
+			aborted = false;
+			drop_line();
 			continue;
 		}
 		if (n > 0) {
@@ -200,11 +243,11 @@ void edit_loop(struct session *s)
 	char *path = history_path(), *line;
 
 	current = s;
-	s->interactive = true;
 	rl_readline_name = "corectl";
 	rl_attempted_completion_function = complete;
 	rl_getc_function = read_key;
 	rl_catch_signals = 1; /* see read_key() */
+	rl_startup_hook = keep_interrupt;
 	rl_catch_sigwinch = 1;
 	using_history();
 	stifle_history(1000);

@@ -8,10 +8,22 @@
 #include "command.h"
 #include "session.h"
 
-static void on_interrupt(int sig)
+/* The wait status tells a shell that Ctrl-C ended its command: it stops its loop too. */
+static void die_interrupted(void)
 {
-	(void)sig;
-	session_interrupt = 1;
+	signal(SIGINT, SIG_DFL);
+	raise(SIGINT);
+}
+
+/* What stdio holds goes out: a write error is never success. */
+static int flush_stdout(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	if (errno == EPIPE)
+		return status; /* as in command_finish() */
+	fprintf(stderr, "corectl: standard output: %s\n", strerror(errno));
+	return status ? status : 1;
 }
 
 static void run_stream(struct session *s, FILE *f, const char *name)
@@ -48,7 +60,7 @@ static void run_all(struct session *s, const struct options *o)
 	}
 	if (o->batch || s->quit)
 		return;
-	if (isatty(STDIN_FILENO))
+	if (s->interactive)
 		edit_loop(s);
 	else
 		run_stream(s, stdin, "standard input");
@@ -57,7 +69,11 @@ static void run_all(struct session *s, const struct options *o)
 /* Whatever makes the status 1 has said so; a stack says it only among the answers. */
 static int status(struct session *s)
 {
-	if (s->incomplete && !s->failed && !s->target->remarks)
+	bool said = s->failed;
+
+	for (const struct stk_remark *m = s->target->remarks; m; m = m->next)
+		said |= m->incomplete;
+	if (s->incomplete && !said)
 		fputs("corectl: a stack does not end at its base: see its `stopped' line\n",
 		      stderr);
 	return s->failed || s->incomplete;
@@ -67,11 +83,11 @@ static int run(struct session *s, const struct options *o)
 {
 	int r;
 
-	if (o->core_named)
-		fprintf(stderr, "corectl: opening %s\n", o->core);
 	r = session_open(s, o);
 	if (r)
 		return r;
+	/* Until here Ctrl-C ends the program, as the signal does. */
+	session_catch_interrupt();
 	if (o->verb && !strcmp(o->verb, "stack"))
 		s->incomplete |= stk_report_write(&s->out, s->modules, NULL) != 0;
 	else
@@ -84,11 +100,9 @@ int main(int argc, char **argv)
 {
 	static struct session s;
 	struct options o = {0};
-	struct sigaction sa = {.sa_handler = on_interrupt};
 	int r = options_parse(&o, argc, argv);
 
 	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGINT, &sa, NULL);
 	if (r) {
 		if (r == 64 && argc < 2)
 			options_usage(stderr);
@@ -106,7 +120,10 @@ int main(int argc, char **argv)
 		r = run(&s, &o);
 		session_close(&s);
 	}
+	r = flush_stdout(r);
 	free(o.commands);
 	free(o.is_file);
+	if (s.interrupted)
+		die_interrupted();
 	return r;
 }

@@ -141,7 +141,10 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (!o->core && stk_elf_kind(v[i], NULL) == 'c')
+		bool core = stk_elf_kind(v[i], NULL) == 'c';
+		if (core && o->core)
+			return usage("more than one core", v[i]);
+		if (core)
 			o->core = v[i];
 		else if (k < 2)
 			rest[k++] = v[i];
@@ -156,7 +159,6 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 		snprintf(found, sizeof(found), "%s", newest ? newest : "core");
 		free(newest);
 		o->core = found;
-		o->core_named = true;
 	}
 	if (!o->core && k) {
 		o->core = rest[0];

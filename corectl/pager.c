@@ -50,7 +50,7 @@ bool pager_screen(unsigned *ret_rows, unsigned *ret_columns)
 	return true;
 }
 
-pid_t pager_start(int *ret_fd)
+pid_t pager_start(int *ret_fd, size_t *ret_room)
 {
 	const char *argv[] = {"sh", "-c", pager_command(), NULL};
 	posix_spawn_file_actions_t files;
@@ -76,16 +76,23 @@ pid_t pager_start(int *ret_fd)
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	close(fds[0]);
-	if (pid)
+	if (pid) {
+		int room = fcntl(fds[1], F_GETPIPE_SZ);
 		*ret_fd = fds[1];
-	else
+		*ret_room = room > 0 ? (size_t)room : 1 << 16;
+	} else {
 		close(fds[1]);
+	}
 	return pid;
 }
 
-void pager_wait(pid_t pid, int fd)
+bool pager_wait(pid_t pid, int fd)
 {
+	int status = 0;
+
 	close(fd);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	/* POSIX sh, 2.8.2: 126 cannot be executed, 127 not found. */
+	return !WIFEXITED(status) || (WEXITSTATUS(status) != 126 && WEXITSTATUS(status) != 127);
 }

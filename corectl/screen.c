@@ -28,6 +28,8 @@ static int write_all(int fd, const char *bytes, size_t len)
 /* To standard output or the pager. A pager that was left early and Ctrl-C are no errors. */
 static int put_out(struct screen *sc, const char *bytes, size_t len)
 {
+	if (sc->left)
+		return -EPIPE;
 	int r = write_all(sc->fd, bytes, len);
 
 	if (r && r != -EINTR && !sc->pager)
@@ -35,12 +37,43 @@ static int put_out(struct screen *sc, const char *bytes, size_t len)
 	return r;
 }
 
+static void forget(struct screen *sc)
+{
+	sc->keeping = false;
+	sc->held_len = 0;
+}
+
 /* What is held so far goes out; from here on nothing is held. */
 static int release(struct screen *sc)
 {
-	sc->holding = false;
 	int r = put_out(sc, sc->held, sc->held_len);
-	sc->held_len = 0;
+
+	forget(sc);
+	return r;
+}
+
+/* Wait until the pager ends. One that could not be run has shown nothing: what it was to show goes
+ * to standard output, and so does the rest. */
+static int end_pager(struct screen *sc)
+{
+	sc->left = pager_wait(sc->pager, sc->fd);
+	sc->pager = 0;
+	sc->fd = STDOUT_FILENO;
+	if (!sc->left && sc->keeping)
+		return release(sc);
+	forget(sc);
+	return sc->left ? -EPIPE : 0;
+}
+
+/* To the pager, and remembered until it has read something. */
+static int feed(struct screen *sc, const char *bytes, size_t len)
+{
+	int r = put_out(sc, bytes, len);
+
+	if (r == -EPIPE)
+		return end_pager(sc);
+	if (sc->held_len > sc->room)
+		forget(sc);
 	return r;
 }
 
@@ -76,16 +109,19 @@ static int emit(struct screen *sc, const char *bytes, size_t len)
 {
 	if (!len)
 		return 0;
-	if (!sc->holding)
+	if (!sc->keeping)
 		return put_out(sc, bytes, len);
 	if (!hold(sc, bytes, len)) {
-		int r = release(sc);
+		int r = sc->pager ? 0 : release(sc);
+		forget(sc);
 		return r ? r : put_out(sc, bytes, len);
 	}
+	if (sc->pager)
+		return feed(sc, bytes, len);
 	if (sc->lines < sc->rows)
 		return 0;
-	sc->pager = pager_start(&sc->fd);
-	return release(sc);
+	sc->pager = pager_start(&sc->fd, &sc->room);
+	return sc->pager ? feed(sc, sc->held, sc->held_len) : release(sc);
 }
 
 /* Bytes at `p` that may pass as they stand: 0 none, -1 a sequence that `left` cuts short. C1
@@ -189,7 +225,7 @@ int screen_write_error(void *screen, const char *bytes, size_t len)
 	struct screen *sc = screen, err = {.fd = STDERR_FILENO};
 
 	/* On one terminal with an answer that is held or paged it keeps its place. */
-	if ((sc->holding || sc->pager) && isatty(STDERR_FILENO))
+	if ((sc->keeping || sc->pager) && isatty(STDERR_FILENO))
 		return screen_write(screen, bytes, len);
 	return filter(&err, (const unsigned char *)bytes, len, true);
 }
@@ -237,7 +273,8 @@ bool screen_parse_color(const char *text, enum color_when *ret)
 void screen_begin(struct screen *sc, bool may_page)
 {
 	sc->lines = sc->column = 0;
-	sc->holding =
+	sc->left = false;
+	sc->keeping =
 	    may_page && sc->pagination && !sc->error && pager_screen(&sc->rows, &sc->columns);
 }
 
@@ -245,9 +282,8 @@ void screen_end(struct screen *sc)
 {
 	flush_carry(sc);
 	if (sc->pager)
-		pager_wait(sc->pager, sc->fd);
-	sc->pager = 0;
-	sc->fd = STDOUT_FILENO;
-	if (sc->holding)
+		end_pager(sc);
+	if (sc->keeping)
 		release(sc);
+	sc->left = false;
 }

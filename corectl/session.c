@@ -5,12 +5,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/signals.h"
+#include "symbols/demangle.h"
 #include "symbols/scope.h"
 #include "symbols/symtab.h"
 
 volatile sig_atomic_t session_interrupt;
+
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	session_interrupt = 1;
+}
+
+void session_catch_interrupt(void)
+{
+	struct sigaction sa = {.sa_handler = on_interrupt}, before;
+
+	if (!sigaction(SIGINT, NULL, &before) && before.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &sa, NULL);
+}
 
 static void diagnose(struct session *s, const char *fmt, va_list ap)
 {
@@ -63,23 +79,54 @@ void session_remarks(struct session *s)
 	}
 }
 
-static void show_head(struct session *s)
+static void write_head(struct stk_text *out, const struct stk_target *t)
 {
-	const struct stk_target *t = s->target;
 	const struct stk_siginfo *si = &t->siginfo;
 	const char *name = si->present ? stk_signal_name(si->signo) : NULL;
 
-	stk_printf(&s->out, "Core %s", t->path);
+	stk_printf(out, "Core %s", t->path);
 	if (t->psinfo.present && t->psinfo.args)
-		stk_printf(&s->out, " of `%s' (pid %d)", t->psinfo.args, t->psinfo.pid);
-	stk_printf(&s->out, ", %u thread%s.\n", t->nthreads, t->nthreads == 1 ? "" : "s");
-	if (name) {
-		stk_printf(&s->out, "Program terminated with %s: %s", name,
-			   stk_signal_text(si->signo));
-		if (stk_sigcode_has_addr(si->signo, si->code))
-			stk_printf(&s->out, ", address 0x%lx", (unsigned long)si->addr);
-		stk_puts(&s->out, ".\n");
+		stk_printf(out, " of `%s' (pid %d)", t->psinfo.args, t->psinfo.pid);
+	stk_printf(out, ", %u thread%s.\n", t->nthreads, t->nthreads == 1 ? "" : "s");
+	if (!name)
+		return;
+	stk_printf(out, "Program terminated with %s: %s", name, stk_signal_text(si->signo));
+	if (stk_sigcode_has_addr(si->signo, si->code))
+		stk_printf(out, ", address 0x%lx", (unsigned long)si->addr);
+	if (t->nthreads) {
+		stk_printf(out, ", in thread 1 (tid %d", t->threads[0].tid);
+		session_put_name(out, &t->threads[0]);
+		stk_putc(out, ')');
 	}
+	stk_puts(out, ".\n");
+}
+
+/* What the core is. Where answers go to a program, it stands among the diagnostics. */
+static void show_head(struct session *s)
+{
+	char buf[1024];
+	struct stk_text err;
+
+	if (s->interactive) {
+		write_head(&s->out, s->target);
+		return;
+	}
+	stk_text_init_stream(&err, buf, sizeof(buf), screen_write_error, &s->screen);
+	write_head(&err, s->target);
+	stk_text_flush(&err);
+}
+
+void session_put_name(struct stk_text *out, const struct stk_thread *t)
+{
+	if (!t->name)
+		return;
+	stk_puts(out, " \"");
+	for (const char *p = t->name; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
+			stk_printf(out, "\\x%02x", (unsigned char)*p);
+		else
+			stk_putc(out, *p);
+	stk_putc(out, '"');
 }
 
 int session_open(struct session *s, const struct options *o)
@@ -91,11 +138,11 @@ int session_open(struct session *s, const struct options *o)
 	    .cache_dir = options_cache_dir(o),
 	};
 	struct stk_err err;
-
 	struct stat st;
 
+	s->interactive = !o->batch && isatty(STDIN_FILENO);
 	screen_init(&s->screen);
-	screen_set_color(&s->screen, o->color, !o->batch);
+	screen_set_color(&s->screen, o->color, s->interactive);
 	stk_text_init_stream(&s->out, s->buf, sizeof(s->buf), screen_write, &s->screen);
 	s->listsize = 10;
 	s->unwind = stk_unwind;
@@ -107,16 +154,15 @@ int session_open(struct session *s, const struct options *o)
 		return 2;
 	}
 	s->target->interrupt = &session_interrupt;
-	session_remarks(s);
-	if (o->verb && !strcmp(o->verb, "stack"))
-		return 0;
-	if (!o->batch)
+	bool stack = o->verb && !strcmp(o->verb, "stack");
+	if (!stack)
 		show_head(s);
-	if (s->target->nthreads) {
-		session_select_frame(s);
-		if (!o->batch && s->stack.n)
-			session_show_frame(s);
-	}
+	session_remarks(s);
+	if (stack)
+		return 0;
+	session_select_frame(s);
+	if (s->interactive && session_need_frame(s))
+		session_show_frame(s);
 	return 0;
 }
 
@@ -131,10 +177,8 @@ void session_close(struct session *s)
 
 bool session_stack(struct session *s)
 {
-	if (s->thread >= s->target->nthreads) {
-		session_fail(s, "the core has no threads");
+	if (s->thread >= s->target->nthreads)
 		return false;
-	}
 	/* What Ctrl-C left of a stack stays for the rest of that command: callers hold its frames.
 	 */
 	if (!s->whole && !(s->stack.n && session_interrupt)) {
@@ -143,9 +187,24 @@ bool session_stack(struct session *s)
 		s->whole = s->stack.stop != STK_STOP_INTERRUPTED;
 		s->incomplete |= !stk_stack_complete(&s->stack);
 	}
-	if (!s->stack.n)
-		session_fail(s, "thread %u has no frames: %s", s->thread + 1, s->stack.reason);
 	return s->stack.n > 0;
+}
+
+bool session_need_thread(struct session *s)
+{
+	bool there = s->thread < s->target->nthreads;
+
+	if (!there)
+		session_fail(s, "the core has no threads");
+	return there;
+}
+
+bool session_need_frame(struct session *s)
+{
+	if (!session_need_thread(s) || session_stack(s))
+		return s->stack.n > 0;
+	session_fail(s, "thread %u has no frames: %s", s->thread + 1, s->stack.reason);
+	return false;
 }
 
 const struct stk_frame *session_frame(struct session *s)
@@ -224,14 +283,40 @@ bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap)
 		sym = (struct stk_symbol){.name = sc->v[sc->n - 1].name, .addr = sc->start};
 	}
 	stk_text_init(&t, buf, cap);
-	stk_printf(&t, "<%s", sym.name);
+	const char *name = stk_demangle(&s->target->pool, sym.name, false);
+	stk_printf(&t, "<%s", name ? name : sym.name);
 	if (addr != sym.addr)
 		stk_printf(&t, "+0x%lx", (unsigned long)(addr - sym.addr));
 	stk_putc(&t, '>');
 	return true;
 }
 
-static bool register_value(struct session *s, const char *name, size_t len, uint64_t *ret)
+void session_put_insn(struct session *s, const struct stk_insn *in, uint64_t start, bool here)
+{
+	char sym[256];
+
+	stk_printf(&s->out, "%s 0x%016lx", here ? "=>" : "  ", (unsigned long)in->addr);
+	if (start)
+		stk_printf(&s->out, " <+0x%lx>", (unsigned long)(in->addr - start));
+	else if (session_symbol(s, in->addr, sym, sizeof(sym)))
+		stk_printf(&s->out, " %s", sym);
+	stk_printf(&s->out, ":\t%s", in->text);
+	if (in->target) {
+		char hex[24];
+		struct stk_text t;
+		stk_text_init(&t, hex, sizeof(hex));
+		stk_printf(&t, "0x%lx", (unsigned long)in->target);
+		if (!strstr(in->text, hex))
+			stk_printf(&s->out, "  # %s", hex);
+		if (session_symbol(s, in->target, sym, sizeof(sym)))
+			stk_printf(&s->out, "  %s", sym);
+	}
+	stk_putc(&s->out, '\n');
+}
+
+/* `ret_unknown`: there is such a register, but not its value in this frame. */
+static bool register_value(struct session *s, const char *name, size_t len, uint64_t *ret,
+			   bool *ret_unknown)
 {
 	const struct stk_arch *a = s->target->arch;
 	const struct stk_frame *f = session_frame(s);
@@ -245,16 +330,19 @@ static bool register_value(struct session *s, const char *name, size_t len, uint
 			       (!memcmp(name, "fp", 2) && d == a->fp)));
 		if (!alias && (strlen(n) != len || memcmp(n, name, len) != 0))
 			continue;
-		if (d >= 0) {
+		if (d >= 0)
 			*ret = f->regs.r[d];
-			return f->regs.valid >> d & 1;
-		}
-		return stk_thread_reg(s->target, s->stack.thread, i, ret);
+		bool known = d >= 0
+				 ? f->regs.valid >> d & 1
+				 : !f->phys && stk_thread_reg(s->target, s->stack.thread, i, ret);
+		*ret_unknown = !known;
+		return known;
 	}
 	return false;
 }
 
-static bool base_address(struct session *s, const char *text, size_t len, uint64_t *ret)
+static bool base_address(struct session *s, const char *text, size_t len, uint64_t *ret,
+			 bool *ret_unknown)
 {
 	char name[512], *end;
 	const char *file;
@@ -266,7 +354,7 @@ static bool base_address(struct session *s, const char *text, size_t len, uint64
 	memcpy(name, text, len);
 	name[len] = 0;
 	if (name[0] == '$')
-		return register_value(s, name + 1, len - 1, ret);
+		return register_value(s, name + 1, len - 1, ret, ret_unknown);
 	errno = 0;
 	*ret = strtoull(name, &end, 0);
 	if (!*end && !errno && name[0] != '-')
@@ -281,7 +369,7 @@ static bool base_address(struct session *s, const char *text, size_t len, uint64
 	return false;
 }
 
-bool session_address(struct session *s, const char *text, uint64_t *ret)
+static bool parse_address(struct session *s, const char *text, uint64_t *ret, bool *ret_unknown)
 {
 	size_t len = strlen(text);
 	uint64_t off = 0;
@@ -290,7 +378,7 @@ bool session_address(struct session *s, const char *text, uint64_t *ret)
 
 	while (len && text[len - 1] == ' ')
 		len--;
-	if (base_address(s, text, len, ret))
+	if (base_address(s, text, len, ret, ret_unknown))
 		return true;
 	for (const char *p = text + 1; *text && *p; p++)
 		if (*p == '+' || *p == '-')
@@ -301,8 +389,21 @@ bool session_address(struct session *s, const char *text, uint64_t *ret)
 	size_t n = (size_t)(op - text);
 	while (n && text[n - 1] == ' ')
 		n--;
-	if (*end || end == op + 1 || !base_address(s, text, n, ret))
+	if (*end || end == op + 1 || !base_address(s, text, n, ret, ret_unknown))
 		return false;
 	*ret = *op == '+' ? *ret + off : *ret - off;
 	return true;
+}
+
+bool session_address(struct session *s, const char *text, uint64_t *ret)
+{
+	bool unknown = false;
+
+	if (parse_address(s, text, ret, &unknown))
+		return true;
+	if (unknown)
+		session_fail(s, "%s is not known in frame %zu", text, s->frame);
+	else
+		session_fail(s, "'%s' is no number, $register, function or symbol", text);
+	return false;
 }

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "output/report.h"
 #include "screen.h"
+#include "symbols/disasm.h"
 #include "symbols/source.h"
 #include "unwind/second.h"
 
@@ -21,7 +22,6 @@ struct options {
 	bool *is_file;
 	unsigned ncommands;
 	bool batch, help, version, dump_commands, no_cache;
-	bool core_named; /* the core was found by the verb, name it on screen */
 	enum color_when color;
 };
 
@@ -36,7 +36,7 @@ struct session {
 	size_t frame;
 	stk_unwind_fn *unwind;
 	unsigned listsize;
-	bool interactive;
+	bool interactive; /* there is a prompt */
 	struct screen screen;
 	struct stk_text out;
 	char buf[65536];
@@ -44,6 +44,7 @@ struct session {
 	long long core_mtime;                 /* seconds since the epoch, 0: not known */
 	const char *stale_named;              /* the source last said to be newer than the core */
 	bool failed, incomplete, quit;
+	bool interrupted; /* by Ctrl-C, where there is no prompt to go back to */
 
 	const char *list_file; /* where `ls` goes on */
 	unsigned list_next, list_first;
@@ -55,16 +56,27 @@ struct session {
 
 extern volatile sig_atomic_t session_interrupt;
 
+/* From here on Ctrl-C sets session_interrupt; a SIGINT that is ignored, as in a shell's background
+ * job, stays so. */
+void session_catch_interrupt(void);
+
 int session_open(struct session *s, const struct options *o);
 void session_close(struct session *s);
 
-/* Unwind the selected thread. false: it has no frame (said so). */
+/* Unwind the selected thread. false: there is none, or it has no frame. */
 bool session_stack(struct session *s);
+/* The same, and one line that says what is missing. */
+bool session_need_thread(struct session *s);
+bool session_need_frame(struct session *s);
+/* What is selected, or NULL. */
 const struct stk_frame *session_frame(struct session *s);
 const struct stk_scope *session_scope(struct session *s);
 void session_select_thread(struct session *s, unsigned index);
 /* Select the innermost frame whose source can be read, else 0. */
 void session_select_frame(struct session *s);
+
+/* ` "NAME"` of a thread, or nothing. */
+void session_put_name(struct stk_text *out, const struct stk_thread *t);
 
 /* Show the selected frame and its source line. */
 void session_show_frame(struct session *s);
@@ -84,7 +96,12 @@ void session_fail(struct session *s, const char *fmt, ...) __attribute__((format
 /* `addr` as <symbol+off>; false: no symbol. */
 bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap);
 
-/* A number, $register[+-N], function or symbol name [+-N]. */
+/* One line of disassembly, at an offset from `start` or, where that is 0, with its symbol. `here`:
+ * it is marked. */
+void session_put_insn(struct session *s, const struct stk_insn *in, uint64_t start, bool here);
+
+/* A number, $register[+-N], function or symbol name [+-N]. false: none of these, or a register that
+ * is not known in the frame (said so). */
 bool session_address(struct session *s, const char *text, uint64_t *ret);
 
 int options_parse(struct options *o, int argc, char **argv);

@@ -1,5 +1,26 @@
 #include "output/view.h"
 
+#include "symbols/module.h"
+
+/* Why names or lines are unknown and what helps; said once. A library without debug information is
+ * the usual case, so only the executable's is worth a word. */
+static void remark_missing(struct stk_target *t, struct stk_module *m, bool named)
+{
+	if ((m->state != STK_MODULE_OK && m->state != STK_MODULE_UNVERIFIED) ||
+	    (named && !m->is_main) || stk_module_has_debug(m))
+		return;
+	if (!named)
+		stk_remark(t, false,
+			   "%s has no symbols for the functions shown as ?? and no debug "
+			   "information: install its debug symbols, or give --debug-dir",
+			   m->name);
+	else
+		stk_remark(t, false,
+			   "%s has no debug information, its lines and arguments are unknown: "
+			   "build it with -g, install its debug symbols, or give --debug-dir",
+			   m->name);
+}
+
 struct stk_trace_frame stk_view_frame(struct stk_modules *ms, const struct stk_stack *s, size_t i,
 				      struct stk_words *words)
 {
@@ -15,6 +36,7 @@ struct stk_trace_frame stk_view_frame(struct stk_modules *ms, const struct stk_s
 
 	stk_frame_args(ms, s, i, words);
 	if (f->mod) {
+		remark_missing(ms->target, f->mod, t.name);
 		t.module = f->mod->name;
 		t.module_off = f->pc - f->mod->start;
 	}

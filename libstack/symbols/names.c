@@ -4,10 +4,11 @@
 
 #include "symbols/debug.h"
 #include "symbols/demangle.h"
+#include "symbols/scope.h"
 #include "symbols/symtab.h"
 
 /* `name` as typed, `last` its last component: "ns::f" is compared with the demangled name. */
-static bool name_fits(Dwarf_Die *die, const char *name, const char *last, struct stk_pool *pool)
+static bool name_fits(struct stk_module *m, Dwarf_Die *die, const char *name, const char *last)
 {
 	const char *plain = dwarf_diename(die), *raw;
 
@@ -16,7 +17,15 @@ static bool name_fits(Dwarf_Die *die, const char *name, const char *last, struct
 	if (name == last)
 		return true;
 	raw = stk_die_linkage_name(die);
-	return raw && (raw = stk_demangle(pool, raw, false)) && !strcmp(raw, name);
+	if (!raw) { /* a static function has none: its name as the frames show it */
+		Dwarf_Addr pc;
+		const struct stk_scopes *sc =
+		    dwarf_entrypc(die, &pc) ? NULL : stk_scopes_at(m, pc + m->bias);
+		raw = sc ? sc->v[sc->n - 1].name : NULL;
+		return raw && !strcmp(raw, name);
+	}
+	struct stk_pool *pool = &m->owner->target->pool;
+	return (raw = stk_demangle(pool, raw, false)) && !strcmp(raw, name);
 }
 
 bool stk_function_find(struct stk_modules *ms, const char *name, const char **ret_file,
@@ -34,7 +43,7 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 			for (unsigned k = 0; k < u->nfuncs; k++) {
 				Dwarf_Addr pc;
 				int line = 0;
-				if (!name_fits(&u->funcs[k], name, last, &ms->target->pool) ||
+				if (!name_fits(ms->v[i], &u->funcs[k], name, last) ||
 				    !stk_function_entry(&u->funcs[k], &pc))
 					continue;
 				*ret_file = stk_die_decl_file(&u->funcs[k]);

@@ -20,7 +20,9 @@ struct stk_symtab {
 	unsigned by_name_cap;
 };
 
-static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, const char *name)
+/* `room`: how far a symbol without a size may reach, to the end of its section. */
+static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, const char *name,
+		uint64_t room)
 {
 	int type = GELF_ST_TYPE(s->st_info), bind = GELF_ST_BIND(s->st_info);
 	bool func = type == STT_FUNC || type == STT_GNU_IFUNC;
@@ -40,7 +42,7 @@ static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, 
 	if (at && at != name)
 		name = stk_pool_strndup(&m->owner->target->pool, name, (size_t)(at - name));
 	st->v[st->n++] = (struct entry){.addr = m->bias + s->st_value,
-					.size = s->st_size,
+					.size = s->st_size ? s->st_size : room,
 					.name = name ? name : "?",
 					.rank = (uint8_t)((func ? 0 : 8) + (s->st_size ? 0 : 4) +
 							  (bind == STB_GLOBAL ? 0
@@ -49,6 +51,16 @@ static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, 
 					.func = func,
 					.local = bind == STB_LOCAL,
 					.sized = s->st_size != 0};
+}
+
+static uint64_t section_room(Elf *elf, const GElf_Sym *s)
+{
+	GElf_Shdr sh;
+
+	if (s->st_shndx >= SHN_LORESERVE || !gelf_getshdr(elf_getscn(elf, s->st_shndx), &sh))
+		return UINT64_MAX;
+	uint64_t end = sh.sh_addr + sh.sh_size;
+	return end > s->st_value ? end - s->st_value : 0;
 }
 
 static bool read_table(struct stk_module *m, struct stk_symtab *st, Elf *elf, uint32_t type)
@@ -65,7 +77,8 @@ static bool read_table(struct stk_module *m, struct stk_symtab *st, Elf *elf, ui
 		for (size_t i = 0; i < data->d_size / sh.sh_entsize; i++) {
 			GElf_Sym s;
 			if (gelf_getsym(data, (int)i, &s))
-				add(m, st, &s, elf_strptr(elf, sh.sh_link, s.st_name));
+				add(m, st, &s, elf_strptr(elf, sh.sh_link, s.st_name),
+				    s.st_size ? 0 : section_room(elf, &s));
 		}
 		return true;
 	}
@@ -115,7 +128,7 @@ static void read_dynamic(struct stk_module *m, struct stk_symtab *st)
 			if (stk_mem_read(t, sym, &s, sizeof(s), NULL))
 				return;
 			if (s.st_name < strsz && memchr(names + s.st_name, 0, strsz - s.st_name))
-				add(m, st, &s, names + s.st_name);
+				add(m, st, &s, names + s.st_name, UINT64_MAX);
 		}
 	}
 }
@@ -131,7 +144,8 @@ static int by_addr(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* An unsized symbol reaches to the next one, at most to the end of the module. */
+/* An unsized symbol reaches to the next one, at most to the end of its section and of the module.
+ */
 static void finish(struct stk_module *m, struct stk_symtab *st)
 {
 	uint64_t reach = 0, next = m->end;
@@ -139,8 +153,9 @@ static void finish(struct stk_module *m, struct stk_symtab *st)
 	qsort(st->v, st->n, sizeof(*st->v), by_addr);
 	for (unsigned i = st->n; i-- > 0;) {
 		struct entry *e = &st->v[i];
-		if (!e->sized)
-			e->size = next > e->addr ? next - e->addr : 0;
+		uint64_t gap = next > e->addr ? next - e->addr : 0;
+		if (!e->sized && e->size > gap)
+			e->size = gap;
 		if (i && st->v[i - 1].addr != e->addr)
 			next = e->addr;
 	}

@@ -224,9 +224,10 @@ static bool by_scan(struct stk_modules *ms, struct stk_frame *f, struct stk_fram
 		const struct stk_row *row = stk_row_at(m, v - 1);
 		if (!row || !row->present)
 			continue;
-		f->cfa = sp + a->word;
+		/* Frames may lie between the two: this is not the CFA of `f`, and arguments must
+		 * not be read by it. */
 		set(&next->regs, a->pc, v);
-		set(&next->regs, a->sp, f->cfa);
+		set(&next->regs, a->sp, sp + a->word);
 		next->pc = v;
 		next->how = STK_HOW_SCAN;
 		return true;

@@ -1,9 +1,10 @@
-"""test_fixture.py [--lossy] [--gdb-prefix N] [--chain NAMES] FIXTURE [ARGS]: makes its core and holds corectl against
+"""test_fixture.py [--lossy] [--gdb-prefix N] [--chain NAMES] [--says TEXT] FIXTURE [ARGS]: makes its core and holds corectl against
 the program's own log and against gdb.
 
 --lossy: the program is optimized, a word may be `_` (but never wrong).
 --gdb-prefix N: only the first N frames are compared (gdb goes astray below them).
 --chain A,B,C: frames of these names stand one after the other.
+--says TEXT: bt must hold it.
 """
 import argparse
 import os
@@ -70,6 +71,15 @@ def check_registers(t, core, program, reference):
             t.equal(ours.get(name), "%x" % value, "register " + name)
 
 
+def check_names(t, core, program, calls):
+    """A name as the frames show it is one that commands take."""
+    for name in sorted({name for name, *_ in calls}):
+        out, err, status = s.corectl(core, program, "-batch", "-ex", "ls " + name,
+                                     "-ex", "disass " + name)
+        t.check(status == 0 and "\n%s in " % name in out, "ls and disass of %s: %s%s" % (
+            name, out[:300], err))
+
+
 def crashed(core, program):
     out, _, _ = s.corectl("stack", core, program)
     return int(re.search(r"^thread 1 \(tid (\d+)", out, re.M).group(1))
@@ -107,6 +117,7 @@ def main():
     p.add_argument("--lossy", action="store_true")
     p.add_argument("--gdb-prefix", type=int, default=0)
     p.add_argument("--chain")
+    p.add_argument("--says", help="text that bt must hold")
     p.add_argument("--status", type=int, default=0)
     p.add_argument("--program")
     p.add_argument("fixture")
@@ -131,10 +142,13 @@ def main():
     if o.chain:
         names = ",".join(name for name, _ in frames)
         t.check("," + o.chain + "," in "," + names + ",", o.chain, "not in", names)
+    t.check(not o.says or o.says in out, "bt does not say %s: %s" % (o.says, out[:2000]))
     calls, raw = logged(log)
     t.check(calls, "the fixture logged nothing")
     check_log(t, calls, frames, o.lossy, "bt")
     check_bytes(t, raw, frames, o.lossy)
+    if not o.lossy and not o.status:
+        check_names(t, core, program, calls)
 
     trace, _, status = s.corectl("stack", core, program)
     t.equal(status, o.status, "status of corectl stack")

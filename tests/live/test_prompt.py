@@ -1,13 +1,16 @@
-"""The prompt, typed into through a pseudo-terminal: history, completion, Ctrl-C, Ctrl-D.
+"""The prompt, typed into through a pseudo-terminal: history, completion, the pager, Ctrl-C, Ctrl-D, Ctrl-Z.
 
 Everything waits for what must appear, with a deadline; nothing sleeps for luck.
 """
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -50,6 +53,9 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
 
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     def leave(self):
         """The status after Ctrl-D on an empty line."""
         self.type("\x04")
@@ -61,14 +67,28 @@ class Terminal:
                         break
                 except OSError:
                     break
+        return self.wait()
+
+    def wait(self):
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def canonical(self):
+        """Does the terminal edit lines and echo, as a shell needs it?"""
+        modes = termios.tcgetattr(self.fd)[3]
+        return bool(modes & termios.ICANON and modes & termios.ECHO)
+
+
+def environment(work, **more):
+    env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "LC_ALL": "C.UTF-8", "HOME": work,
+           "XDG_STATE_HOME": work + "/state", "XDG_CACHE_HOME": work + "/cache", "COLUMNS": "200",
+           "LINES": "60", "PAGER": "cat"}
+    env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+    env.update(more)
+    return env
 
 
 def terminal(work, core, program, **more):
-    env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "LC_ALL": "C.UTF-8", "HOME": work,
-           "XDG_STATE_HOME": work + "/state", "XDG_CACHE_HOME": work + "/cache", "COLUMNS": "200",
-           "LINES": "60", "PAGER": "cat", **more}
-    env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+    env = environment(work, **more)
     return Terminal([s.CORECTL, core, program], env)
 
 
@@ -93,6 +113,14 @@ def basics(t, work):
     c.expect("example")
     c.type("\n")
     t.check("abort();" in c.expect(PROMPT), "completion of a function")
+    c.type("ls words.\t")
+    c.expect("words.c")
+    c.type(":14\n")
+    t.check(" 14:" in c.expect(PROMPT), "completion of a file, then a line")
+    c.type("backt\t")
+    c.expect("backtrace ")
+    c.type("1\n")
+    t.equal(frames_in(c.expect(PROMPT)), [0], "completion of another spelling")
     c.type("frame 0\n")
     c.expect(PROMPT)
     c.type("up\n")
@@ -129,11 +157,103 @@ def interrupt(t, work):
     t.check(c.leave() in (0, 1), "Ctrl-D after Ctrl-C")
 
 
+def frames_in(text):
+    return [int(n) for n in re.findall(r"^ *(\d+)  0x", text, re.M)]
+
+
+def paging(t, work):
+    """$PAGER shows what is longer than the screen; nothing is lost where it cannot be run."""
+    core, program = work + "/deeper.core", os.path.join(s.FIXTURES, "deep")
+    s.make_core(program, core, ["2000"])
+    shown, marker = {}, work + "/paged"
+    for pager in ("cat", "tee %s | cat" % marker, "no-such-pager", program + ".o", "head -5", ""):
+        c = terminal(work, core, program, PAGER=pager)
+        c.resize(20, 100)
+        c.expect(PROMPT)
+        c.type("bt 40\n")
+        few = frames_in(c.expect(PROMPT))
+        c.type("bt\n")
+        shown[pager] = few, frames_in(c.expect(PROMPT))
+        c.type("bt 2\n")
+        t.equal(frames_in(c.expect(PROMPT)), [0, 1], "the next command, PAGER=" + pager)
+        t.equal(c.leave(), 0, "status, PAGER=" + pager)
+    t.check(os.path.exists(marker), "the pager did not run")
+    few, whole = shown[""]
+    t.equal(few, list(range(40)), "bt 40 without a pager")
+    t.check(len(whole) > 2000 and whole == list(range(len(whole))), "bt without a pager")
+    t.equal(shown.pop("head -5"), ([0, 1, 2], [0, 1, 2]), "what a pager that leaves early shows")
+    for pager, got in shown.items():
+        t.check(got == (few, whole), "PAGER=%s shows %d and %d frames" % (
+            pager, len(got[0]), len(got[1])))
+
+
+def questions(t, work):
+    """Ctrl-C where readline waits for a key inside a line: the line goes, nothing else."""
+    # readline does not free the matches of a completion that is aborted, Ctrl-G does the same.
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    c = terminal(work, work + "/words.core", os.path.join(s.FIXTURES, "words"), ASAN_OPTIONS=asan)
+    c.expect(PROMPT)
+    for _ in range(2):
+        c.type("ls \t\t")
+        c.expect("possibilities? (y or n)")
+        c.type("\x03")
+        c.expect(PROMPT)
+        c.type("ls \t\ty")
+        c.expect("--More--")
+        c.type("\x03")
+        c.expect(PROMPT)
+        c.type("\x12")
+        c.expect("i-search)")
+        c.type("\x03")
+        c.expect(PROMPT)
+    c.type("decode 0x5 u\x03")
+    c.expect("^C")
+    c.expect(PROMPT)
+    c.type("ls exam\t")
+    c.expect("example")
+    c.type("\n")
+    t.check("abort();" in c.expect(PROMPT), "completion still works")
+    t.equal(c.leave(), 0, "status after questions")
+
+
+def job_control(t, work):
+    """Ctrl-Z and fg: the prompt is there again, with the line; SIGTERM gives the terminal back."""
+    if not os.path.exists("/bin/bash"):
+        return
+    c = Terminal(["/bin/bash", "--norc", "--noediting", "-i"],
+                 environment(work, PS1="shell> ", HISTFILE=""))
+    c.expect("shell> ")
+    c.type("%s %s %s\n" % (s.CORECTL, work + "/words.core", os.path.join(s.FIXTURES, "words")))
+    c.expect(PROMPT)
+    c.type("decode 0x7")
+    c.expect("decode 0x7")
+    c.type("\x1a")
+    c.expect("shell> ")
+    t.check(c.canonical(), "the terminal after Ctrl-Z")
+    c.type("fg\n")
+    c.expect(PROMPT + "decode 0x7")
+    c.type(" u8\n")
+    t.check("0000 0111" in c.expect(PROMPT), "the line goes on after fg")
+    c.type("\x04")
+    c.expect("shell> ")
+    c.type("exit\n")
+    c.wait()
+    c = terminal(work, work + "/words.core", os.path.join(s.FIXTURES, "words"))
+    c.expect(PROMPT)
+    t.check(not c.canonical(), "the terminal at the prompt")
+    os.kill(c.pid, signal.SIGTERM)
+    t.equal(c.wait(), -signal.SIGTERM, "wait status after SIGTERM")
+    t.check(c.canonical(), "the terminal after SIGTERM")
+
+
 def main():
     t = s.Failures()
     work = s.workdir()
     basics(t, work)
     interrupt(t, work)
+    paging(t, work)
+    questions(t, work)
+    job_control(t, work)
     t.exit()
 
 
