@@ -2,9 +2,11 @@
 
 struct stk_cur stk_cur_init(const void *bytes, size_t len)
 {
-	const uint8_t *p = bytes;
+	/* C11 6.5.6: nothing may be added to NULL, not even 0. */
+	static const uint8_t nothing[1];
+	const uint8_t *p = bytes ? bytes : nothing;
 
-	return (struct stk_cur){.p = p, .end = p ? p + len : p};
+	return (struct stk_cur){.p = p, .end = bytes ? p + len : p};
 }
 
 size_t stk_cur_left(const struct stk_cur *c)

@@ -20,7 +20,7 @@ RESERVED = [
 
 # What freestanding code may leave to the compiler's own calls.
 FREESTANDING = {"memcpy", "memset", "memmove", "memcmp", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"}
-SANITIZERS = re.compile(r"^__(asan|ubsan|sanitizer|tsan)_")
+SANITIZERS = re.compile(r"^__(start___|stop___)?(asan|ubsan|sanitizer|sancov|tsan)_")
 
 LIBRARIES = ("libc.so libdw.so libelf.so libunwind libcapstone.so libreadline.so libtinfo.so "
              "ld-linux linux-vdso libz.so libdeflate.so liblzma.so libbz2.so libzstd.so libm.so libasan libubsan "
