@@ -360,7 +360,7 @@ static bool base_address(struct session *s, const char *text, size_t len, uint64
 	if (!*end && !errno && name[0] != '-')
 		return true;
 	const char *fn = name[0] == '&' ? name + 1 : name;
-	if (stk_function_find(s->modules, fn, &file, &line, ret))
+	if (stk_function_find(s->modules, fn, &file, &line, ret) && *ret)
 		return true;
 	if (stk_symbol_find(s->modules, fn, &sym, NULL)) {
 		*ret = sym.addr;

@@ -92,6 +92,11 @@ def split_call(text):
     return text[:depth_at], text[depth_at + 1:].rstrip(")")
 
 
+def remarks(err):
+    """What batch mode says on stderr, without the two lines that tell what the core is."""
+    return "".join(re.findall(r"^corectl: .*\n", err, re.M))
+
+
 def parse_bt(text):
     """bt or `thread apply all bt`: {tid or None: [frame]}; a frame has pc, name, words, at."""
     threads, frames = {}, None

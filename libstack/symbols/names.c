@@ -20,12 +20,35 @@ static bool name_fits(struct stk_module *m, Dwarf_Die *die, const char *name, co
 	if (!raw) { /* a static function has none: its name as the frames show it */
 		Dwarf_Addr pc;
 		const struct stk_scopes *sc =
-		    dwarf_entrypc(die, &pc) ? NULL : stk_scopes_at(m, pc + m->bias);
+		    !stk_function_entry(die, &pc) ? NULL : stk_scopes_at(m, pc + m->bias);
 		raw = sc ? sc->v[sc->n - 1].name : NULL;
 		return raw && !strcmp(raw, name);
 	}
 	struct stk_pool *pool = &m->owner->target->pool;
 	return (raw = stk_demangle(pool, raw, false)) && !strcmp(raw, name);
+}
+
+/* A function of which only inlined copies exist has no code of its own, but a place in the source.
+ */
+static bool find_inlined(struct stk_unit *u, const char *name, const char **ret_file,
+			 unsigned *ret_line)
+{
+	Dwarf_Die die;
+	int line = 0;
+
+	if (dwarf_child(&u->die, &die) != 0)
+		return false;
+	do {
+		const char *plain =
+		    dwarf_tag(&die) == DW_TAG_subprogram ? dwarf_diename(&die) : NULL;
+		if (!plain || strcmp(plain, name) != 0 || !dwarf_hasattr(&die, DW_AT_inline) ||
+		    dwarf_decl_line(&die, &line) != 0 || line <= 0)
+			continue;
+		*ret_file = stk_die_decl_file(&die);
+		*ret_line = (unsigned)line;
+		return true;
+	} while (dwarf_siblingof(&die, &die) == 0);
+	return false;
 }
 
 bool stk_function_find(struct stk_modules *ms, const char *name, const char **ret_file,
@@ -55,12 +78,20 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 		}
 	}
 	struct stk_symbol s;
-	if (!stk_symbol_find(ms, name, &s, NULL) || !s.func)
-		return false;
-	*ret_file = NULL;
-	*ret_line = 0;
-	*ret_addr = s.addr;
-	return true;
+	if (stk_symbol_find(ms, name, &s, NULL) && s.func) {
+		*ret_file = NULL;
+		*ret_line = 0;
+		*ret_addr = s.addr;
+		return true;
+	}
+	*ret_addr = 0;
+	for (unsigned i = 0; i < ms->n; i++) {
+		struct stk_debug *d = stk_debug_get(ms->v[i]);
+		for (unsigned j = 0; d && j < d->nunits; j++)
+			if (find_inlined(&d->units[j], name, ret_file, ret_line))
+				return true;
+	}
+	return false;
 }
 
 void stk_function_each(struct stk_modules *ms, const char *prefix,

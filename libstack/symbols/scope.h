@@ -91,7 +91,7 @@ const struct stk_call_site *stk_call_site_at(struct stk_module *m, uint64_t ret_
 bool stk_line_at(struct stk_module *m, uint64_t pc, const char **ret_file, unsigned *ret_line);
 
 /* The source position of a function by name ("main", "ns::f", or the last component). false: none;
- * `ret_addr` is its entry. */
+ * `ret_addr` is its entry, 0 where only inlined copies of it exist. */
 bool stk_function_find(struct stk_modules *ms, const char *name, const char **ret_file,
 		       unsigned *ret_line, uint64_t *ret_addr);
 

@@ -28,8 +28,10 @@ def main():
     bare, whole = core_of(program, work, "0x01"), core_of(program, work, "0x33")
 
     out, err, status = s.corectl(whole, program, "-batch", "-ex", "bt")
+    err = s.remarks(err)
     t.equal((err, status), ("", 0), "all build-ids are there and right")
     out, err, status = s.corectl(bare, "-batch", "-ex", "bt")
+    err = s.remarks(err)
     t.check(" in example({" in out, "the files by their paths: " + out)
     t.equal((err.count(UNCHECKED), err.count("\n"), status), (1, 1, 0), "one line: " + err)
 
@@ -38,6 +40,7 @@ def main():
     shutil.copy(os.path.join(s.FIXTURES, "packed"), program)
     os.link(program, work + "/again")
     out, err, status = s.corectl(whole, work + "/again", "-batch", "-ex", "bt")
+    err = s.remarks(err)
     t.check(" in example" not in out and " in packed" not in out, out)
     t.equal((err.count("is another build than the one that crashed"), err.count("\n"), status), (1, 1, 1),
             "one line: " + err)

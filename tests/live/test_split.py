@@ -11,7 +11,7 @@ import support as s
 
 def frames(core, program):
     out, err, status = s.corectl(core, program, "-batch", "-ex", "bt")
-    return s.parse_bt(out).get(None, []), err, status
+    return s.parse_bt(out).get(None, []), s.remarks(err), status
 
 
 def one(t, compiler, version):
