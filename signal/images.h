@@ -1,6 +1,6 @@
 /*
- * The ELF images mapped in this process, as a fixed table: filled in NORMAL context, completed in
- * CRASH context from the loader's link map through guarded reads (what dlopen brought meanwhile).
+ * The ELF images mapped in this process, as a fixed table: filled in NORMAL context, brought up to
+ * date in CRASH context from the loader's link maps through guarded reads.
  */
 #ifndef SIGNAL_IMAGES_H
 #define SIGNAL_IMAGES_H
@@ -12,41 +12,58 @@
 #define STK_IMAGES_MAX 512
 
 struct stk_img {
-	uint64_t start, end; /* of its loadable segments, page-rounded */
-	uint64_t bias;       /* address − p_vaddr */
-	uint64_t eh_hdr;     /* .eh_frame_hdr in memory (PT_GNU_EH_FRAME); 0: none */
+	uint64_t start, end;           /* of its loadable segments, page-rounded */
+	uint64_t text_start, text_end; /* of the executable ones among them */
+	uint64_t bias;                 /* address − p_vaddr */
+	uint64_t eh_hdr;               /* .eh_frame_hdr in memory (PT_GNU_EH_FRAME); 0: none */
 	uint64_t eh_hdr_len;
 	uint64_t dynamic; /* PT_DYNAMIC in memory; 0: none */
-	uint64_t path;    /* address of a NUL-terminated path; 0: the main program */
+	uint64_t path; /* address of a NUL-terminated path, perhaps unmapped since; 0: none. Of the
+			  main program: as it was given to execve */
 	uint8_t build_id[32];
 	uint8_t build_id_len; /* 0: none */
 	bool main;
+	bool vdso;
+	bool seen; /* by the refresh in progress */
 };
 
 struct stk_images {
-	struct stk_img v[STK_IMAGES_MAX]; /* sorted by start */
+	struct stk_img v[STK_IMAGES_MAX]; /* sorted by start, disjoint */
 	unsigned n;
-	unsigned dropped; /* images beyond the table */
+	unsigned
+	    dropped; /* images that the table has no room for, or whose headers are not readable */
 };
 
 /* NORMAL context: collect what is mapped now (dl_iterate_phdr). */
 void stk_images_collect(struct stk_images *im);
 
-/* CRASH context: add what the loader's link map lists and the table does not have. */
+/* CRASH context: make the table what the loader's link maps list, every namespace of them. What
+ * they do not list any more is removed, if they could be read to their end. */
 void stk_images_refresh(struct stk_images *im);
 
 /* CRASH context: the image that maps `addr`, or NULL. */
 const struct stk_img *stk_image_of(const struct stk_images *im, uint64_t addr);
 
-/* CRASH context: the path ("/proc/self/exe" read by readlink for the main program), into `buf`. */
+/* CRASH context: the path into `buf`: the main program's by readlink of /proc/self/exe where that
+ * is there, "[vdso]", else what the loader opened; "" if it is not readable any more. Returns
+ * `buf`. */
 const char *stk_image_path(const struct stk_img *im, char *buf, size_t cap);
 
 /*
- * CRASH context: the function symbol of .dynsym that holds `addr` (else, where no sized one does,
- * the nearest below in the image). Its raw name goes into `buf`; `ret_off` is addr − its start.
- * false: none. Reads are guarded; a damaged table ends the search, bounded in time.
+ * CRASH context: the function symbol of .dynsym that holds `addr`, else the nearest unsized one
+ * below it if no other function lies between. Its raw name goes into `buf`; `ret_off` is addr − its
+ * start. false: none. Reads are guarded; a damaged table ends the search, bounded in time.
  */
 bool stk_image_symbol(const struct stk_img *im, uint64_t addr, char *buf, size_t cap,
 		      uint64_t *ret_off);
+
+/* CRASH context: read an image from its `n` program headers at `phdr`. false: there is nothing. */
+bool stk_image_read(uint64_t phdr, unsigned n, uint64_t bias, struct stk_img *ret);
+
+/* CRASH context: the same from its ELF header at `ehdr`, which its first segment maps. */
+bool stk_image_read_elf(uint64_t ehdr, struct stk_img *ret);
+
+/* CRASH context: put an image into the table, in the place of those that it overlaps. */
+void stk_images_put(struct stk_images *im, const struct stk_img *img);
 
 #endif

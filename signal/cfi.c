@@ -1,0 +1,287 @@
+#include "cfi.h"
+
+#include "guard.h"
+
+#define SCAN_ENTRIES 65536 /* of .eh_frame, where there is no search table */
+#define TABLE_MAX    (1U << 26)
+#define AUGMENT_MAX  8 /* characters of an augmentation string */
+
+/* LSB Core 5, "DWARF Exception Header Encoding". */
+enum {
+	PE_absptr = 0x00,
+	PE_uleb128 = 0x01,
+	PE_udata2 = 0x02,
+	PE_udata4 = 0x03,
+	PE_udata8 = 0x04,
+	PE_signed = 0x08,
+	PE_sleb128 = 0x09,
+	PE_sdata2 = 0x0a,
+	PE_sdata4 = 0x0b,
+	PE_sdata8 = 0x0c,
+	PE_format = 0x0f,
+	PE_pcrel = 0x10,
+	PE_datarel = 0x30,
+	PE_aligned = 0x50,
+	PE_base = 0x70,
+	PE_indirect = 0x80,
+	PE_omit = 0xff,
+};
+
+/* The number alone. */
+static uint64_t number(struct stk_win *w, uint8_t enc)
+{
+	switch (enc & PE_format) {
+	case PE_absptr:
+	case PE_signed:
+	case PE_udata8:
+	case PE_sdata8:
+		return stk_cur_u64(&w->c);
+	case PE_uleb128:
+		return stk_cur_uleb(&w->c);
+	case PE_sleb128:
+		return (uint64_t)stk_cur_sleb(&w->c);
+	case PE_udata2:
+		return stk_cur_u16(&w->c);
+	case PE_udata4:
+		return stk_cur_u32(&w->c);
+	case PE_sdata2:
+		return (uint64_t)(int64_t)(int16_t)stk_cur_u16(&w->c);
+	case PE_sdata4:
+		return (uint64_t)(int64_t)(int32_t)stk_cur_u32(&w->c);
+	default:
+		w->c.bad = true;
+		return 0;
+	}
+}
+
+/* CRASH context. */
+uint64_t stk_cfi_pointer(struct stk_win *w, uint8_t enc, uint64_t data)
+{
+	uint64_t at, v;
+
+	stk_win_more(w);
+	at = stk_win_pos(w);
+	if (enc == PE_omit)
+		return 0;
+	if (enc == PE_aligned) {
+		stk_win_skip(w, -at & 7);
+		stk_win_more(w);
+		return stk_cur_u64(&w->c);
+	}
+	v = number(w, enc);
+	if (!v)
+		return 0;
+	switch (enc & PE_base) {
+	case 0:
+		break;
+	case PE_pcrel:
+		v += at;
+		break;
+	case PE_datarel:
+		v += data;
+		break;
+	default: /* relative to what only an older system knows */
+		w->c.bad = true;
+	}
+	if ((enc & PE_indirect) && !stk_guard_word(v, &v))
+		w->c.bad = true;
+	return v;
+}
+
+/* A CIE or an FDE, its window behind the second field. */
+struct entry {
+	uint64_t end;     /* address behind it */
+	uint64_t id_addr; /* address of the second field */
+	uint32_t id;      /* 0: a CIE; else the distance back from id_addr to its CIE */
+};
+
+static bool open_entry(struct stk_win *w, uint64_t at, struct entry *ret)
+{
+	uint64_t len;
+
+	stk_win_open(w, at, at + 16 > at ? at + 16 : at);
+	len = stk_cur_u32(&w->c);
+	if (len == UINT32_MAX)
+		len = stk_cur_u64(&w->c);
+	ret->id_addr = stk_win_pos(w);
+	ret->end = ret->id_addr + len;
+	ret->id = stk_cur_u32(&w->c);
+	if (w->c.bad || len < 4 || ret->end < ret->id_addr)
+		return false;
+	stk_win_open(w, ret->id_addr + 4, ret->end);
+	return !w->c.bad;
+}
+
+/* The data of a 'z' augmentation, letter by letter. false: a letter that is not known; what it
+ * stands for cannot be stepped over, but the length tells where all of it ends. */
+static bool augment(struct stk_win *w, const uint8_t *letters, unsigned n, struct stk_cfi_cie *cie)
+{
+	for (unsigned i = 0; i < n; i++) {
+		stk_win_more(w);
+		switch (letters[i]) {
+		case 'R':
+			cie->pointer_enc = stk_cur_u8(&w->c);
+			break;
+		case 'P': /* a personality routine: not called, so an indirect one is not read */
+			stk_cfi_pointer(w, stk_cur_u8(&w->c) & (uint8_t)~PE_indirect, 0);
+			break;
+		case 'L':
+			stk_cur_u8(&w->c);
+			break;
+		case 'S':
+			cie->signal = true;
+			break;
+		case 'B':
+		case 'G': /* AArch64: pointer authentication, memory tagging; no data */
+			break;
+		default:
+			return false;
+		}
+	}
+	return !w->c.bad;
+}
+
+static bool open_cie(struct stk_win *w, uint64_t at, struct stk_cfi_cie *ret)
+{
+	uint8_t letters[AUGMENT_MAX], version;
+	struct entry e;
+	unsigned n = 0;
+
+	*ret = (struct stk_cfi_cie){.pointer_enc = PE_absptr};
+	if (!open_entry(w, at, &e) || e.id)
+		return false;
+	version = stk_cur_u8(&w->c);
+	for (uint8_t c; (c = stk_cur_u8(&w->c)) && n < AUGMENT_MAX;)
+		letters[n++] = c;
+	if (n == AUGMENT_MAX || (version != 1 && version != 3))
+		return false;
+	stk_win_more(w);
+	if (n == 2 && letters[0] == 'e' && letters[1] == 'h') {
+		stk_cur_u64(&w->c); /* gcc 2: a pointer to exception tables */
+		n = 0;
+	}
+	ret->code_align = stk_cur_uleb(&w->c);
+	ret->data_align = stk_cur_sleb(&w->c);
+	stk_win_more(w);
+	ret->ra = version == 1 ? stk_cur_u8(&w->c) : stk_cur_uleb(&w->c);
+	ret->end = e.end;
+	ret->sized = n && letters[0] == 'z';
+	if (ret->sized) {
+		uint64_t len = stk_cur_uleb(&w->c), from = stk_win_pos(w);
+		if (len > ret->end - from || !augment(w, letters + 1, n - 1, ret))
+			return false;
+		ret->insn = from + len;
+	} else {
+		ret->insn = stk_win_pos(w);
+		if (n)
+			return false;
+	}
+	return !w->c.bad;
+}
+
+struct fde {
+	struct stk_cfi_cie cie;
+	uint64_t start, len; /* the code it is for */
+	uint64_t insn, end;
+};
+
+static bool open_fde(struct stk_win *w, uint64_t at, struct fde *ret)
+{
+	struct entry e;
+
+	if (!open_entry(w, at, &e) || !e.id || !open_cie(w, e.id_addr - e.id, &ret->cie))
+		return false;
+	stk_win_open(w, e.id_addr + 4, e.end);
+	ret->start = stk_cfi_pointer(w, ret->cie.pointer_enc, 0);
+	ret->len = stk_cfi_pointer(w, ret->cie.pointer_enc & PE_format, 0);
+	stk_win_more(w);
+	if (ret->cie.sized) {
+		uint64_t n = stk_cur_uleb(&w->c);
+		stk_win_skip(w, n);
+	}
+	ret->insn = stk_win_pos(w);
+	ret->end = e.end;
+	return !w->c.bad;
+}
+
+/* .eh_frame_hdr. */
+struct hdr {
+	uint64_t at;     /* its address: the base of datarel */
+	uint64_t frames; /* .eh_frame */
+	uint64_t table, n;
+	bool sorted; /* the table has the form that linkers give it: pairs of datarel sdata4 */
+};
+
+static bool open_hdr(struct stk_win *w, const struct stk_img *img, struct hdr *ret)
+{
+	uint8_t frames_enc, n_enc, table_enc;
+
+	if (!img->eh_hdr)
+		return false;
+	stk_win_open(w, img->eh_hdr, img->eh_hdr + img->eh_hdr_len);
+	if (stk_cur_u8(&w->c) != 1)
+		return false;
+	frames_enc = stk_cur_u8(&w->c);
+	n_enc = stk_cur_u8(&w->c);
+	table_enc = stk_cur_u8(&w->c);
+	ret->at = img->eh_hdr;
+	ret->frames = stk_cfi_pointer(w, frames_enc, ret->at);
+	ret->n = stk_cfi_pointer(w, n_enc, ret->at);
+	ret->table = stk_win_pos(w);
+	ret->sorted = n_enc != PE_omit && table_enc == (PE_datarel | PE_sdata4);
+	uint64_t room = (img->eh_hdr + img->eh_hdr_len - ret->table) / 8;
+	if (ret->n > room)
+		ret->n = room;
+	return !w->c.bad && ret->n <= TABLE_MAX;
+}
+
+/* The address of the FDE with the greatest start at or below `pc`; 0: none. */
+static uint64_t search_table(const struct hdr *h, uint64_t pc)
+{
+	int64_t rel = (int64_t)(pc - h->at);
+	uint64_t lo = 0, hi = h->n, best = 0;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+		int32_t pair[2]; /* start of the code, FDE */
+		if (!stk_guard_read(h->table + 8 * mid, pair, sizeof(pair)))
+			return 0;
+		if (pair[0] <= rel) {
+			best = h->at + (uint64_t)(int64_t)pair[1];
+			lo = mid + 1;
+		} else {
+			hi = mid;
+		}
+	}
+	return best;
+}
+
+static bool find_fde(struct stk_win *w, const struct hdr *h, uint64_t pc, struct fde *ret)
+{
+	uint64_t at = h->frames;
+	struct entry e;
+
+	if (h->sorted) {
+		at = search_table(h, pc);
+		return at && open_fde(w, at, ret) && pc - ret->start < ret->len;
+	}
+	for (unsigned i = 0; at && i < SCAN_ENTRIES; i++, at = e.end) {
+		if (!open_entry(w, at, &e))
+			return false;
+		if (e.id && open_fde(w, at, ret) && pc - ret->start < ret->len)
+			return true;
+	}
+	return false;
+}
+
+/* CRASH context. */
+bool stk_cfi_find(const struct stk_img *img, const struct stk_arch *arch, uint64_t pc,
+		  struct stk_cfi_row *ret)
+{
+	struct stk_win w;
+	struct hdr h;
+	struct fde f;
+
+	return open_hdr(&w, img, &h) && find_fde(&w, &h, pc, &f) &&
+	       stk_cfi_run(&w, &f.cie, arch, f.insn, f.end, f.start, pc, ret);
+}

@@ -1,0 +1,66 @@
+/*
+ * Call frame information read where it is mapped: LSB Core 5 "DWARF Extensions" (.eh_frame_hdr,
+ * .eh_frame), DWARF 5 §6.4. Nothing is kept between calls. CRASH context.
+ */
+#ifndef SIGNAL_CFI_H
+#define SIGNAL_CFI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arch.h"
+#include "images.h"
+#include "window.h"
+
+enum stk_cfi_kind {
+	STK_CFI_SAME, /* no rule */
+	STK_CFI_UNDEF,
+	STK_CFI_OFFSET,     /* saved at CFA + v */
+	STK_CFI_VAL_OFFSET, /* is CFA + v */
+	STK_CFI_REG,        /* in register v */
+	STK_CFI_EXPR,       /* saved at the address that the block at v gives */
+	STK_CFI_VAL_EXPR,   /* is what the block at v gives */
+};
+
+/* The rules at one pc. A block is an expression with its ULEB128 length before it. */
+struct stk_cfi_row {
+	int64_t v[STK_REGS];
+	int64_t cfa;            /* offset from cfa_reg, or the address of a block */
+	uint8_t kind[STK_REGS]; /* by DWARF number; the return address at arch->pc */
+	uint8_t cfa_reg;
+	uint8_t cfa_kind; /* STK_CFI_VAL_OFFSET, STK_CFI_VAL_EXPR; STK_CFI_UNDEF: no rule */
+	bool signal;      /* 'S' augmentation: a signal trampoline */
+};
+
+/* The row at a look-up pc. false: there is none, or it cannot be understood. */
+bool stk_cfi_find(const struct stk_img *img, const struct stk_arch *arch, uint64_t pc,
+		  struct stk_cfi_row *ret);
+
+/* What a CIE says about the programs of its FDEs. */
+struct stk_cfi_cie {
+	uint64_t code_align;
+	int64_t data_align;
+	uint64_t ra;         /* column of the return address */
+	uint64_t insn, end;  /* addresses of its initial instructions */
+	uint8_t pointer_enc; /* DW_EH_PE_… of addresses in its FDEs */
+	bool sized;          /* 'z': FDEs have an augmentation length */
+	bool signal;         /* 'S' */
+};
+
+/* Run the initial instructions of `cie`, then those of the FDE in [insn, end), whose code starts at
+ * `start`, up to `pc`. false: they cannot be understood. (cfi_run.c) */
+bool stk_cfi_run(struct stk_win *w, const struct stk_cfi_cie *cie, const struct stk_arch *arch,
+		 uint64_t insn, uint64_t end, uint64_t start, uint64_t pc, struct stk_cfi_row *ret);
+
+/* A pointer in encoding `enc`; `data` is the base of DW_EH_PE_datarel. Sets w->c.bad. */
+uint64_t stk_cfi_pointer(struct stk_win *w, uint8_t enc, uint64_t data);
+
+/*
+ * The value of the block at `block`, over the registers `r` (those with a bit in `valid`), with
+ * `*first` on the stack if it is not NULL (the CFA, for rules of registers). false: it asks for
+ * what is not known or not readable. (cfi_eval.c)
+ */
+bool stk_cfi_eval(uint64_t block, const uint64_t *r, uint32_t valid, const uint64_t *first,
+		  uint64_t *ret);
+
+#endif
