@@ -108,6 +108,42 @@ static void nested_handlers(void **state)
 	in_handlers(0, 0);
 }
 
+/* A fault at the first instruction of a function, where the one before it belongs to another, with
+ * other rules: the interrupted pc is looked up as it is. */
+int fault_at_entry(void);
+__asm__(".text\n"
+	"before_entry:\n"
+	"	.cfi_startproc\n"
+	"	sub $72, %rsp\n"
+	"	.cfi_def_cfa_offset 80\n"
+	"	ud2\n"
+	"	.cfi_endproc\n"
+	".globl fault_at_entry\n"
+	".type fault_at_entry, @function\n"
+	"fault_at_entry:\n"
+	"	.cfi_startproc\n"
+	"	ud2\n"
+	"	mov $5, %eax\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".size fault_at_entry, . - fault_at_entry\n");
+
+static void step_over(int sig, siginfo_t *si, void *uc)
+{
+	(void)sig, (void)si;
+	same_as_backtrace();
+	((ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP] += 2;
+}
+
+static void fault_at_entry_of(void **state)
+{
+	begin(state);
+	handle(SIGILL, step_over, 0);
+	checks = 0;
+	assert_int_equal(fault_at_entry(), 5);
+	assert_int_equal(checks, 1);
+}
+
 NOINLINE static int walk_here(int n)
 {
 	ucontext_t uc;
@@ -231,12 +267,59 @@ static void through_jit(void **state)
 	munmap(jit, 4096);
 }
 
+/* A frame pointer is followed only if it can be one. */
+static void frame_pointers_refused(void **state)
+{
+	static uint64_t stack[1024];
+	static const uint8_t nop[16] = {0x90};
+	uint64_t good;
+
+	begin(state);
+	record();
+	good = return_addr;
+	const struct {
+		uint64_t fp, old, ret;
+		bool ok;
+	} t[] = {
+	    {(uintptr_t)&stack[8], (uintptr_t)&stack[20], good, true},
+	    {(uintptr_t)&stack[8], 0, good, true},
+	    {(uintptr_t)&stack[8], (uintptr_t)&stack[8], good, false},
+	    {(uintptr_t)&stack[8], (uintptr_t)&stack[7], good, false},
+	    {(uintptr_t)&stack[8], (uintptr_t)&stack[20], good + 1, false},
+	    {(uintptr_t)&stack[8], (uintptr_t)&stack[20], (uintptr_t)&nop[8], false},
+	    {(uintptr_t)&stack[1], (uintptr_t)&stack[20], good, false}, /* below sp */
+	    {(uintptr_t)&stack[8] + 4, (uintptr_t)&stack[20], good, false},
+	    {8, 0, 0, false},
+	};
+	for (unsigned i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct stk_step_frame f = {.valid = 1U << 6 | 1U << 7, .exact = true}, next;
+		f.pc = (uintptr_t)nop;
+		f.r[6] = t[i].fp;
+		f.r[7] = (uintptr_t)&stack[4];
+		memset(stack, 0, sizeof(stack));
+		if (t[i].fp > 8) {
+			memcpy((void *)(uintptr_t)t[i].fp, &t[i].old, 8);
+			memcpy((void *)(uintptr_t)(t[i].fp + 8), &t[i].ret, 8);
+		}
+		/* A scan would find the good address too. */
+		enum stk_step_end end = stk_stepper_step(&images, &stk_arch_x86_64, &f, &next);
+		assert_int_equal(end == STK_STEP_MORE && next.how == STK_HOW_FP, t[i].ok);
+		if (!t[i].ok)
+			continue;
+		assert_int_equal(next.pc, good);
+		assert_int_equal(next.r[6], t[i].old);
+		assert_int_equal(next.r[7], t[i].fp + 16);
+		assert_int_equal(next.valid, 1U << 6 | 1U << 7 | 1U << 16);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(own_stack),        cmocka_unit_test(callbacks),
-	    cmocka_unit_test(nested_handlers),  cmocka_unit_test(without_cfi),
-	    cmocka_unit_test(calls_to_nowhere), cmocka_unit_test(through_jit),
+	    cmocka_unit_test(own_stack),         cmocka_unit_test(callbacks),
+	    cmocka_unit_test(nested_handlers),   cmocka_unit_test(without_cfi),
+	    cmocka_unit_test(fault_at_entry_of), cmocka_unit_test(calls_to_nowhere),
+	    cmocka_unit_test(through_jit),       cmocka_unit_test(frame_pointers_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
