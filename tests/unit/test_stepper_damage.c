@@ -2,6 +2,7 @@
 #include "stepping.h"
 
 #include <link.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #define SEEDS  10000
@@ -179,7 +180,7 @@ static void flip_seeds(const ucontext_t *uc)
 	unsigned changed = 0;
 
 	region_open(&own, image_at(compare));
-	region_open(&libc, image_at((void *)(uintptr_t)qsort));
+	region_open(&libc, image_at((void *)(uintptr_t)getauxval));
 	for (unsigned seed = 0; seed < SEEDS; seed++)
 		damage_and_walk(seed % 2 ? &own : &libc, uc, &changed);
 	/* The damage was where it matters, and is undone. */
@@ -230,7 +231,7 @@ static void hide_pages(const ucontext_t *uc)
 {
 	static struct region libc;
 
-	region_open(&libc, image_at((void *)(uintptr_t)qsort));
+	region_open(&libc, image_at((void *)(uintptr_t)getauxval));
 	uint64_t from = (uintptr_t)libc.at & -PAGE, to = (uintptr_t)libc.at + libc.len;
 	for (; from < to; from += PAGE) {
 		assert_int_equal(mprotect((void *)(uintptr_t)from, PAGE, PROT_NONE), 0);

@@ -186,7 +186,7 @@ static void symbols(void **state)
 	unsigned found = 0, none = 0;
 
 	begin(state);
-	img = stk_image_of(&images, (uintptr_t)qsort);
+	img = stk_image_of(&images, (uintptr_t)getauxval);
 	for (uint64_t at = img->text_start; at < img->text_end; at += 499) {
 		Dl_info info;
 		char name[256];
@@ -205,17 +205,17 @@ static void symbols(void **state)
 
 static void names(void **state)
 {
-	char name[64], small[5];
-	uint64_t off, at = (uintptr_t)qsort;
+	char name[64], small[4];
+	uint64_t off, at = (uintptr_t)l64a;
 	const struct stk_img *img;
 
 	begin(state);
 	img = stk_image_of(&images, at);
 	assert_true(stk_image_symbol(img, at + 3, name, sizeof(name), &off));
-	assert_string_equal(name, "qsort");
+	assert_string_equal(name, "l64a");
 	assert_int_equal(off, 3);
 	assert_true(stk_image_symbol(img, at, small, sizeof(small), &off));
-	assert_string_equal(small, "qsor");
+	assert_string_equal(small, "l64");
 	/* Only a GNU hash table. */
 	at = (uintptr_t)elf_begin;
 	assert_true(stk_image_symbol(stk_image_of(&images, at), at + 1, name, sizeof(name), &off));
@@ -231,11 +231,11 @@ static void names(void **state)
 		assert_int_equal(off, 0);
 	}
 	/* Damaged tables. */
-	struct stk_img bad = *stk_image_of(&images, (uintptr_t)qsort);
+	struct stk_img bad = *stk_image_of(&images, (uintptr_t)l64a);
 	bad.dynamic = 8;
-	assert_false(stk_image_symbol(&bad, (uintptr_t)qsort, name, sizeof(name), &off));
+	assert_false(stk_image_symbol(&bad, (uintptr_t)l64a, name, sizeof(name), &off));
 	bad.dynamic = bad.start;
-	assert_false(stk_image_symbol(&bad, (uintptr_t)qsort, name, sizeof(name), &off));
+	assert_false(stk_image_symbol(&bad, (uintptr_t)l64a, name, sizeof(name), &off));
 }
 
 int main(void)
