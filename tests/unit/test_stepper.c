@@ -238,7 +238,7 @@ static void call_nowhere(uint64_t addr)
 {
 	volatile uint64_t to = (uintptr_t)record;
 
-	for (int i = 0; i < 2; i++) {
+	for (volatile int i = 0; i < 2; i++) {
 		on_fault = walk_fault;
 		if (!sigsetjmp(back, 1))
 			call_it((void (*)(void))(uintptr_t)to);
