@@ -181,6 +181,7 @@ static bool open_cie(struct stk_win *w, uint64_t at, struct stk_cfi_cie *ret)
 
 struct fde {
 	struct stk_cfi_cie cie;
+	uint64_t cie_at;     /* its address; 0: none was read yet */
 	uint64_t start, len; /* the code it is for */
 	uint64_t insn, end;
 };
@@ -189,9 +190,16 @@ static bool open_fde(struct stk_win *w, uint64_t at, struct fde *ret)
 {
 	struct entry e;
 
-	if (!open_entry(w, at, &e) || !e.id || !open_cie(w, e.id_addr - e.id, &ret->cie))
+	if (!open_entry(w, at, &e) || !e.id)
 		return false;
-	stk_win_open(w, e.id_addr + 4, e.end);
+	if (ret->cie_at != e.id_addr - e.id) {
+		ret->cie_at = e.id_addr - e.id;
+		if (!open_cie(w, ret->cie_at, &ret->cie)) {
+			ret->cie_at = 0;
+			return false;
+		}
+		stk_win_open(w, e.id_addr + 4, e.end);
+	}
 	ret->start = stk_cfi_pointer(w, ret->cie.pointer_enc, 0);
 	ret->len = stk_cfi_pointer(w, ret->cie.pointer_enc & PE_format, 0);
 	stk_win_more(w);
@@ -204,10 +212,10 @@ static bool open_fde(struct stk_win *w, uint64_t at, struct fde *ret)
 	return !w->c.bad;
 }
 
-/* .eh_frame_hdr. */
+/* .eh_frame_hdr, or .eh_frame alone. */
 struct hdr {
-	uint64_t at;     /* its address: the base of datarel */
-	uint64_t frames; /* .eh_frame */
+	uint64_t at;                 /* its address: the base of datarel */
+	uint64_t frames, frames_end; /* .eh_frame, as far as it is known to reach */
 	uint64_t table, n;
 	bool sorted; /* the table has the form that linkers give it: pairs of datarel sdata4 */
 };
@@ -216,8 +224,11 @@ static bool open_hdr(struct stk_win *w, const struct stk_img *img, struct hdr *r
 {
 	uint8_t frames_enc, n_enc, table_enc;
 
+	*ret = (struct hdr){.frames = img->eh_frame, .frames_end = UINT64_MAX};
+	if (img->eh_frame)
+		ret->frames_end = img->eh_frame + img->eh_frame_len;
 	if (!img->eh_hdr)
-		return false;
+		return img->eh_frame != 0;
 	stk_win_open(w, img->eh_hdr, img->eh_hdr + img->eh_hdr_len);
 	if (stk_cur_u8(&w->c) != 1)
 		return false;
@@ -261,11 +272,12 @@ static bool find_fde(struct stk_win *w, const struct hdr *h, uint64_t pc, struct
 	uint64_t at = h->frames;
 	struct entry e;
 
+	ret->cie_at = 0;
 	if (h->sorted) {
 		at = search_table(h, pc);
 		return at && open_fde(w, at, ret) && pc - ret->start < ret->len;
 	}
-	for (unsigned i = 0; at && i < SCAN_ENTRIES; i++, at = e.end) {
+	for (unsigned i = 0; at && at < h->frames_end && i < SCAN_ENTRIES; i++, at = e.end) {
 		if (!open_entry(w, at, &e))
 			return false;
 		if (e.id && open_fde(w, at, ret) && pc - ret->start < ret->len)

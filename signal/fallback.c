@@ -23,9 +23,9 @@ static struct {
 static const struct stk_arch *const arch = &stk_arch_x86_64;
 
 /* The registers of a thread, as the stepper takes them. */
-static void first_frame(const uint64_t *gregs, struct stk_step_frame *f)
+static void first_frame(const uint64_t *gregs, bool nowhere, struct stk_step_frame *f)
 {
-	*f = (struct stk_step_frame){.how = STK_HOW_REGS, .exact = true};
+	*f = (struct stk_step_frame){.how = STK_HOW_REGS, .exact = true, .nowhere = nowhere};
 	for (unsigned i = 0; i < arch->nregs; i++) {
 		int n = arch->regs[i].dwarf;
 		if (n < 0)
@@ -50,7 +50,7 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 {
 	char name[256], path[512];
 	struct stk_words words;
-	uint64_t off, pc = f->exact || !f->pc ? f->pc : f->pc - 1;
+	uint64_t off, pc = stk_step_lookup_pc(f);
 	const struct stk_img *im = stk_image_of(&stk_g.images, pc);
 	struct stk_trace_frame t = {.words = &words,
 				    .pc = f->pc,
@@ -86,21 +86,24 @@ static const char *stop_text(enum stk_step_end end)
 	}
 }
 
-/* Walk a stack: count its frames, or write those of them that are shown. */
-static unsigned walk(struct stk_out *out, const uint64_t *gregs, unsigned total, bool detail)
+/* Walk a stack: count its frames (`total` 0), or write those of them that are shown. */
+static unsigned walk(struct stk_out *out, const struct stk_crash *c, const uint64_t *gregs,
+		     unsigned total)
 {
 	struct stk_step_frame f, next;
 	enum stk_step_end end = STK_STEP_MORE;
 	unsigned n = 0;
 
-	first_frame(gregs, &f);
+	first_frame(gregs, gregs == c->gregs && c->nowhere, &f);
 	for (; end == STK_STEP_MORE && n < FRAMES_LAST; n++) {
 		end = stk_stepper_step(&stk_g.images, arch, &f, &next);
-		if (total && total > FRAMES_MAX && n == FRAMES_END)
+		if (end == STK_STEP_LOOP)
+			break; /* this one is no frame */
+		if (total > FRAMES_MAX && n == FRAMES_END)
 			stk_trace_write_elided(&out->text, total - 2 * FRAMES_END);
 		if (total && (total <= FRAMES_MAX || n < FRAMES_END || n >= total - FRAMES_END))
-			put_frame(out, &f, detail);
-		if (n % 64 == 0 && stk_now_ns() >= out->deadline_ns)
+			put_frame(out, &f, c->level >= STK_LEVEL_SYSTEM);
+		if (n % 64 == 63 && stk_now_ns() >= out->deadline_ns)
 			break;
 		f = next;
 	}
@@ -129,7 +132,7 @@ static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned n
 		head.name = comm;
 	}
 	stk_trace_write_thread(&out->text, &head);
-	walk(out, gregs, walk(out, gregs, 0, false), c->level >= STK_LEVEL_SYSTEM);
+	walk(out, c, gregs, walk(out, c, gregs, 0));
 	stk_text_flush(&out->text);
 	at.shown++;
 }

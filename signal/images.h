@@ -17,6 +17,9 @@ struct stk_img {
 	uint64_t bias;                 /* address − p_vaddr */
 	uint64_t eh_hdr;               /* .eh_frame_hdr in memory (PT_GNU_EH_FRAME); 0: none */
 	uint64_t eh_hdr_len;
+	uint64_t eh_frame; /* where there is no .eh_frame_hdr (gcc -static): .eh_frame by the file's
+			      section headers; 0: not known */
+	uint64_t eh_frame_len;
 	uint64_t dynamic; /* PT_DYNAMIC in memory; 0: none */
 	uint64_t path; /* address of a NUL-terminated path, perhaps unmapped since; 0: none. Of the
 			  main program: as it was given to execve */

@@ -4,6 +4,7 @@
 #include "guard.h"
 
 #define SCAN_WORDS   512
+#define SCAN_LOOKUPS 32 /* of CFI in one scan: each may go through all of a damaged .eh_frame */
 #define CALL_BYTES   7
 #define SWITCHES_MAX 16
 
@@ -169,13 +170,13 @@ static bool by_frame_pointer(const struct walk *w)
 	return true;
 }
 
-/* Is `v` a return address into an image that has CFI there? */
-static bool is_scanned_return(const struct walk *w, uint64_t v)
+/* Is `v` a return address into an image that has CFI there? Counts the look-ups down. */
+static bool is_scanned_return(const struct walk *w, uint64_t v, unsigned *lookups)
 {
 	const struct stk_img *img = stk_image_of(w->im, v);
 	struct stk_cfi_row row;
 
-	return img && after_call(w, v) && stk_cfi_find(img, w->arch, v - 1, &row);
+	return img && after_call(w, v) && (*lookups)-- && stk_cfi_find(img, w->arch, v - 1, &row);
 }
 
 static bool by_scan(const struct walk *w)
@@ -183,14 +184,15 @@ static bool by_scan(const struct walk *w)
 	const struct stk_arch *a = w->arch;
 	struct stk_step_frame *f = w->f;
 	uint64_t sp = f->r[a->sp], v;
+	unsigned lookups = SCAN_LOOKUPS;
 
 	if (!valid(f, a->sp))
 		return false;
 	sp = (sp + a->word - 1) & ~(uint64_t)(a->word - 1);
-	for (unsigned i = 0; i < SCAN_WORDS; i++, sp += a->word) {
+	for (unsigned i = 0; i < SCAN_WORDS && lookups; i++, sp += a->word) {
 		if (!stk_guard_word(sp, &v))
 			return false;
-		if (!is_scanned_return(w, v))
+		if (!is_scanned_return(w, v, &lookups))
 			continue;
 		f->cfa = sp + a->word;
 		caller(w, v, STK_HOW_SCAN);

@@ -57,25 +57,43 @@ def is_own(included):
     return os.path.exists(os.path.join(s.SOURCE, "libstack", included))
 
 
-def base(t):
-    """base/ needs nothing but itself."""
+def symbols(t, *targets):
+    """What the objects of CMake targets define, and what they want: a name to one that wants it."""
     if not shutil.which("nm"):
         s.skip("nm is not installed")
-    objects = []
-    for folder, _, names in os.walk(os.path.join(os.environ["BUILD"], "CMakeFiles/stack_base.dir")):
-        objects += [os.path.join(folder, n) for n in names if n.endswith(".o")]
-    t.check(objects, "no objects of stack_base")
     defined, wanted = set(), {}
-    for path in objects:
-        out = subprocess.run(["nm", "-P", path], stdout=subprocess.PIPE, check=True).stdout.decode()
-        for name, kind in (line.split()[:2] for line in out.splitlines()):
-            if kind in "Uw":
-                wanted.setdefault(name, os.path.basename(path))
-            else:
-                defined.add(name)
+    for target in targets:
+        objects = []
+        for below in ("", "signal"):
+            for folder, _, names in os.walk(os.path.join(os.environ["BUILD"], below,
+                                                         "CMakeFiles/%s.dir" % target)):
+                objects += [os.path.join(folder, n) for n in names if n.endswith(".o")]
+        t.check(objects, "no objects of " + target)
+        for path in objects:
+            out = subprocess.run(["nm", "-P", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+            for name, kind in (line.split()[:2] for line in out.splitlines()):
+                if kind in "Uw":
+                    wanted.setdefault(name, os.path.basename(path))
+                else:
+                    defined.add(name)
+    return defined, wanted
+
+
+def freestanding(t, *targets):
+    defined, wanted = symbols(t, *targets)
     for name, path in wanted.items():
         t.check(name in defined or name in FREESTANDING or SANITIZERS.match(name),
                 "%s needs %s" % (path, name))
+
+
+def base(t):
+    """base/ needs nothing but itself."""
+    freestanding(t, "stack_base")
+
+
+def crash(t):
+    """What runs in crash context needs nothing but itself and base/."""
+    freestanding(t, "stack_base", "stack_crash")
 
 
 def format(t):
@@ -134,7 +152,7 @@ def size(t):
         t.check(lines <= 600, "%s has %d lines" % (name, lines))
 
 
-RULES = {f.__name__: f for f in (layers, base, format, docs, paths, scripts, links, size)}
+RULES = {f.__name__: f for f in (layers, base, crash, format, docs, paths, scripts, links, size)}
 
 
 def main():
