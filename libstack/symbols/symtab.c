@@ -151,6 +151,18 @@ static void finish(struct stk_module *m, struct stk_symtab *st)
 	}
 }
 
+/* What a stripped file carries compressed comes on top of its .dynsym. */
+static void read_debugdata(struct stk_module *m, struct stk_symtab *st)
+{
+	GElf_Shdr sh;
+
+	if ((m->mini = stk_image_debugdata(m->image)))
+		read_table(m, st, m->mini->elf, SHT_SYMTAB);
+	else if (stk_image_section(m->image, ".gnu_debugdata", &sh))
+		stk_remark(m->owner->target, false, "%s: its .gnu_debugdata is damaged: not used",
+			   m->name);
+}
+
 static struct stk_symtab *symtab_get(struct stk_module *m)
 {
 	if (m->symtab_tried)
@@ -163,6 +175,8 @@ static struct stk_symtab *symtab_get(struct stk_module *m)
 	bool full = m->image && read_table(m, st, m->image->elf, SHT_SYMTAB);
 	if (!full && d && d->image)
 		full = read_table(m, st, d->image->elf, SHT_SYMTAB);
+	if (!full && m->image)
+		read_debugdata(m, st);
 	if (!full && m->image && !read_table(m, st, m->image->elf, SHT_DYNSYM))
 		read_dynamic(m, st);
 	if (st->n)
