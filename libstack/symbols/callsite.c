@@ -224,8 +224,8 @@ static bool add_tail(void *arg, Dwarf_Die *die)
 	read_values(t->m, die, cs);
 	if (!cs->target && cs->target_origin)
 		cs->target = entry_of_origin(t->m, t->m->debug, cs->target_origin);
-	if (!cs->target && cs->target_name &&
-	    stk_symbol_linked(t->m->owner, cs->target_name, &sym) && sym.func)
+	if (!cs->target && cs->target_name && stk_symbol_linked(t->m, cs->target_name, &sym) &&
+	    sym.func)
 		cs->target = sym.addr;
 	t->n++;
 	return true;

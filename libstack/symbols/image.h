@@ -44,6 +44,9 @@ bool stk_memory_is_elf(const struct stk_target *t, uint64_t start);
 bool stk_image_bias(const struct stk_image *im, uint64_t map_start, uint64_t file_off,
 		    uint64_t *ret);
 
+/* The ELF image inside .gnu_debugdata, with symbols only. NULL: none, or damaged. */
+struct stk_image *stk_image_debugdata(const struct stk_image *im);
+
 /* A section by name; NULL: none or no contents. */
 Elf_Scn *stk_image_section(const struct stk_image *im, const char *name, GElf_Shdr *ret);
 

@@ -348,6 +348,7 @@ void stk_modules_close(struct stk_modules *ms)
 		if (ms->v[i]->rows && ms->rows_free)
 			ms->rows_free(ms->v[i]->rows);
 		stk_debug_free(ms->v[i]->debug);
+		stk_image_free(ms->v[i]->mini);
 		stk_image_free(ms->v[i]->image);
 	}
 	free(ms->v);

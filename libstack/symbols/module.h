@@ -34,6 +34,7 @@ struct stk_module {
 
 	struct stk_modules *owner;
 	struct stk_image *image;   /* ELF of `file` or of the memory image, or NULL */
+	struct stk_image *mini;    /* ELF inside its .gnu_debugdata, or NULL; owned for its names */
 	struct stk_symtab *symtab; /* built at the first look-up */
 	struct stk_debug *debug;   /* opened at the first look-up */
 	struct stk_rows *rows;     /* CFI, opened at the first look-up; owned by unwind/ */

@@ -16,7 +16,7 @@ struct entry {
 struct stk_symtab {
 	struct entry *v;
 	unsigned n, cap;
-	uint32_t *by_name; /* open hash table of indexes + 1 of global names; or NULL */
+	uint32_t *by_name; /* open hash table of indexes + 1 by name; or NULL */
 	unsigned by_name_cap;
 };
 
@@ -166,6 +166,18 @@ static void finish(struct stk_module *m, struct stk_symtab *st)
 	}
 }
 
+/* What a stripped file carries compressed comes on top of its .dynsym. */
+static void read_debugdata(struct stk_module *m, struct stk_symtab *st)
+{
+	GElf_Shdr sh;
+
+	if ((m->mini = stk_image_debugdata(m->image)))
+		read_table(m, st, m->mini->elf, SHT_SYMTAB);
+	else if (stk_image_section(m->image, ".gnu_debugdata", &sh))
+		stk_remark(m->owner->target, false, "%s: its .gnu_debugdata is damaged: not used",
+			   m->name);
+}
+
 static struct stk_symtab *symtab_get(struct stk_module *m)
 {
 	if (m->symtab_tried)
@@ -178,6 +190,8 @@ static struct stk_symtab *symtab_get(struct stk_module *m)
 	bool full = m->image && read_table(m, st, m->image->elf, SHT_SYMTAB);
 	if (!full && d && d->image)
 		full = read_table(m, st, d->image->elf, SHT_SYMTAB);
+	if (!full && m->image)
+		read_debugdata(m, st);
 	if (!full && m->image && !read_table(m, st, m->image->elf, SHT_DYNSYM))
 		read_dynamic(m, st);
 	if (st->n)
@@ -264,8 +278,6 @@ static bool index_names(struct stk_module *m, struct stk_symtab *st)
 	st->by_name_cap = cap;
 	for (unsigned i = 0; i < st->n; i++) {
 		size_t h = hash_name(st->v[i].name);
-		if (st->v[i].local)
-			continue;
 		while (st->by_name[h & (cap - 1)])
 			h++;
 		st->by_name[h & (cap - 1)] = i + 1;
@@ -273,8 +285,9 @@ static bool index_names(struct stk_module *m, struct stk_symtab *st)
 	return true;
 }
 
-bool stk_symbol_linked(struct stk_modules *ms, const char *name, struct stk_symbol *ret)
+bool stk_symbol_linked(struct stk_module *from, const char *name, struct stk_symbol *ret)
 {
+	struct stk_modules *ms = from->owner;
 	const struct entry *found = NULL;
 
 	for (unsigned i = 0; i < ms->n; i++) {
@@ -283,7 +296,7 @@ bool stk_symbol_linked(struct stk_modules *ms, const char *name, struct stk_symb
 			continue;
 		for (size_t h = hash_name(name); st->by_name[h & (st->by_name_cap - 1)]; h++) {
 			const struct entry *e = &st->v[st->by_name[h & (st->by_name_cap - 1)] - 1];
-			if (strcmp(e->name, name) != 0)
+			if ((e->local && ms->v[i] != from) || strcmp(e->name, name) != 0)
 				continue;
 			if (found && found->addr != e->addr)
 				return false;

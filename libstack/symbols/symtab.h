@@ -22,9 +22,9 @@ bool stk_symbol_at(struct stk_module *m, uint64_t addr, struct stk_symbol *ret);
 bool stk_symbol_find(struct stk_modules *ms, const char *name, struct stk_symbol *ret,
 		     struct stk_module **ret_module);
 
-/* The one definition that a reference by `name` can mean: global or weak, and at one address only
- * in all modules. false: none, or several. */
-bool stk_symbol_linked(struct stk_modules *ms, const char *name, struct stk_symbol *ret);
+/* The one definition that a reference by `name` in a module can mean: the module's own (hidden ones
+ * are local in a linked file) or another's that is not local. false: none, or several addresses. */
+bool stk_symbol_linked(struct stk_module *from, const char *name, struct stk_symbol *ret);
 
 /* Call `fn` for each function symbol of a module whose raw name begins with `prefix`, until it
  * returns false. */

@@ -116,7 +116,8 @@ static uint64_t site_target(struct stk_modules *ms, const struct stk_frame *call
 	if (cs->target)
 		return cs->target;
 	if (cs->target_name)
-		return stk_symbol_linked(ms, cs->target_name, &sym) && sym.func ? sym.addr : 0;
+		return stk_symbol_linked(caller->mod, cs->target_name, &sym) && sym.func ? sym.addr
+											 : 0;
 	return cs->target_expr && stk_eval_value(&ev, cs->target_expr, &to, NULL) ? to : 0;
 }
 

@@ -19,12 +19,36 @@ struct context {
 static bool param_by_call_site(struct context *c, unsigned reg, uint64_t param, uint64_t *ret,
 			       bool *guess);
 
+static struct stk_eval evaluator(struct context *c);
+
+/* A caller's locations are those at its call. Argument registers, lost since, held there what the
+ * call site says of them (DWARF 5 §3.4), whichever function it entered. */
+static bool reg_at_call(const struct context *c, unsigned n, uint64_t *ret)
+{
+	const struct stk_frame *f = c->frame;
+	const struct stk_call_site *cs = f->tail;
+	struct context at = *c;
+	bool guess = false;
+
+	if (!cs && !f->exact && f->mod)
+		cs = stk_call_site_at(f->mod, f->pc);
+	if (!cs || at.entry_depth++ >= ENTRY_DEPTH)
+		return false;
+	struct stk_eval ev = evaluator(&at);
+	for (unsigned i = 0; i < cs->nvalues; i++)
+		if (cs->values[i].reg == n)
+			return stk_eval_value(&ev, cs->values[i].value, ret, &guess) && !guess;
+	return false;
+}
+
 static bool get_reg(void *arg, unsigned n, uint64_t *ret)
 {
 	struct context *c = arg;
 
-	if (n >= STK_REGS || !(c->frame->regs.valid >> n & 1))
+	if (n >= STK_REGS)
 		return false;
+	if (!(c->frame->regs.valid >> n & 1))
+		return reg_at_call(c, n, ret);
 	*ret = c->frame->regs.r[n];
 	return true;
 }

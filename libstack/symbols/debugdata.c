@@ -1,0 +1,52 @@
+/*
+ * MiniDebugInfo: the section .gnu_debugdata of a stripped file is an xz stream of an ELF file with
+ * the symbols that .dynsym lacks (gdb's manual, "Debugging information in a special section").
+ */
+#include <lzma.h>
+#include <stdlib.h>
+
+#include "symbols/image.h"
+
+#define OUT_MAX    (256UL << 20) /* more is damage */
+#define MEMORY_MAX (128UL << 20) /* of the decoder; xz -9 takes 65 MB */
+
+/* The whole of an xz stream; NULL: damaged, or too large. */
+static uint8_t *unpack(const uint8_t *in, size_t len, size_t *ret_len)
+{
+	lzma_stream s = LZMA_STREAM_INIT;
+	size_t cap = 4 * len + 4096;
+	uint8_t *out = malloc(cap);
+	lzma_ret r = out ? lzma_stream_decoder(&s, MEMORY_MAX, 0) : LZMA_MEM_ERROR;
+
+	s.next_in = in;
+	s.avail_in = len;
+	while (r == LZMA_OK) {
+		if (s.total_out == cap) {
+			uint8_t *more = cap < OUT_MAX ? realloc(out, 2 * cap) : NULL;
+			if (!more)
+				break;
+			out = more;
+			cap *= 2;
+		}
+		s.next_out = out + s.total_out;
+		s.avail_out = cap - s.total_out;
+		r = lzma_code(&s, LZMA_FINISH);
+	}
+	*ret_len = s.total_out;
+	lzma_end(&s);
+	if (r == LZMA_STREAM_END)
+		return out;
+	free(out);
+	return NULL;
+}
+
+struct stk_image *stk_image_debugdata(const struct stk_image *im)
+{
+	GElf_Shdr sh;
+	Elf_Scn *scn = stk_image_section(im, ".gnu_debugdata", &sh);
+	Elf_Data *data = scn ? elf_rawdata(scn, NULL) : NULL;
+	size_t len;
+	uint8_t *bytes = data && data->d_buf ? unpack(data->d_buf, data->d_size, &len) : NULL;
+
+	return bytes ? stk_image_from_bytes(bytes, len) : NULL;
+}
