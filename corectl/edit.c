@@ -145,6 +145,25 @@ static char *history_path(void)
 	return path;
 }
 
+/* Stopped and now running again, wherever that found us. */
+static volatile sig_atomic_t continued;
+
+static void on_continue(int sig)
+{
+	(void)sig;
+	continued = 1;
+}
+
+/* The shell has used the terminal meanwhile: take it back, and show the line again. */
+static void show_again(void)
+{
+	continued = 0;
+	rl_deprep_terminal();
+	rl_prep_terminal(1);
+	rl_on_new_line();
+	rl_redisplay();
+}
+
 /* Wait for a key, as ppoll(2). The signals that readline handles are let in only here: none is lost
  * between the look and the wait. */
 static int wait_key(struct pollfd *p)
@@ -156,9 +175,11 @@ static int wait_key(struct pollfd *p)
 	sigaddset(&block, SIGTERM);
 	sigaddset(&block, SIGHUP);
 	sigaddset(&block, SIGTSTP);
+	sigaddset(&block, SIGCONT);
 	sigprocmask(SIG_BLOCK, &block, &before);
 	errno = EINTR;
-	int n = session_interrupt || rl_pending_signal() ? -1 : ppoll(p, 1, NULL, &before);
+	int n =
+	    session_interrupt || continued || rl_pending_signal() ? -1 : ppoll(p, 1, NULL, &before);
 	int err = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	errno = err;
@@ -201,13 +222,10 @@ static int read_key(FILE *f)
 
 	for (;;) {
 		int n = wait_key(&p), err = errno;
-		int sig = rl_pending_signal();
-		if (sig)
+		if (rl_pending_signal())
 			rl_check_signals();
-		if (sig == SIGTSTP) { /* the shell has written meanwhile */
-			rl_on_new_line();
-			rl_redisplay();
-		}
+		if (continued)
+			show_again();
 		if (session_interrupt && RL_ISSTATE(INSIDE_LINE) && !aborted) {
 			aborted = true;
 			return CTRL('G'); /* ends what waits; the next key's call drops the line */
@@ -248,6 +266,7 @@ void edit_loop(struct session *s)
 	rl_getc_function = read_key;
 	rl_catch_signals = 1; /* see read_key() */
 	rl_startup_hook = keep_interrupt;
+	sigaction(SIGCONT, &(struct sigaction){.sa_handler = on_continue}, NULL);
 	rl_catch_sigwinch = 1;
 	using_history();
 	stifle_history(1000);

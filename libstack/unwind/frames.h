@@ -21,6 +21,7 @@ struct stk_tail_chain {
 	uint64_t goal;
 	const struct stk_call_site *v[STK_TAIL_DEPTH]; /* outermost first */
 	unsigned n;
+	bool indirect; /* the search met a jump through a pointer, which could lead anywhere */
 };
 
 /* The tail calls by which a call from `caller` must have come to the function that runs in the

@@ -17,8 +17,9 @@ struct search {
 	uint64_t entries[STK_TAIL_DEPTH];
 	const struct stk_call_site *path[STK_TAIL_DEPTH];
 	unsigned visits, found;
-	bool unknown; /* a way that could lead anywhere, or round and round */
-	bool any;     /* is there any way? else: what is the only way? */
+	bool unknown;  /* a way that could lead anywhere, or round and round */
+	bool indirect; /* one of those is a jump through a pointer */
+	bool any;      /* is there any way? else: what is the only way? */
 	struct stk_tail_chain *ret;
 };
 
@@ -49,7 +50,7 @@ static void visit(struct search *s, uint64_t entry, unsigned depth)
 	for (unsigned i = 0; t && i < t->n && !is_settled(s); i++) {
 		s->path[depth] = &t->v[i];
 		if (!t->v[i].target) {
-			s->unknown = true;
+			s->unknown = s->indirect = true;
 		} else if (t->v[i].target != s->goal) {
 			visit(s, t->v[i].target, depth + 1);
 		} else if (!s->found++) {
@@ -77,6 +78,7 @@ static const struct stk_tail_chain *chain_to(struct stk_modules *ms, uint64_t en
 	visit(&s, entry, 0);
 	if (!s.any && (s.unknown || s.found != 1))
 		c->n = 0;
+	c->indirect = s.indirect;
 	c->goal = goal;
 	c->next = t->chains;
 	t->chains = c;
@@ -141,13 +143,16 @@ const struct stk_tail_chain *stk_tail_chain(struct stk_modules *ms, struct stk_s
 		to = cs ? site_target(ms, caller, cs) : 0;
 	}
 	const struct stk_tail_chain *c = to && to != goal ? chain_to(ms, to, goal) : NULL;
-	return c && c->n ? c : NULL;
+	/* Where the goal leads back to itself the way may have gone on from there. */
+	return c && c->n && stk_frame_may_return(ms, callee) <= 0 ? c : NULL;
 }
 
-bool stk_frame_may_return(struct stk_modules *ms, const struct stk_frame *f)
+int stk_frame_may_return(struct stk_modules *ms, const struct stk_frame *f)
 {
 	uint64_t entry = f->scopes && f->scopes->dwarf ? f->scopes->entry : 0;
 	const struct stk_tail_chain *c = entry ? chain_to(ms, entry, entry) : NULL;
 
-	return c && c->n;
+	if (!c)
+		return -1;
+	return c->n ? 1 : c->indirect ? 0 : -1;
 }

@@ -74,9 +74,9 @@ bool stk_stack_complete(const struct stk_stack *s);
 /* The physical frame that called frame `i`, skipping inlined levels; NULL: none. */
 const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i);
 
-/* true: the function leads back to itself by tail calls: what it was first called with says nothing
- * of this activation. */
-bool stk_frame_may_return(struct stk_modules *ms, const struct stk_frame *f);
+/* Whether the function leads back to itself by tail calls, so that what it was first called with
+ * says nothing of this activation: 1 it does, 0 it jumps through a pointer somewhere, −1 no. */
+int stk_frame_may_return(struct stk_modules *ms, const struct stk_frame *f);
 
 /* The pc by which frames are looked up: pc, or pc − 1 for return addresses. */
 uint64_t stk_frame_lookup_pc(const struct stk_frame *f);

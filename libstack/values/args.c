@@ -158,13 +158,14 @@ static bool param_by_call_site(struct context *c, unsigned reg, uint64_t param, 
 	if (!cs)
 		return false;
 	int fits = site_fits(c, &caller, cs);
-	if (fits < 0 || (!caller.frame->tail && stk_frame_may_return(c->ms, c->frame)))
+	int again = stk_frame_may_return(c->ms, c->frame);
+	if (fits < 0 || again > 0)
 		return false;
 	for (unsigned i = 0; i < cs->nvalues; i++) {
 		struct stk_eval ev = evaluator(&caller);
 		if (reg != 255 ? cs->values[i].reg != reg : cs->values[i].param != param)
 			continue;
-		*guess |= fits == 0;
+		*guess |= fits == 0 || again == 0;
 		return stk_eval_value(&ev, cs->values[i].value, ret, guess);
 	}
 	return false;
