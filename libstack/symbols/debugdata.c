@@ -4,6 +4,7 @@
  */
 #include <lzma.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "symbols/image.h"
 
@@ -45,8 +46,12 @@ struct stk_image *stk_image_debugdata(const struct stk_image *im)
 	GElf_Shdr sh;
 	Elf_Scn *scn = stk_image_section(im, ".gnu_debugdata", &sh);
 	Elf_Data *data = scn ? elf_rawdata(scn, NULL) : NULL;
-	size_t len;
+	size_t len = 0;
 	uint8_t *bytes = data && data->d_buf ? unpack(data->d_buf, data->d_size, &len) : NULL;
+	uint8_t *map = bytes && len ? stk_image_map(len) : NULL;
 
-	return bytes ? stk_image_from_bytes(bytes, len) : NULL;
+	if (map)
+		memcpy(map, bytes, len);
+	free(bytes);
+	return map ? stk_image_from_map(map, len) : NULL;
 }

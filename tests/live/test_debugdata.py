@@ -34,7 +34,7 @@ def embed(full, stripped, damage):
 
 def frames(core, program):
     out, err, _ = s.corectl(core, program, "-batch", "-ex", "bt")
-    return s.parse_bt(out).get(None, []), err
+    return s.parse_bt(out).get(None, []), s.remarks(err)
 
 
 def main():
@@ -51,9 +51,9 @@ def main():
     t.check(not names(good), "the program is not stripped")
 
     (whole, _), (shown, err), (broken, broken_err) = (frames(core, p) for p in (full, good, bad))
-    t.equal(err, "", "stderr")
-    t.equal(broken_err, "corectl: words: its .gnu_debugdata is damaged: not used\n",
-            "stderr where it is damaged")
+    t.check("no debug information" in err and "no symbols" not in err, "stderr: " + err)
+    t.check(broken_err.startswith("corectl: words: its .gnu_debugdata is damaged: not used\n"
+                                  "corectl: words has no symbols"), "damaged: " + broken_err)
     own = [n for n, f in enumerate(whole) if f["name"] in ("example", "main", "_start")]
     t.equal([whole[n]["name"] for n in own], ["example", "main", "_start"], "frames of the program")
     t.equal([f["pc"] for f in shown], [f["pc"] for f in whole], "pcs")
