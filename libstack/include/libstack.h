@@ -64,7 +64,7 @@ LIBSTACK_API const char *libstack_version(void);
  */
 #define LIBSTACK_MANUAL                                                                            \
 	extern LIBSTACK_API const int libstack_manual;                                             \
-	LIBSTACK_API const int libstack_manual = 1
+	const int libstack_manual = 1
 
 #ifdef __cplusplus
 }
