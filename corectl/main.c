@@ -87,6 +87,9 @@ int main(int argc, char **argv)
 	struct sigaction sa = {.sa_handler = on_interrupt};
 	int r = options_parse(&o, argc, argv);
 
+	/* Before a signal is touched: the program inherits them. */
+	if (!r && o.run.argv && !o.help)
+		return run_program(&o.run);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGINT, &sa, NULL);
 	if (r) {

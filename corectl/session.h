@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "output/report.h"
+#include "run.h"
 #include "screen.h"
 #include "symbols/source.h"
 #include "unwind/second.h"
@@ -21,6 +22,7 @@ struct options {
 	bool *is_file;
 	unsigned ncommands;
 	bool batch, help, version, dump_commands;
+	struct run run;
 	bool core_named; /* the core was found by the verb, name it on screen */
 	enum color_when color;
 };

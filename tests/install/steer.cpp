@@ -6,7 +6,8 @@
 
 LIBSTACK_MANUAL;
 
-namespace place {
+namespace place
+{
 struct Thing {
 	__attribute__((noinline)) int crash(int x)
 	{
@@ -14,7 +15,7 @@ struct Thing {
 		return x + 1;
 	}
 };
-}
+} // namespace place
 
 int main()
 {

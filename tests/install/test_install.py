@@ -404,6 +404,14 @@ def relink(t):
         t.check("[tier 1 failed: the helper cannot be had" in err, "LIBSTACK_HELPER is not used:", err)
 
 
+def run_installed(t):
+    """corectl run finds the library from where it is installed."""
+    app = os.path.join(s.workdir(), "app")
+    if build(t, ["cc", *WORDS, "-o", app]):
+        _, err, status = run([os.path.join(PREFIX, "bin/corectl"), "run", app])
+        whole(t, "corectl run", err, status)
+
+
 def musl(t):
     """Where the C library is not glibc, configure says so in its first words."""
     if not shutil.which("musl-gcc"):
@@ -416,8 +424,10 @@ def musl(t):
 
 def main():
     t = s.Failures()
-    {f.__name__: f for f in (prefix, shared, linkers, pkgconfig, relocated, static, embedded, cmake,
-                             cplusplus, api, chroot, notice, relink, musl)}[sys.argv[1]](t)
+    tests = {f.__name__: f for f in (prefix, shared, linkers, pkgconfig, relocated, static, embedded,
+                                     cmake, cplusplus, api, chroot, notice, relink, musl)}
+    tests["run"] = run_installed
+    tests[sys.argv[1]](t)
     t.exit()
 
 
