@@ -1,6 +1,6 @@
 """corectl beside gdb, lldb and eu-stack on the same cores, in one run: the bounds of the project.
 
-bench.py --corectl FILE --fixtures DIR [--threads N] [--runs N] [--heap MB]
+bench.py --corectl FILE --fixtures DIR [--library FILE] [--threads N] [--runs N] [--heap MB]
 Each time is the median of some runs after one that warms the page cache; peers that are slow run
 once. Peak memory is the child's ru_maxrss (wait4). A missing peer is shown as missing.
 """
@@ -8,6 +8,7 @@ import argparse
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import support as s
 
 SLOW = 5.0  # seconds: above this a peer is not run again
+STARTS = 1000
 
 
 def once(command, log):
@@ -100,6 +102,39 @@ class Bench:
         ours = self.ours(core, program, "bt", 16)
         self.ratio("gdb", ours, self.median(self.gdb(core, program, "bt")), 3)
 
+    def preloaded(self):
+        """The environment of a program with libstack, and of one without."""
+        without = {k: v for k, v in os.environ.items()
+                   if k != "LD_PRELOAD" and not k.startswith("LIBSTACK")}
+        return dict(without, LD_PRELOAD=self.o.library), without
+
+    def start(self):
+        print("libstack in a program that does nothing, %d starts each" % STARTS)
+        true = shutil.which("true")
+        took = ([], [])
+        for i in range(STARTS + 20):  # by turns: what else the machine does meets both
+            for env, times in zip(self.preloaded(), took):
+                begin = time.perf_counter_ns()
+                os.waitpid(os.posix_spawn(true, [true], env), 0)
+                times.append((time.perf_counter_ns() - begin) / 1000)
+        ours, bare = (statistics.median(times[20:]) for times in took)
+        self.row("added to a start of %.0f us" % bare, "%.0f us" % (ours - bare), "at most 150 us",
+                 ours - bare <= 150)
+        out = os.path.join(self.work, "stripped")
+        if subprocess.run(["strip", "-o", out, self.o.library]).returncode == 0:
+            print("  %-44s %.2f MB" % ("libstack.so.1, stripped", os.path.getsize(out) / 1e6))
+
+    def spawn(self):
+        print("threads that do nothing, started and joined")
+        program, took = os.path.join(self.o.fixtures, "spawn"), ([], [])
+        for i in range(15):
+            for env, times in zip(self.preloaded(), took):
+                out = subprocess.run([program, "2000"], env=env, stdout=subprocess.PIPE, check=True)
+                times.append(int(out.stdout) / 1000)
+        ours, bare = (statistics.median(times) for times in took)
+        self.row("added to a thread of %.1f us" % bare, "%.1f us" % (ours - bare), "at most 20 us",
+                 ours - bare <= 20)
+
     def recursion(self):
         print("recursion of 100,000 frames, bt")
         core, program = self.core("deep.core", "deep", "100000")
@@ -125,17 +160,20 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--corectl", required=True)
     p.add_argument("--fixtures", required=True)
+    p.add_argument("--library", help="libstack.so.1 (default: beside corectl)")
     p.add_argument("--threads", type=int, default=1000)
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--heap", type=int, default=4096)
     p.add_argument("--dir", help="where the cores are made (default: a temporary directory)")
-    p.add_argument("rows", nargs="*", help="threads ten recursion big (default: all)")
+    p.add_argument("rows", nargs="*", help="threads ten recursion big start spawn (default: all)")
     o = p.parse_args()
     o.corectl, o.fixtures = os.path.abspath(o.corectl), os.path.abspath(o.fixtures)
+    o.library = os.path.abspath(o.library or os.path.join(os.path.dirname(o.corectl),
+                                                          "signal/libstack.so.1"))
     work = tempfile.mkdtemp(prefix="libstack-bench-", dir=o.dir)
     try:
         b = Bench(o, work)
-        for row in o.rows or ["threads", "ten", "recursion", "big"]:
+        for row in o.rows or ["threads", "ten", "recursion", "big", "start", "spawn"]:
             getattr(b, row)()
         print("%s" % ("all bounds met" if not b.missed else "%d bounds NOT met" % b.missed))
         return 1 if b.missed else 0
