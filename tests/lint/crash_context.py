@@ -1,9 +1,10 @@
-"""crash_context.py symbols|comments|stack: what may run in the signal handler of a broken program.
+"""crash_context.py symbols|comments|stack|calls: what may run in the signal handler of a broken program.
 
 symbols   the objects of crash context refer to nothing but themselves, four functions of libc that
           only touch memory, and functions of signal/ whose comment says CRASH or ANY
 comments  every function in signal/ says NORMAL, CRASH or ANY, or the head of its file does
 stack     the frames of each path on a borrowed or small stack fit it (-fstack-usage)
+calls     docs/SIGNAL-SAFETY.md tells of every system call that signal/ makes, and of no other
 """
 import glob
 import os
@@ -181,9 +182,21 @@ def stack(t):
             t.check(total <= limit, root, "takes more than there is on", what)
 
 
+def calls(t):
+    made = set()
+    for path in glob.glob(os.path.join(SIGNAL, "*.[ch]")):
+        made |= set(re.findall(r"\bSYS_([a-z]\w+)", read(path)))
+    table = read(os.path.join(s.SOURCE, "docs/SIGNAL-SAFETY.md")).split("\n## System calls\n")[1]
+    told = set()
+    for row in re.findall(r"^\| (`.*?) \|", table.split("\n## ")[0], re.M):
+        told |= set(re.findall(r"`(\w+)`", row))
+    t.equal(sorted(made - told), [], "made, and not in docs/SIGNAL-SAFETY.md")
+    t.equal(sorted(told - made), [], "in docs/SIGNAL-SAFETY.md, and not made")
+
+
 def main():
     t = s.Failures()
-    {f.__name__: f for f in (symbols, comments, stack)}[sys.argv[1]](t)
+    {f.__name__: f for f in (symbols, comments, stack, calls)}[sys.argv[1]](t)
     t.exit()
 
 
