@@ -404,6 +404,39 @@ def relink(t):
         t.check("[tier 1 failed: the helper cannot be had" in err, "LIBSTACK_HELPER is not used:", err)
 
 
+def page(name):
+    with open(os.path.join(PREFIX, "share/man/man%s" % name[-1], name)) as f:
+        return f.read()
+
+
+def manual(t):
+    """The pages tell of each variable, function and option there is, and are clean."""
+    variables = set()
+    for name in ("options.c", "follow.c"):
+        with open(os.path.join(s.SOURCE, "signal", name)) as f:
+            variables |= set(re.findall(r'"(LIBSTACK_[A-Z]+)"', f.read()))
+    t.check(len(variables) >= 8, "variables:", variables)
+    t.equal(set(re.findall(r"^\.B (LIBSTACK_[A-Z]+)$", page("libstack.7"), re.M)), variables,
+            "variables of libstack(7)")
+    with open(os.path.join(INCLUDE, "libstack.h")) as f:
+        header = f.read()
+    for variable in variables:
+        t.check(variable in header, "libstack.h is silent about", variable)
+    functions = set(re.findall(r"\b(libstack_\w+)\(.*\);", header))
+    t.equal(set(re.findall(r"^\.B (libstack_\w+)\(\)$", page("libstack.3"), re.M)), functions,
+            "functions of libstack(3)")
+    fields = re.search(r"struct libstack_options \{(.*?)\n\}", header, re.S).group(1)
+    told = re.search(r"struct libstack_options \{(.*?)\n\}", page("libstack.3"), re.S).group(1)
+    names = [re.findall(r"\b(\w+);", re.sub(r"/\*.*?\*/", "", text, flags=re.S))
+             for text in (fields, told)]
+    t.equal(names[1], names[0], "options of libstack(3)")
+    if shutil.which("man"):
+        for name in ("corectl.1", "libstack.3", "libstack.7"):
+            _, err, _ = run(["man", "--warnings", "-l", os.path.join(PREFIX, "share/man/man" + name[-1],
+                                                                    name)])
+            t.equal(err, "", "man " + name)
+
+
 def run_installed(t):
     """corectl run finds the library from where it is installed."""
     app = os.path.join(s.workdir(), "app")
@@ -425,7 +458,7 @@ def musl(t):
 def main():
     t = s.Failures()
     tests = {f.__name__: f for f in (prefix, shared, linkers, pkgconfig, relocated, static, embedded,
-                                     cmake, cplusplus, api, chroot, notice, relink, musl)}
+                                     cmake, cplusplus, api, chroot, notice, relink, manual, musl)}
     tests["run"] = run_installed
     tests[sys.argv[1]](t)
     t.exit()
