@@ -139,10 +139,12 @@ static int check_elf(const char *path, int fd, const Elf64_Ehdr *eh)
 	char loader[PATH_MAX];
 
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
-		return cannot(path, "is not an x86-64 program: libstack cannot be preloaded into it");
+		return cannot(path,
+			      "is not an x86-64 program: libstack cannot be preloaded into it");
 	if (!loader_of(fd, eh, loader, sizeof(loader)))
-		return cannot(path, "is a static program: nothing can be preloaded into it. Link it "
-				    "with libstack.a (libstack(7)), or look at it with gdb -p");
+		return cannot(path,
+			      "is a static program: nothing can be preloaded into it. Link it "
+			      "with libstack.a (libstack(7)), or look at it with gdb -p");
 	if (strstr(loader, "ld-musl"))
 		return cannot(path, "uses musl: libstack does not support it yet");
 	if (is_privileged(fd))

@@ -58,8 +58,10 @@ void stk_follow(void)
 	if (!v || !*v || !strcmp(v, "yes"))
 		return;
 	if (strcmp(v, "no") != 0) {
-		fprintf(stderr, "libstack: LIBSTACK_FOLLOW=%s is not known, using the default; it "
-				"takes yes or no\n", v);
+		fprintf(stderr,
+			"libstack: LIBSTACK_FOLLOW=%s is not known, using the default; it "
+			"takes yes or no\n",
+			v);
 		return;
 	}
 	if (list)
