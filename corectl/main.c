@@ -102,6 +102,9 @@ int main(int argc, char **argv)
 	struct options o = {0};
 	int r = options_parse(&o, argc, argv);
 
+	/* Before a signal is touched: the program inherits them. */
+	if (!r && o.run.argv && !o.help)
+		return run_program(&o.run);
 	signal(SIGPIPE, SIG_IGN);
 	if (r) {
 		if (r == 64 && argc < 2)

@@ -11,20 +11,23 @@
 
 void options_usage(FILE *out)
 {
-	fputs("usage: corectl [OPTIONS] CORE [BIN]     open a core (either order)\n"
-	      "       corectl [OPTIONS] core [BIN] [CORE]   the same; CORE is ./core by default\n"
-	      "       corectl [OPTIONS] stack CORE [BIN]    print every thread and leave\n"
-	      "options:\n"
-	      "  -batch            no prompt: run the commands given and leave\n"
-	      "  -ex COMMAND       run a command (may be repeated)\n"
-	      "  -x FILE           run the commands of a file\n"
-	      "  -c CORE           the core, as debuggers take it\n"
-	      "  --debug-dir DIR   search DIR for debug files before /usr/lib/debug\n"
-	      "  --sysroot DIR     put DIR before the paths of the target\n"
-	      "  --no-cache        neither use nor keep inflated debug files\n"
-	      "  --color WHEN      auto, always or never\n"
-	      "  --help, --version\n",
-	      out);
+	fputs(
+	    "usage: corectl [OPTIONS] CORE [BIN]     open a core (either order)\n"
+	    "       corectl [OPTIONS] core [BIN] [CORE]   the same; CORE is ./core by default\n"
+	    "       corectl [OPTIONS] stack CORE [BIN]    print every thread and leave\n"
+	    "       corectl run [--no-follow] PROG ARGS   run PROG with libstack preloaded; with\n"
+	    "                         --no-follow its children run without\n"
+	    "options:\n"
+	    "  -batch            no prompt: run the commands given and leave\n"
+	    "  -ex COMMAND       run a command (may be repeated)\n"
+	    "  -x FILE           run the commands of a file\n"
+	    "  -c CORE           the core, as debuggers take it\n"
+	    "  --debug-dir DIR   search DIR for debug files before /usr/lib/debug\n"
+	    "  --sysroot DIR     put DIR before the paths of the target\n"
+	    "  --no-cache        neither use nor keep inflated debug files\n"
+	    "  --color WHEN      auto, always or never\n"
+	    "  --help, --version\n",
+	    out);
 }
 
 static int usage(const char *what, const char *arg)
@@ -213,8 +216,9 @@ int options_parse(struct options *o, int argc, char **argv)
 			o->verb = argv[i];
 			continue;
 		}
-		if (first && (!strcmp(argv[i], "attach") || !strcmp(argv[i], "gcore") ||
-			      !strcmp(argv[i], "run"))) {
+		if (first && !strcmp(argv[i], "run"))
+			return run_parse(&o->run, argv + i + 1, &o->help) ? 0 : 64;
+		if (first && (!strcmp(argv[i], "attach") || !strcmp(argv[i], "gcore"))) {
 			fprintf(stderr,
 				"corectl: %s is not available in this version (a file of that name "
 				"is opened as ./%s)\n",

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "output/report.h"
+#include "run.h"
 #include "screen.h"
 #include "symbols/disasm.h"
 #include "symbols/source.h"
@@ -22,6 +23,7 @@ struct options {
 	bool *is_file;
 	unsigned ncommands;
 	bool batch, help, version, dump_commands, no_cache;
+	struct run run;
 	enum color_when color;
 };
 

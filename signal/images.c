@@ -1,3 +1,4 @@
+/* CRASH context, all of it. */
 #include "images.h"
 
 #include <elf.h>

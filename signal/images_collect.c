@@ -1,3 +1,4 @@
+/* What is mapped when the library is installed. NORMAL context, all of it. */
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 
 #include "altstack.h"
 #include "context.h"
+#include "follow.h"
 #include "real.h"
 #include "state.h"
 #include "sys.h"
@@ -167,6 +168,7 @@ LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 /* Before the program's own constructors where the loader lets us (preloaded: before all). */
 __attribute__((constructor(101))) static void start(void)
 {
+	stk_follow();
 	if (!&libstack_manual || !libstack_manual)
 		install(NULL, true);
 }

@@ -25,8 +25,9 @@ struct stk_options {
 	char helper[512]; /* empty: the default */
 };
 
-/* The bits of the signals that can be handled, and of the six that a fault raises. */
+/* ANY context: the bits of the signals that can be handled, and of the six that a fault raises. */
 uint64_t stk_signals_all(void);
+/* ANY context. */
 uint64_t stk_signals_sync(void);
 
 /*

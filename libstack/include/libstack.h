@@ -4,7 +4,8 @@
  * that want to steer it. C and C++. Prefix libstack_.
  *
  * Configuration stands in the environment (libstack(7)): LIBSTACK_TRACEBACK, LIBSTACK_SIGQUIT,
- * LIBSTACK_OUTPUT, LIBSTACK_SIGNALS, LIBSTACK_TIMEOUT, LIBSTACK_ARGS, LIBSTACK_HELPER.
+ * LIBSTACK_OUTPUT, LIBSTACK_SIGNALS, LIBSTACK_TIMEOUT, LIBSTACK_ARGS, LIBSTACK_HELPER,
+ * LIBSTACK_FOLLOW.
  */
 #ifndef LIBSTACK_H
 #define LIBSTACK_H
@@ -50,8 +51,8 @@ LIBSTACK_API int libstack_uninstall(void);
 
 /*
  * Write the report of every thread to `fd` now; the program goes on. May be called from any thread
- * and from a signal handler. 0, or a negative errno value: -EBADF, -ETIMEDOUT when it was cut
- * short, -EBUSY from inside a report of the same thread.
+ * and from a signal handler. 0, or a negative errno value: -EBADF, -EIO when it could not be
+ * written, -ETIMEDOUT when it was cut short, -EBUSY from inside a report of the same thread.
  */
 LIBSTACK_API int libstack_dump(int fd);
 
@@ -64,7 +65,7 @@ LIBSTACK_API const char *libstack_version(void);
  */
 #define LIBSTACK_MANUAL                                                                            \
 	extern LIBSTACK_API const int libstack_manual;                                             \
-	LIBSTACK_API const int libstack_manual = 1
+	const int libstack_manual = 1
 
 #ifdef __cplusplus
 }

@@ -103,6 +103,23 @@ static bool phdr_bias(const Elf64_Phdr *p, uint64_t map_start, uint64_t file_off
 	return true;
 }
 
+uint64_t stk_memory_end(const struct stk_target *t, uint64_t start)
+{
+	Elf64_Ehdr eh;
+	Elf64_Phdr ph[64];
+	unsigned n = memory_phdrs(t, start, &eh, ph, 64);
+	uint64_t bias, end = 0;
+	bool placed = false;
+
+	/* PT_LOAD stand in the order of their addresses: the first holds the headers. */
+	for (unsigned i = 0; i < n; i++) {
+		placed = placed || phdr_bias(&ph[i], start, 0, &bias);
+		if (placed && ph[i].p_type == PT_LOAD)
+			end = bias + ph[i].p_vaddr + ph[i].p_memsz;
+	}
+	return end;
+}
+
 /* Find NT_GNU_BUILD_ID among the notes in `c`. */
 static unsigned note_build_id(struct stk_cur c, uint8_t *ret)
 {

@@ -40,6 +40,9 @@ unsigned stk_memory_build_id(const struct stk_target *t, uint64_t start, uint8_t
 /* true: an ELF header stands at `start` in the target. */
 bool stk_memory_is_elf(const struct stk_target *t, uint64_t start);
 
+/* Where the image mapped at `start` ends, by its program headers; 0: they cannot be read. */
+uint64_t stk_memory_end(const struct stk_target *t, uint64_t start);
+
 /* Load bias of an image, given one mapping of it; false: no loadable segment fits. */
 bool stk_image_bias(const struct stk_image *im, uint64_t map_start, uint64_t file_off,
 		    uint64_t *ret);

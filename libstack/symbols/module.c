@@ -235,9 +235,13 @@ static int from_mappings(struct stk_modules *ms)
 	stk_auxv(t, AT_PHDR_, &phdr);
 	for (unsigned i = 0, j; i < t->nmappings; i = j) {
 		const struct stk_mapping *a = &t->mappings[i];
+		/* Offsets rise within an image; but lld maps a page of the file once for each
+		 * segment that shares it. */
+		uint64_t headers_end = a->file_off ? 0 : stk_memory_end(t, a->start);
 		for (j = i + 1; j < t->nmappings; j++)
 			if (strcmp(t->mappings[j].path, a->path) != 0 ||
-			    t->mappings[j].file_off <= t->mappings[j - 1].file_off)
+			    (t->mappings[j].file_off <= t->mappings[j - 1].file_off &&
+			     t->mappings[j].start >= headers_end))
 				break;
 		/* The loader may map a page of a file twice (RELRO at the same offset). */
 		while (j < t->nmappings && !strcmp(t->mappings[j].path, a->path) &&

@@ -1,0 +1,2 @@
+#include <features.h>
+__GLIBC__.__GLIBC_MINOR__
