@@ -46,6 +46,11 @@ struct stk_arch {
 	/* true if the bytes that end at a return address are a call: `code` holds `len` bytes that
 	 * stand directly before it (at most 7 are looked at). */
 	bool (*ends_with_call)(const uint8_t *code, size_t len);
+	/* true: a thread that stands behind these bytes, with `result` in the register of results,
+	 * is a new one that has not called anything yet (clone(2), clone3(2)): its stack is empty.
+	 */
+	bool (*is_newborn)(const uint8_t *code, size_t len, uint64_t result);
+	uint8_t result_reg; /* DWARF number */
 	/* The target of a direct call that ends at `ret`; 0 if it is not a direct call. */
 	uint64_t (*call_target)(const uint8_t *code, size_t len, uint64_t ret);
 };

@@ -59,6 +59,18 @@ static uint64_t call_target(const uint8_t *code, size_t len, uint64_t ret)
 	return ret + (uint64_t)(int64_t)rel;
 }
 
+/* mov $number,%eax; syscall */
+static bool is_newborn(const uint8_t *code, size_t len, uint64_t result)
+{
+	uint32_t number;
+
+	if (result || len < 7 || code[len - 7] != 0xb8 || code[len - 2] != 0x0f ||
+	    code[len - 1] != 0x05)
+		return false;
+	memcpy(&number, code + len - 6, 4);
+	return number == 56 /* clone */ || number == 435 /* clone3 */;
+}
+
 const struct stk_arch stk_arch_x86_64 = {
     .name = "x86_64",
     .e_machine = 62,
@@ -85,5 +97,7 @@ const struct stk_arch stk_arch_x86_64 = {
     .prpsinfo_fname = 40,
     .prpsinfo_args = 56,
     .ends_with_call = ends_with_call,
+    .is_newborn = is_newborn,
+    .result_reg = 0,
     .call_target = call_target,
 };

@@ -7,8 +7,9 @@
 #include "base/signals.h"
 #include "output/view.h"
 
-#define FRAMES_MAX 100
-#define FRAMES_END 50
+#define FRAMES_MAX  100
+#define FRAMES_END  50
+#define HANDLER_MAX 16
 
 struct report {
 	struct stk_text *out;
@@ -52,6 +53,24 @@ static size_t visible(const struct report *r, const struct stk_stack *s)
 	while (!r->o.system && n > 1 && stk_frame_is_runtime(s, n - 1))
 		n--;
 	return n;
+}
+
+/* The first frame shown: a thread that waits in libstack's handler for its turn begins with what it
+ * was interrupted in. */
+static size_t first_visible(const struct report *r, const struct stk_stack *s)
+{
+	for (size_t i = 1; !r->o.system && i < s->n && i < HANDLER_MAX; i++) {
+		const struct stk_frame *f = &s->v[i - 1];
+		const char *name = stk_frame_name(f);
+		if (!s->v[i].signal)
+			continue;
+		/* signal/handler.c; by its module where the symbols are stripped. */
+		return (name && !strcmp(name, "stk_handler")) ||
+			       (f->mod && !strncmp(f->mod->name, "libstack.so", 11))
+			   ? i + 1
+			   : 0;
+	}
+	return 0;
 }
 
 static bool same_stack(const struct stk_stack *a, const struct stk_stack *b)
@@ -125,7 +144,8 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 					.tid = th->tid,
 					.name = th->name,
 					.state = group[0] == 0 ? "running" : "stopped"};
-	size_t count = visible(r, s);
+	size_t first = first_visible(r, s), end = visible(r, s),
+	       count = end > first ? end - first : 0;
 
 	stk_trace_write_thread(r->out, &head);
 	for (size_t i = 0; i < count && !stk_interrupted(t); i++) {
@@ -133,7 +153,7 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 			stk_trace_write_elided(r->out, count - 2 * FRAMES_END);
 			i = count - FRAMES_END;
 		}
-		write_frame(r, group, n, i);
+		write_frame(r, group, n, first + i);
 	}
 	if (!stk_stack_complete(s)) {
 		stk_trace_write_stopped(r->out, s->reason);

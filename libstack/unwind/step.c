@@ -235,6 +235,17 @@ static bool by_scan(struct stk_modules *ms, struct stk_frame *f, struct stk_fram
 	return false;
 }
 
+/* libc leaves the instruction behind clone's system call without CFI: the stacks differ there. */
+static bool is_newborn(const struct stk_modules *ms, const struct stk_frame *f)
+{
+	const struct stk_arch *a = ms->target->arch;
+	uint8_t code[CALL_BYTES];
+
+	return f->exact && valid(&f->regs, a->result_reg) && f->pc > CALL_BYTES &&
+	       !stk_mem_read(ms->target, f->pc - CALL_BYTES, code, CALL_BYTES, NULL) &&
+	       a->is_newborn(code, CALL_BYTES, f->regs.r[a->result_reg]);
+}
+
 struct stk_step stk_step(struct stk_modules *ms, struct stk_frame *f, struct stk_frame *next)
 {
 	uint64_t pc = stk_frame_lookup_pc(f);
@@ -247,6 +258,8 @@ struct stk_step stk_step(struct stk_modules *ms, struct stk_frame *f, struct stk
 			return s;
 		*next = (struct stk_frame){0};
 	}
+	if (is_newborn(ms, f))
+		return stop(STK_STOP_BASE, 0);
 	if (by_bad_call(ms, f, next) || by_frame_pointer(ms, f, next) || by_scan(ms, f, next))
 		return go_on;
 	uint64_t word;

@@ -8,8 +8,9 @@
 #include "unwind/frames.h"
 #include "unwind/step.h"
 
-#define LARGE     (2UL << 20) /* bytes */
-#define PAGE_BITS ((uintptr_t)4095)
+#define LARGE        (2UL << 20) /* bytes */
+#define PAGE_BITS    ((uintptr_t)4095)
+#define SWITCHES_MAX 32 /* a damaged signal frame can lead to itself */
 
 uint64_t stk_frame_lookup_pc(const struct stk_frame *f)
 {
@@ -136,10 +137,13 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 #pragma GCC diagnostic pop
 }
 
-/* Stacks grow down: a caller's CFA is above. A signal may have switched stacks. */
-static bool moved_on(const struct stk_frame *f, const struct stk_frame *before)
+/* Stacks grow down: a caller's CFA is above, but where a signal switched stacks: that of its frame
+ * is the stack pointer of what it interrupted. `left`: how often that may still be. */
+static bool moved_on(const struct stk_frame *f, const struct stk_frame *before, unsigned *left)
 {
-	return !before || before->signal || !f->cfa || !before->cfa || f->cfa > before->cfa;
+	if (!f->cfa || !before->cfa || f->cfa > before->cfa)
+		return true;
+	return (f->signal || before->signal) && (*left)--;
 }
 
 /* Own steps until the stack ends; the reason it ended. */
@@ -150,10 +154,12 @@ static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t 
 	struct stk_step s = {.more = true};
 	size_t cap = 0;
 
+	unsigned switches = SWITCHES_MAX;
+
 	for (bool first = true;; first = false) {
 		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
 		s = stk_step(ms, f, &next);
-		if (!first && !moved_on(f, &before))
+		if (!first && !moved_on(f, &before, &switches))
 			return (struct stk_step){.stop = STK_STOP_LOOP, .addr = before.cfa};
 		if (!stk_append_frame(ms, ret, &cap, f, max))
 			return (struct stk_step){.stop = STK_STOP_MEMORY};
