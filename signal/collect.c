@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "context.h"
 #include "state.h"
 #include "sys.h"
@@ -75,19 +76,57 @@ static int number(const char *s)
 	return n;
 }
 
+/* true: /proc is that of another PID namespace, and its numbers are not ours. */
+static bool foreign_proc(void)
+{
+	char link[24];
+	long n = sys3(SYS_readlink, "/proc/self", link, sizeof(link) - 1);
+
+	link[n > 0 ? n : 0] = 0;
+	return n > 0 && number(link) != (int)sys0(SYS_getpid);
+}
+
+/* The last number of the line NSpid: the tid in the thread's own namespace (proc(5)). */
+static int own_number(int tid)
+{
+	static char buf[4096 + 8]; /* a comparison may look beyond the text */
+	char path[64];
+	struct stk_text t;
+	int ret = 0;
+
+	stk_text_init(&t, path, sizeof(path));
+	stk_printf(&t, "/proc/self/task/%d/status", tid);
+	long fd = sys3(SYS_open, path, O_RDONLY | O_CLOEXEC, 0);
+	long n = fd < 0 ? 0 : sys3(SYS_read, fd, buf, 4096 - 1);
+	if (fd >= 0)
+		sys1(SYS_close, fd);
+	buf[n > 0 ? n : 0] = 0;
+	const char *p = buf;
+	while (*p && memcmp(p, "\nNSpid:", 7) != 0)
+		p++;
+	for (p += *p ? 7 : 0; *p && *p != '\n'; p++)
+		if (p[-1] < '0' || p[-1] > '9')
+			ret = number(p) ? number(p) : ret;
+	return ret;
+}
+
 /* The tids of this process but `own`, into the table. CRASH context. */
 static void list_threads(int own)
 {
 	static char buf[4096] __attribute__((aligned(8)));
 	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	bool foreign = foreign_proc();
 	long n;
 
+	all.n = all.answered = all.dropped = 0;
 	all.listed = fd >= 0;
 	while (fd >= 0 && (n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
 		for (long at = 0; at < n;) {
 			const struct dirent64 *e = (const void *)(buf + at);
 			int tid = number(e->name);
 			at += e->len;
+			if (tid && foreign)
+				tid = own_number(tid);
 			if (!tid || tid == own)
 				continue;
 			if (all.n == STK_OTHERS_MAX) {
@@ -104,12 +143,18 @@ static void list_threads(int own)
 }
 
 /* CRASH context. */
+struct stk_collection *stk_collect_list(void)
+{
+	list_threads((int)sys0(SYS_gettid));
+	return &all;
+}
+
+/* CRASH context. */
 struct stk_collection *stk_collect(uint64_t deadline_ns)
 {
 	struct stk_ksigaction sa = stk_our_action();
 	int pid = (int)sys0(SYS_getpid), gone = 0;
 
-	all.n = all.answered = all.dropped = 0;
 	atomic_store(&answers, 0);
 	atomic_store(&release, 0);
 	list_threads((int)sys0(SYS_gettid));

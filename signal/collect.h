@@ -18,6 +18,9 @@ struct stk_collection {
 	bool listed;      /* false: /proc/self/task could not be read */
 };
 
+/* The threads of this process but the caller, not asked. */
+struct stk_collection *stk_collect_list(void);
+
 /* Ask all threads of this process but the caller; waits at most until `deadline_ns`. */
 struct stk_collection *stk_collect(uint64_t deadline_ns);
 

@@ -37,9 +37,12 @@ static struct {
 	struct stk_out out;
 	int fd;
 	int result;
+	stack_t altstack;
+	uint64_t back; /* stk_dump's way back out of a report that crashed */
 } run;
 
-static uint8_t own_stack[65536] __attribute__((aligned(16)));
+/* A crash inside the report goes on upon the other one: its signal frame lies on the first. */
+static uint8_t own_stack[2][65536] __attribute__((aligned(16)));
 
 static uint64_t self(void)
 {
@@ -53,27 +56,77 @@ static void open_gate(void)
 	sys3(SYS_futex, &stk_g.gate_turn, FUTEX_WAKE, 0x7fffffff);
 }
 
-enum entry { ENTER, NESTED };
+/* A thread that waits for its turn leaves the registers of its fault: the report shows those, not
+ * where it waits. NULL: there is no room, or no need. */
+static struct stk_other *park(const ucontext_t *uc)
+{
+	int32_t tid = (int32_t)sys0(SYS_gettid);
+
+	for (int i = 0; uc && i < STK_PARKED_MAX; i++) {
+		struct stk_other *p = &stk_g.crash.parked[i];
+		int32_t free = 0;
+		if (!__atomic_compare_exchange_n(&p->tid, &free, tid, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST))
+			continue;
+		stk_context_gregs(uc, p->gregs);
+		__atomic_store_n(&p->answered, 1, __ATOMIC_RELEASE);
+		return p;
+	}
+	return 0;
+}
+
+static void unpark(struct stk_other *p)
+{
+	if (!p)
+		return;
+	__atomic_store_n(&p->answered, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&p->tid, 0, __ATOMIC_RELEASE);
+}
+
+/* Wait until the gate changes hands. false: that takes longer than any report. */
+static bool wait_turn(uint64_t seen, uint64_t until)
+{
+	uint32_t turn = atomic_load(&stk_g.gate_turn);
+	uint64_t now = stk_now_ns();
+	struct timespec ts = {0, 0};
+
+	if (now >= until)
+		return false;
+	ts.tv_sec = (time_t)((until - now) / 1000000000U);
+	ts.tv_nsec = (long)((until - now) % 1000000000U);
+	if (atomic_load(&stk_g.gate) == seen)
+		sys4(SYS_futex, &stk_g.gate_turn, FUTEX_WAIT, turn, &ts);
+	return true;
+}
+
+enum entry { ENTER, NESTED, GIVE_UP };
 
 /*
  * Take the gate. A thread of this process that finds it closed waits: its turn comes when the other
  * one's report does not end the program. A gate that another process holds is a copy from before a
- * fork (or that of a vfork parent, who stands still): it is taken over.
+ * fork (or that of a vfork parent, who stands still, or child, who is dead): it is taken over.
  */
-static enum entry enter(void)
+static enum entry enter(const ucontext_t *uc)
 {
-	uint64_t me = self(), seen = 0;
+	uint64_t me = self(), seen = 0, until = 0;
+	struct stk_other *parked = 0;
 
 	while (!atomic_compare_exchange_strong(&stk_g.gate, &seen, me)) {
-		uint32_t turn = atomic_load(&stk_g.gate_turn);
 		if (seen == me)
 			return NESTED;
 		if (seen >> 32 != me >> 32)
 			continue; /* `seen` is what is taken over */
-		if (atomic_load(&stk_g.gate) == seen)
-			sys4(SYS_futex, &stk_g.gate_turn, FUTEX_WAIT, turn, 0);
+		if (!until) {
+			until = stk_now_ns() + (stk_g.o.timeout_ms + 1000) * 1000000ULL;
+			parked = park(uc);
+		}
+		if (!wait_turn(seen, until)) {
+			unpark(parked);
+			return GIVE_UP;
+		}
 		seen = 0;
 	}
+	unpark(parked);
 	return ENTER;
 }
 
@@ -108,9 +161,10 @@ static bool filtered(void)
 	return sys2(SYS_prctl, PR_GET_SECCOMP, 0) == 2;
 }
 
-static void in_process(const char *why)
+static void in_process(const char *why, bool mid_line)
 {
 	run.phase = PHASE_IN_PROCESS;
+	run.out.mid_line = mid_line;
 	stk_fallback_report(&run.out, &stk_g.crash, why);
 }
 
@@ -121,21 +175,35 @@ static void tiers(void)
 
 	if (filtered()) {
 		run.phase = PHASE_IN_PROCESS;
-		stk_fallback_first(&run.out, c);
+		/* With one thread this is all there is to say: nothing is risked for more. */
+		if (stk_fallback_first(&run.out, c))
+			return;
 		c->others_only = 1;
 	}
 	run.phase = PHASE_HELPER;
-	stk_text_flush(&run.out.text);
+	if (stk_text_flush(&run.out.text))
+		return; /* nobody reads */
 	stk_launch(&l, c, run.out.fd, run.deadline_ns);
-	if (l.done)
-		run.phase = PHASE_END;
-	else
-		in_process(l.why);
+	if (!l.done)
+		in_process(l.why, l.mid_line);
+}
+
+/*
+ * The kernel takes the alternate stack for free while we stand on our own, and would put a nested
+ * signal's frame over that of the first: away with it, until the handler returns (the signal frame
+ * has the setting, sigreturn(2)) or stk_dump() gives it back.
+ */
+static void leave_altstack(stack_t *old)
+{
+	stack_t off = {.ss_flags = SS_DISABLE};
+
+	sys2(SYS_sigaltstack, &off, old);
 }
 
 /* On the own stack. `faults` counts how often the report itself has crashed. */
 static void report(void)
 {
+	leave_altstack(run.phase == PHASE_START ? &run.altstack : 0);
 	switch (run.phase) {
 	case PHASE_START:
 		run.phase = PHASE_HEADER;
@@ -146,7 +214,7 @@ static void report(void)
 		break;
 	case PHASE_HEADER:
 	case PHASE_HELPER:
-		in_process("the handler itself crashed");
+		in_process("the handler itself crashed", stk_launch_abort());
 		break;
 	case PHASE_IN_PROCESS:
 		run.phase = PHASE_END;
@@ -156,22 +224,49 @@ static void report(void)
 		break;
 	}
 	run.phase = PHASE_END;
-	run.result = run.out.late ? -ETIMEDOUT : run.out.text.cut ? -EIO : 0;
+	run.result = run.faults ? -EIO : run.out.late ? -ETIMEDOUT : run.out.text.cut ? -EIO : 0;
 	stk_out_done(&run.out);
 }
 
-/* Run `fn` with the stack pointer at `top`; the frame pointer keeps the way back. */
-static void on_stack(void *top, void (*fn)(void))
+extern const char stk_handler_back[];
+
+/*
+ * Run `fn` with the stack pointer at `top`; the frame pointer keeps the way back, and `back` gets a
+ * copy: with it a handler can continue behind the call (leave_report).
+ */
+static __attribute__((noinline, noclone)) void on_stack(void *top, void (*fn)(void), uint64_t *back)
 {
 	__asm__ volatile("push %%rbp\n\t"
 			 "mov %%rsp,%%rbp\n\t"
+			 "mov %%rbp,(%2)\n\t"
 			 "mov %0,%%rsp\n\t"
 			 "call *%1\n\t"
+			 ".hidden stk_handler_back\n\t"
+			 ".globl stk_handler_back\n"
+			 "stk_handler_back:\n\t"
 			 "mov %%rbp,%%rsp\n\t"
 			 "pop %%rbp\n\t"
-			 : "+D"(top), "+S"(fn)
+			 : "+D"(top), "+S"(fn), "+d"(back)
 			 :
-			 : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
+			 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+			   "r15", "memory", "cc");
+}
+
+/* Make the context continue behind the call of report() for which `back` was kept. */
+static void leave_report(ucontext_t *uc, uint64_t back)
+{
+	uc->uc_mcontext.gregs[REG_RBP] = (greg_t)back;
+	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)stk_handler_back;
+	uc->uc_mcontext.gregs[REG_EFL] &= ~0x400; /* the direction flag */
+}
+
+/* The end of an own stack on which `p` does not lie. */
+static void *stack_without(const void *p)
+{
+	const uint8_t *at = p;
+	bool first = at >= own_stack[0] && at < own_stack[1];
+
+	return own_stack[first] + sizeof(own_stack[0]);
 }
 
 static void start(int signo, unsigned level)
@@ -181,8 +276,10 @@ static void start(int signo, unsigned level)
 	run.phase = PHASE_START;
 	run.faults = 0;
 	run.core_note = 0;
+	run.altstack = (stack_t){.ss_flags = SS_DISABLE};
 	run.result = 0;
 	run.deadline_ns = stk_now_ns() + (uint64_t)stk_g.o.timeout_ms * 1000000U;
+	stk_fallback_start();
 	c->magic = STK_CRASH_MAGIC;
 	c->size = sizeof(*c);
 	c->pid = (int32_t)sys0(SYS_getpid);
@@ -217,26 +314,54 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
 		run.core_note = stk_core_allow();
 }
 
+/*
+ * A signal of a fault in the thread that reports. Sent by somebody, it waits until the report is
+ * done; else the report has crashed: it goes on with what is left, and the signal frame that this
+ * ends with is that of the first fault.
+ */
+static void nested(int sig, siginfo_t *si, ucontext_t *uc)
+{
+	uint64_t back;
+
+	if (si->si_code <= 0) {
+		stk_deliver_later(sig, si, uc);
+		return;
+	}
+	if (++run.faults <= 8)
+		on_stack(stack_without(uc), report, &back);
+	if (!stk_g.crash.signo) {
+		leave_report(uc, run.back);
+		return;
+	}
+	stk_deliver_restore(uc);
+	if (stk_deliver(stk_g.crash.signo, (siginfo_t *)stk_g.crash.siginfo, uc))
+		open_gate();
+}
+
 void stk_handler(int sig, siginfo_t *si, void *context)
 {
+	uint64_t back;
 	ucontext_t *uc = context;
 
 	if ((sig == SIGSEGV || sig == SIGBUS) && stk_guard_fix(uc))
 		return;
 	if (stk_view_holds_back(sig, si, uc))
 		return;
-	if (enter() == NESTED) {
-		if (++run.faults > 8)
-			sys1(SYS_exit_group, 128 + sig);
-		on_stack(own_stack + sizeof(own_stack), report);
-		stk_deliver_restore(uc);
-		stk_deliver(stk_g.crash.signo, (siginfo_t *)stk_g.crash.siginfo, uc);
+	switch (enter(uc)) {
+	case NESTED:
+		nested(sig, si, uc);
 		return;
+	case GIVE_UP:
+		stk_deliver(sig, si, uc);
+		return;
+	default:
+		break;
 	}
 	save(sig, si, uc);
-	on_stack(own_stack + sizeof(own_stack), report);
-	stk_deliver(sig, si, uc);
-	open_gate();
+	on_stack(own_stack[1], report, &back);
+	/* The gate stays closed where the program ends: others would begin reports of their own. */
+	if (stk_deliver(sig, si, uc))
+		open_gate();
 }
 
 /* CRASH context. */
@@ -251,13 +376,14 @@ int stk_dump(int fd, const uint64_t *gregs)
 	all &= ~stk_signals_sync();
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, 8);
 	int result = -EBUSY;
-	if (enter() == ENTER) {
+	if (enter(0) == ENTER) {
 		start(0, level == STK_LEVEL_SYSTEM || level == STK_LEVEL_CRASH ? STK_LEVEL_SYSTEM
 									       : STK_LEVEL_ALL);
 		memcpy(stk_g.crash.gregs, gregs, sizeof(stk_g.crash.gregs));
 		run.fd = fd;
-		on_stack(own_stack + sizeof(own_stack), report);
+		on_stack(own_stack[1], report, &run.back);
 		result = run.result;
+		sys2(SYS_sigaltstack, &run.altstack, 0);
 		open_gate();
 	}
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
