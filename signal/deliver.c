@@ -1,5 +1,7 @@
 #include "deliver.h"
 
+#include <errno.h>
+
 #include "base/mem.h"
 #include "base/signals.h"
 #include "context.h"
@@ -69,6 +71,12 @@ static void unblock(ucontext_t *uc, int sig)
 static bool faults_again(int sig, const siginfo_t *si)
 {
 	return stk_sigcode_has_addr(sig, si->si_code) && sig != SIGTRAP;
+}
+
+void stk_deliver_refuse(ucontext_t *uc)
+{
+	/* The pc is behind the call (seccomp(2), SECCOMP_RET_TRAP). */
+	uc->uc_mcontext.gregs[REG_RAX] = -EPERM;
 }
 
 bool stk_deliver_ends(int sig)

@@ -13,6 +13,9 @@ void stk_deliver_save(const ucontext_t *uc);
 /* Put the context kept into this (nested) frame. */
 void stk_deliver_restore(ucontext_t *uc);
 
+/* A seccomp filter trapped a system call of the report: it has failed with EPERM. */
+void stk_deliver_refuse(ucontext_t *uc);
+
 /* true: the program ends with this signal (0: libstack_dump, it does not). */
 bool stk_deliver_ends(int sig);
 

@@ -158,6 +158,7 @@ static void measure(const struct stk_out *out, struct stack *s)
 
 static void walk(struct stk_out *out, const struct stack *s)
 {
+	const char *why = stop_text(s->end);
 	struct stk_step_frame f, next;
 
 	first_frame(s->gregs, &f);
@@ -169,9 +170,13 @@ static void walk(struct stk_out *out, const struct stack *s)
 		if (s->shown <= FRAMES_MAX || i < FRAMES_END || i >= s->shown - FRAMES_END)
 			put_frame(out, &f, s->detail);
 		f = next;
+		if (i % 64 == 63 && stk_now_ns() >= out->deadline_ns)
+			break;
 	}
-	if (stop_text(s->end))
-		stk_trace_write_stopped(&out->text, stop_text(s->end));
+	if (stk_now_ns() >= out->deadline_ns)
+		why = "the time is over";
+	if (why)
+		stk_trace_write_stopped(&out->text, why);
 }
 
 /* The kernel could not fetch the instruction: control was where no code is. */

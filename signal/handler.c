@@ -24,6 +24,10 @@
 #include "sys.h"
 #include "view.h"
 
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* si_code, asm-generic/siginfo.h */
+#endif
+
 struct stk_state stk_g;
 
 /* How far the report has come: a fault inside it goes on with what is left. */
@@ -114,8 +118,11 @@ static enum entry enter(const ucontext_t *uc)
 	while (!atomic_compare_exchange_strong(&stk_g.gate, &seen, me)) {
 		if (seen == me)
 			return NESTED;
-		if (seen >> 32 != me >> 32)
-			continue; /* `seen` is what is taken over */
+		if (seen >> 32 != me >> 32) {
+			/* `seen` is what is taken over; its threads are not ours. */
+			memset(stk_g.crash.parked, 0, sizeof(stk_g.crash.parked));
+			continue;
+		}
 		if (!until) {
 			until = stk_now_ns() + (stk_g.o.timeout_ms + 1000) * 1000000ULL;
 			parked = park(uc);
@@ -213,6 +220,8 @@ static void report(void)
 			tiers();
 		break;
 	case PHASE_HEADER:
+		in_process("the handler itself crashed", run.out.mid_line);
+		break;
 	case PHASE_HELPER:
 		in_process("the handler itself crashed", stk_launch_abort());
 		break;
@@ -345,6 +354,10 @@ void stk_handler(int sig, siginfo_t *si, void *context)
 
 	if ((sig == SIGSEGV || sig == SIGBUS) && stk_guard_fix(uc))
 		return;
+	if (sig == SIGSYS && si->si_code == SYS_SECCOMP && atomic_load(&stk_g.gate) == self()) {
+		stk_deliver_refuse(uc);
+		return;
+	}
 	if (stk_view_holds_back(sig, si, uc))
 		return;
 	switch (enter(uc)) {

@@ -24,6 +24,7 @@
 #include "base/signals.h"
 #include "base/text.h"
 #include "collect.h"
+#include "deliver.h"
 #include "serve.h"
 #include "state.h"
 #include "sys.h"
@@ -89,14 +90,24 @@ static void fail(const char *what, long error)
 	run.failed_errno = error;
 }
 
+static void on_trap(int sig, siginfo_t *si, void *uc)
+{
+	(void)sig;
+	(void)si;
+	stk_deliver_refuse(uc);
+}
+
 /* Our handlers must not run in the clones: they share the gate and the state. */
 static void reset_signals(void)
 {
 	struct stk_ksigaction dfl = {0}, ign = {.handler = (void *)1 /* SIG_IGN */};
+	struct stk_ksigaction trap = stk_our_action();
 
 	for (int sig = 1; sig < 32; sig++)
 		if (stk_signals_all() & 1ULL << (sig - 1))
 			stk_sigaction(sig, sig == SIGQUIT ? &ign : &dfl, 0);
+	trap.handler = on_trap;
+	stk_sigaction(SIGSYS, &trap, 0);
 	stk_sigaction(SIGINT, &ign, 0);
 	stk_sigaction(SIGHUP, &ign, 0);
 	stk_sigaction(SIGPIPE, &ign, 0);

@@ -154,7 +154,9 @@ static long open_output(const char *path)
 
 	stk_text_init(&t, buf, sizeof(buf));
 	expand(&t, path);
-	return sys3(SYS_open, buf, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	/* A FIFO that nobody reads would keep us here. */
+	return sys3(SYS_open, buf,
+		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 }
 
 /* CRASH context. */

@@ -50,6 +50,7 @@ class Case:
         self.user = False           # as an ordinary user
         self.root = False           # needs root
         self.capability = None      # the number of one that it needs
+        self.yama = None            # the ptrace_scope it is about
         self.linked = False         # the program links libstack, and is set-uid to this user
         self.setuid = None
         self.wrap = []              # a command before the program
@@ -134,9 +135,9 @@ class Run:
             self.late = True
             os.kill(self.pid, signal.SIGKILL)
         self.status = os.waitpid(self.pid, 0)[1]
+        self.left = leftovers()  # before there is room for them to write
         self.text += drain(r)
         os.close(r)
-        self.left = leftovers()
         return self
 
     def core(self):
@@ -348,8 +349,8 @@ def offsets(run, what, functions):
     run.case.args = [what] + [table[f] for f in functions]
 
 
-def filtered(call, how, **more):
-    return Case(["filtered", call, how], frames=PLAIN + ["filtered", "main"], notes=[SECCOMP], **more)
+def filtered(call, how, notes=()):
+    return Case(["filtered", call, how], frames=PLAIN + ["filtered", "main"], notes=[SECCOMP, *notes])
 
 
 def filtered_threads(call, how, notes, **more):
@@ -365,6 +366,8 @@ NO_EXEC = "the helper cannot be executed: %s"
 CASES = {
     # Stacks.
     "overflow_main": Case("overflow_main", frames=["dive"] * 50),
+    "overflow_in_process": Case("overflow_main", frames=["dive"] * 50, notes=[NO_HELPER],
+                                env={"LIBSTACK_HELPER": "/nowhere"}),
     "overflow_pthread": Case("overflow_pthread", frames=["dive"] * 50, end="2 of 2 threads shown"),
     "overflow_thrd": Case("overflow_thrd", frames=["dive"] * 50, end="2 of 2 threads shown"),
     "overflow_attr": Case("overflow_attr", frames=["dive"] * 50, end="2 of 2 threads shown"),
@@ -410,8 +413,12 @@ CASES = {
     "stderr_nobody_reads_in_process": Case(
         "deep", end=None, frames=[], deadline=5, reader=read_nothing,
         env={"LIBSTACK_TIMEOUT": "2", "LIBSTACK_HELPER": "/nowhere"}),
+    # A FIFO that nobody reads: stderr it is.
+    "output_fifo": Case("plain", env={"LIBSTACK_OUTPUT": "@DIR/fifo"},
+                        before=lambda run: os.mkfifo(run.dir + "/fifo")),
     "stderr_slow": Case("deep", frames=PLAIN + ["down"], reader=read_slowly),
     # Resources.
+    "no_core": Case("plain", limits={"CORE": (0, 0)}),
     "no_files": Case("no_files", frames=PLAIN + ["no_files"]),
     "no_memory": Case("no_memory", user=True, frames=PLAIN + ["exhaust"],
                       notes=[IN_PROCESS % "the helper died of SIGSEGV"]),
@@ -444,6 +451,11 @@ CASES = {
     "seccomp_threads_exec_kill": filtered_threads("execveat", "kill", [
         IN_PROCESS % "the helper died of SIGSYS"]),
     "seccomp_threads_tgkill": filtered_threads("tgkill", "errno", []),
+    "seccomp_open_trap": filtered("open", "trap", [UNKNOWN]),
+    "seccomp_threads_clone_trap": filtered_threads("clone", "trap", [
+        IN_PROCESS % "no process can be started: operation not permitted"]),
+    "seccomp_threads_memfd_trap": filtered_threads("memfd_create", "trap", [
+        IN_PROCESS % "the helper cannot be put into memory: operation not permitted"]),
     # The one that cannot be survived: the call that starts the helper kills, after thread 1.
     "seccomp_threads_clone_kill": Case("filtered_threads clone kill", SYS, end=None,
                                        frames=PLAIN + ["filtered_threads"], same_status=False,
@@ -454,6 +466,9 @@ CASES = {
                                notes=[BY_SIGNAL], end="2 of 2 threads shown", check=both_threads),
     "user": Case("threads", user=True, frames=PLAIN + ["threads"], end="2 of 2 threads shown",
                  check=both_threads),
+    # Scope 1: only a descendant may attach, or who is declared (PR_SET_PTRACER).
+    "yama": Case("threads", user=True, yama="1", frames=PLAIN + ["threads"],
+                 end="2 of 2 threads shown", check=both_threads),
     "set_uid_root": Case("plain", root=True, linked=True, setuid=0, before=set_uid(0), check=no_proof,
                          env={"LIBSTACK_HELPER": "@WORK/helper-proves", "LIBSTACK_TRACEBACK": "none"}),
     "set_uid_user": Case("plain", root=True, linked=True, setuid=1, before=set_uid(1), check=no_proof,
@@ -522,6 +537,13 @@ def needs(case):
         have = int(re.search(r"^CapEff:\s*(\w+)", f.read(), re.M).group(1), 16)
     if case.capability is not None and not have >> case.capability & 1:
         s.skip("needs the capability %d" % case.capability)
+    if case.yama is not None:
+        scope = "/proc/sys/kernel/yama/ptrace_scope"
+        if not os.path.exists(scope):
+            s.skip("this kernel has no Yama")
+        with open(scope) as f:
+            if f.read().strip() != case.yama:
+                s.skip("Yama's ptrace_scope is not " + case.yama)
     if case.wrap and case.wrap[0] == "unshare":
         flags = [a for a in case.wrap[1:4] if a.startswith("-")]
         if not shutil.which("unshare") or subprocess.run(

@@ -1,6 +1,7 @@
 /*
- * crasher [child] SCENARIO [ARGUMENTS]: gets itself into trouble in one of many ways and crashes. Functions
- * are not static and exported: the report in process knows names of the dynamic symbol table only.
+ * crasher [child] SCENARIO [ARGUMENTS]: gets itself into trouble in one of many ways and crashes.
+ * Functions are not static and exported: the report in process knows names of the dynamic symbol
+ * table only.
  *
  * Started as the helper of libstack it is a bad one; its file's name tells how.
  */
@@ -133,7 +134,8 @@ int plain_clone(void *p)
 /* A thread that no library knows: the thread pointer is that of its creator. */
 static void raw_clone(int (*fn)(void *))
 {
-	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	int flags =
+	    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 	must(clone(fn, own_stack(65536) + 65536, flags, NULL) > 0, "clone");
 	for (;;)
@@ -424,12 +426,14 @@ static const struct {
 	     {"process_vm_readv", SYS_process_vm_readv},
 	     {"memfd_create", SYS_memfd_create},
 	     {"execveat", SYS_execveat},
+	     {"open", SYS_open},
 	     {"tgkill", SYS_tgkill}};
 
 static void forbid(const char *name, const char *how)
 {
-	uint32_t action = !strcmp(how, "kill") ? SECCOMP_RET_KILL_PROCESS
-					       : SECCOMP_RET_ERRNO | EPERM;
+	uint32_t action = !strcmp(how, "kill")   ? SECCOMP_RET_KILL_PROCESS
+			  : !strcmp(how, "trap") ? SECCOMP_RET_TRAP
+						 : SECCOMP_RET_ERRNO | EPERM;
 	int number = -1;
 
 	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++)
