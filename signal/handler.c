@@ -7,7 +7,6 @@
  * that wait status and core are those of the fault.
  */
 #include <errno.h>
-#include <linux/futex.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -18,6 +17,7 @@
 #include "core_limit.h"
 #include "deliver.h"
 #include "fallback.h"
+#include "gate.h"
 #include "guard.h"
 #include "launch.h"
 #include "state.h"
@@ -47,95 +47,6 @@ static struct {
 
 /* A crash inside the report goes on upon the other one: its signal frame lies on the first. */
 static uint8_t own_stack[2][65536] __attribute__((aligned(16)));
-
-static uint64_t self(void)
-{
-	return (uint64_t)sys0(SYS_getpid) << 32 | (uint32_t)sys0(SYS_gettid);
-}
-
-static void open_gate(void)
-{
-	atomic_store(&stk_g.gate, 0);
-	atomic_fetch_add(&stk_g.gate_turn, 1);
-	sys3(SYS_futex, &stk_g.gate_turn, FUTEX_WAKE, 0x7fffffff);
-}
-
-/* A thread that waits for its turn leaves the registers of its fault: the report shows those, not
- * where it waits. NULL: there is no room, or no need. */
-static struct stk_other *park(const ucontext_t *uc)
-{
-	int32_t tid = (int32_t)sys0(SYS_gettid);
-
-	for (int i = 0; uc && i < STK_PARKED_MAX; i++) {
-		struct stk_other *p = &stk_g.crash.parked[i];
-		int32_t free = 0;
-		if (!__atomic_compare_exchange_n(&p->tid, &free, tid, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST))
-			continue;
-		stk_context_gregs(uc, p->gregs);
-		__atomic_store_n(&p->answered, 1, __ATOMIC_RELEASE);
-		return p;
-	}
-	return 0;
-}
-
-static void unpark(struct stk_other *p)
-{
-	if (!p)
-		return;
-	__atomic_store_n(&p->answered, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&p->tid, 0, __ATOMIC_RELEASE);
-}
-
-/* Wait until the gate changes hands. false: that takes longer than any report. */
-static bool wait_turn(uint64_t seen, uint64_t until)
-{
-	uint32_t turn = atomic_load(&stk_g.gate_turn);
-	uint64_t now = stk_now_ns();
-	struct timespec ts = {0, 0};
-
-	if (now >= until)
-		return false;
-	ts.tv_sec = (time_t)((until - now) / 1000000000U);
-	ts.tv_nsec = (long)((until - now) % 1000000000U);
-	if (atomic_load(&stk_g.gate) == seen)
-		sys4(SYS_futex, &stk_g.gate_turn, FUTEX_WAIT, turn, &ts);
-	return true;
-}
-
-enum entry { ENTER, NESTED, GIVE_UP };
-
-/*
- * Take the gate. A thread of this process that finds it closed waits: its turn comes when the other
- * one's report does not end the program. A gate that another process holds is a copy from before a
- * fork (or that of a vfork parent, who stands still, or child, who is dead): it is taken over.
- */
-static enum entry enter(const ucontext_t *uc)
-{
-	uint64_t me = self(), seen = 0, until = 0;
-	struct stk_other *parked = 0;
-
-	while (!atomic_compare_exchange_strong(&stk_g.gate, &seen, me)) {
-		if (seen == me)
-			return NESTED;
-		if (seen >> 32 != me >> 32) {
-			/* `seen` is what is taken over; its threads are not ours. */
-			memset(stk_g.crash.parked, 0, sizeof(stk_g.crash.parked));
-			continue;
-		}
-		if (!until) {
-			until = stk_now_ns() + (stk_g.o.timeout_ms + 1000) * 1000000ULL;
-			parked = park(uc);
-		}
-		if (!wait_turn(seen, until)) {
-			unpark(parked);
-			return GIVE_UP;
-		}
-		seen = 0;
-	}
-	unpark(parked);
-	return ENTER;
-}
 
 static void write_header(void)
 {
@@ -344,7 +255,7 @@ static void nested(int sig, siginfo_t *si, ucontext_t *uc)
 	}
 	stk_deliver_restore(uc);
 	if (stk_deliver(stk_g.crash.signo, (siginfo_t *)stk_g.crash.siginfo, uc))
-		open_gate();
+		stk_gate_open();
 }
 
 void stk_handler(int sig, siginfo_t *si, void *context)
@@ -354,17 +265,17 @@ void stk_handler(int sig, siginfo_t *si, void *context)
 
 	if ((sig == SIGSEGV || sig == SIGBUS) && stk_guard_fix(uc))
 		return;
-	if (sig == SIGSYS && si->si_code == SYS_SECCOMP && atomic_load(&stk_g.gate) == self()) {
+	if (sig == SIGSYS && si->si_code == SYS_SECCOMP && stk_gate_is_mine()) {
 		stk_deliver_refuse(uc);
 		return;
 	}
 	if (stk_view_holds_back(sig, si, uc))
 		return;
-	switch (enter(uc)) {
-	case NESTED:
+	switch (stk_gate_enter(uc)) {
+	case STK_GATE_NESTED:
 		nested(sig, si, uc);
 		return;
-	case GIVE_UP:
+	case STK_GATE_GIVE_UP:
 		stk_deliver(sig, si, uc);
 		return;
 	default:
@@ -374,7 +285,7 @@ void stk_handler(int sig, siginfo_t *si, void *context)
 	on_stack(own_stack[1], report, &back);
 	/* The gate stays closed where the program ends: others would begin reports of their own. */
 	if (stk_deliver(sig, si, uc))
-		open_gate();
+		stk_gate_open();
 }
 
 /* CRASH context. */
@@ -389,7 +300,7 @@ int stk_dump(int fd, const uint64_t *gregs)
 	all &= ~stk_signals_sync();
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, 8);
 	int result = -EBUSY;
-	if (enter(0) == ENTER) {
+	if (stk_gate_enter(0) == STK_GATE_ENTERED) {
 		start(0, level == STK_LEVEL_SYSTEM || level == STK_LEVEL_CRASH ? STK_LEVEL_SYSTEM
 									       : STK_LEVEL_ALL);
 		memcpy(stk_g.crash.gregs, gregs, sizeof(stk_g.crash.gregs));
@@ -397,7 +308,7 @@ int stk_dump(int fd, const uint64_t *gregs)
 		on_stack(own_stack[1], report, &run.back);
 		result = run.result;
 		sys2(SYS_sigaltstack, &run.altstack, 0);
-		open_gate();
+		stk_gate_open();
 	}
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
 	return result;
