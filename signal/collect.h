@@ -14,6 +14,7 @@ struct stk_collection {
 	struct stk_other v[STK_OTHERS_MAX];
 	uint32_t n; /* threads asked */
 	uint32_t answered;
+	uint32_t gone;    /* those that have ended since: their tid is 0 */
 	uint32_t dropped; /* threads beyond the table */
 	bool listed;      /* false: /proc/self/task could not be read */
 };

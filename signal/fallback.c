@@ -334,7 +334,7 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 	const struct stk_other *o;
 	unsigned num = 2;
 
-	at.total = 1 + all->n + all->dropped;
+	at.total = 1 + all->n - all->gone + all->dropped;
 	at.listed = all->listed;
 	at.missing =
 	    all->dropped ? "too many for the report in process" : "they did not answer the signal";

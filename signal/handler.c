@@ -148,38 +148,6 @@ static void report(void)
 	stk_out_done(&run.out);
 }
 
-extern const char stk_handler_back[];
-
-/*
- * Run `fn` with the stack pointer at `top`; the frame pointer keeps the way back, and `back` gets a
- * copy: with it a handler can continue behind the call (leave_report).
- */
-static __attribute__((noinline, noclone)) void on_stack(void *top, void (*fn)(void), uint64_t *back)
-{
-	__asm__ volatile("push %%rbp\n\t"
-			 "mov %%rsp,%%rbp\n\t"
-			 "mov %%rbp,(%2)\n\t"
-			 "mov %0,%%rsp\n\t"
-			 "call *%1\n\t"
-			 ".hidden stk_handler_back\n\t"
-			 ".globl stk_handler_back\n"
-			 "stk_handler_back:\n\t"
-			 "mov %%rbp,%%rsp\n\t"
-			 "pop %%rbp\n\t"
-			 : "+D"(top), "+S"(fn), "+d"(back)
-			 :
-			 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-			   "r15", "memory", "cc");
-}
-
-/* Make the context continue behind the call of report() for which `back` was kept. */
-static void leave_report(ucontext_t *uc, uint64_t back)
-{
-	uc->uc_mcontext.gregs[REG_RBP] = (greg_t)back;
-	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)stk_handler_back;
-	uc->uc_mcontext.gregs[REG_EFL] &= ~0x400; /* the direction flag */
-}
-
 /* The end of an own stack on which `p` does not lie. */
 static void *stack_without(const void *p)
 {
@@ -248,9 +216,9 @@ static void nested(int sig, siginfo_t *si, ucontext_t *uc)
 		return;
 	}
 	if (++run.faults <= 8)
-		on_stack(stack_without(uc), report, &back);
+		stk_context_on_stack(stack_without(uc), report, &back);
 	if (!stk_g.crash.signo) {
-		leave_report(uc, run.back);
+		stk_context_back(uc, run.back);
 		return;
 	}
 	stk_deliver_restore(uc);
@@ -282,7 +250,7 @@ void stk_handler(int sig, siginfo_t *si, void *context)
 		break;
 	}
 	save(sig, si, uc);
-	on_stack(own_stack[1], report, &back);
+	stk_context_on_stack(own_stack[1], report, &back);
 	/* The gate stays closed where the program ends: others would begin reports of their own. */
 	if (stk_deliver(sig, si, uc))
 		stk_gate_open();
@@ -305,7 +273,7 @@ int stk_dump(int fd, const uint64_t *gregs)
 									       : STK_LEVEL_ALL);
 		memcpy(stk_g.crash.gregs, gregs, sizeof(stk_g.crash.gregs));
 		run.fd = fd;
-		on_stack(own_stack[1], report, &run.back);
+		stk_context_on_stack(own_stack[1], report, &run.back);
 		result = run.result;
 		sys2(SYS_sigaltstack, &run.altstack, 0);
 		stk_gate_open();
