@@ -134,6 +134,7 @@ static void report(void)
 		in_process("the handler itself crashed", run.out.mid_line);
 		break;
 	case PHASE_HELPER:
+		run.phase = PHASE_IN_PROCESS;
 		in_process("the handler itself crashed", stk_launch_abort());
 		break;
 	case PHASE_IN_PROCESS:

@@ -303,7 +303,9 @@ static const char *describe(long started)
 	else if (run.killed)
 		stk_puts(&t, "the helper took too long");
 	else if (run.status < 0 && run.ended >= 0 && WIFSIGNALED(run.ended))
-		stk_printf(&t, "starting the helper ended with %s",
+		stk_printf(&t, "%s died of %s",
+			   atomic_load(&run.helper) ? "who serves the helper"
+						    : "who starts the helper",
 			   stk_signal_name(WTERMSIG(run.ended)));
 	else if (run.status < 0)
 		stk_puts(&t, "the end of the helper is not known");
@@ -334,6 +336,13 @@ static void wait_word(uint32_t seen, uint64_t until)
 	sys4(SYS_futex, &run.word, FUTEX_WAIT, seen, &ts);
 }
 
+/* The supervisor waits in want_collected() no longer. */
+static void let_go_on(void)
+{
+	atomic_store(&run.collected, 1);
+	sys3(SYS_futex, &run.collected, FUTEX_WAKE, 1);
+}
+
 static void collect(uint64_t deadline_ns)
 {
 	uint64_t until = stk_now_ns() + 500000000U;
@@ -342,8 +351,7 @@ static void collect(uint64_t deadline_ns)
 	run.crash->others = (uint64_t)(uintptr_t)all->v;
 	run.crash->nothers = all->n;
 	atomic_store(&run.word, 1);
-	atomic_store(&run.collected, 1);
-	sys3(SYS_futex, &run.collected, FUTEX_WAKE, 1);
+	let_go_on();
 }
 
 /* Wait for the supervisor until `until`; do what it asks. true: it is gone. */
@@ -362,17 +370,27 @@ static bool attend(uint64_t until)
 	return true;
 }
 
+/* true: the supervisor is gone. */
+static bool wait_gone(uint64_t ns)
+{
+	uint64_t until = stk_now_ns() + ns;
+	uint32_t seen;
+
+	while ((seen = atomic_load(&run.word)) != 0 && stk_now_ns() < until)
+		wait_word(seen, until);
+	return !seen;
+}
+
 /* End both clones, and wait for that a moment. */
 static void stop_clones(void)
 {
-	uint64_t until = stk_now_ns() + 100000000U;
-
 	kill_clone(&run.helper);
-	/* The supervisor sees that end and ends too. */
-	if (attend(until))
+	let_go_on();
+	/* The supervisor sees the helper's end, and ends too. */
+	if (wait_gone(100000000U))
 		return;
 	kill_clone(&run.supervisor);
-	attend(until + 100000000U);
+	wait_gone(100000000U);
 }
 
 static void reap(void)

@@ -340,7 +340,7 @@ def spoilt(what, *functions, **more):
 
 def offsets(run, what, functions):
     if not run.preload:
-        run.case.args = ["plain" if what == "spoilt" else what]
+        run.case.args = [{"spoilt": "plain", "spoilt_threads": "undumpable_threads"}.get(what, what)]
         return
     out = subprocess.run(["nm", LIBRARY], stdout=subprocess.PIPE, check=True).stdout.decode()
     table = {line.split()[-1]: line.split()[0] for line in out.splitlines() if line.split()[0] != "U"}
@@ -445,7 +445,7 @@ CASES = {
     "seccomp_threads_memfd": filtered_threads("memfd_create", "errno", [
         IN_PROCESS % "the helper cannot be put into memory: operation not permitted"]),
     "seccomp_threads_memfd_kill": filtered_threads("memfd_create", "kill", [
-        IN_PROCESS % "starting the helper ended with SIGSYS"]),
+        IN_PROCESS % "who starts the helper died of SIGSYS"]),
     "seccomp_threads_exec": filtered_threads("execveat", "errno", [
         IN_PROCESS % (NO_EXEC % "operation not permitted")]),
     "seccomp_threads_exec_kill": filtered_threads("execveat", "kill", [
@@ -509,6 +509,11 @@ CASES = {
     # The report crashes.
     "spoilt_launch": spoilt("spoilt", "stk_launch", frames=PLAIN + ["spoilt", "main"],
                             notes=[IN_PROCESS % "the handler itself crashed"]),
+    "spoilt_supervisor": spoilt("spoilt", "stk_serve", frames=PLAIN + ["spoilt", "main"],
+                                notes=[IN_PROCESS % "who serves the helper died of SIGILL"]),
+    "spoilt_collect": spoilt("spoilt_threads", "stk_collect", frames=PLAIN + ["undumpable"], user=True,
+                             notes=[IN_PROCESS % "the handler itself crashed"],
+                             end="1 of 2 threads shown, 1 missing: the report crashed"),
     "spoilt_stepper": spoilt("spoilt", "stk_stepper_step", frames=[], env={"LIBSTACK_HELPER": "/nowhere"},
                              notes=[NO_HELPER],
                              end="0 of 1 threads shown, 1 missing: the report crashed",

@@ -552,6 +552,13 @@ void spoilt(void)
 	plain();
 }
 
+/* The crash comes while the helper waits for an answer. */
+void spoilt_threads(void)
+{
+	spoil();
+	undumpable_threads();
+}
+
 /* libstack_dump() of a library that crashes in it: an error, and the program goes on. */
 void spoilt_dump(void)
 {
@@ -615,6 +622,7 @@ static const struct {
     {"threads", threads},
     {"deep", deep},
     {"spoilt", spoilt},
+    {"spoilt_threads", spoilt_threads},
     {"spoilt_dump", spoilt_dump},
     {"spoilt_quit", spoilt_quit},
 };
