@@ -31,6 +31,7 @@ struct stk_crash {
 	uint32_t report_ms;   /* for the helper's report */
 	uint32_t others_only; /* thread 1, registers: already printed */
 	uint32_t has_fpregs;
+	uint32_t nowhere; /* the fault was the fetch of an instruction: the pc is in no code */
 	uint64_t gregs[STK_GREGS];
 	uint8_t fpregs[512];
 	uint8_t siginfo[128];

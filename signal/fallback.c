@@ -24,9 +24,9 @@ static struct {
 static const struct stk_arch *const arch = &stk_arch_x86_64;
 
 /* The registers of a thread, as the stepper takes them. */
-static void first_frame(const uint64_t *gregs, struct stk_step_frame *f)
+static void first_frame(const uint64_t *gregs, bool nowhere, struct stk_step_frame *f)
 {
-	*f = (struct stk_step_frame){.how = STK_HOW_REGS, .exact = true};
+	*f = (struct stk_step_frame){.how = STK_HOW_REGS, .exact = true, .nowhere = nowhere};
 	for (unsigned i = 0; i < arch->nregs; i++) {
 		int n = arch->regs[i].dwarf;
 		if (n < 0)
@@ -51,7 +51,7 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 {
 	char name[256], path[512];
 	struct stk_words words;
-	uint64_t off, pc = f->exact || !f->pc ? f->pc : f->pc - 1;
+	uint64_t off, pc = stk_step_lookup_pc(f);
 	const struct stk_img *im = stk_image_of(&stk_g.images, pc);
 	struct stk_trace_frame t = {.words = &words,
 				    .pc = f->pc,
@@ -129,8 +129,7 @@ static void measure(const struct stk_out *out, struct stack *s)
 	unsigned user = 0,
 		 last = 0; /* the last frame that is not the runtime's, and the one before */
 
-	first_frame(s->gregs, &f);
-	f.nowhere = s->nowhere;
+	first_frame(s->gregs, s->nowhere, &f);
 	s->n = 0;
 	for (s->end = STK_STEP_MORE; s->end == STK_STEP_MORE && s->n < FRAMES_LAST;) {
 		s->end = stk_stepper_step(&stk_g.images, arch, &f, &next);
@@ -161,8 +160,7 @@ static void walk(struct stk_out *out, const struct stack *s)
 	const char *why = stop_text(s->end);
 	struct stk_step_frame f, next;
 
-	first_frame(s->gregs, &f);
-	f.nowhere = s->nowhere;
+	first_frame(s->gregs, s->nowhere, &f);
 	for (unsigned i = 0; i < s->shown; i++) {
 		stk_stepper_step(&stk_g.images, arch, &f, &next);
 		if (s->shown > FRAMES_MAX && i == FRAMES_END)
@@ -179,22 +177,13 @@ static void walk(struct stk_out *out, const struct stack *s)
 		stk_trace_write_stopped(&out->text, why);
 }
 
-/* The kernel could not fetch the instruction: control was where no code is. */
-static bool is_nowhere(const struct stk_crash *c, const uint64_t *gregs)
-{
-	const siginfo_t *si = (const siginfo_t *)c->siginfo;
-
-	return gregs == c->gregs && c->signo == SIGSEGV && c->code > 0 &&
-	       (uint64_t)(uintptr_t)si->si_addr == gregs[16];
-}
-
 static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned num, int tid,
 		      const uint64_t *gregs)
 {
 	char number[16], comm[64] = "", path[64];
 	struct stk_text t;
 	struct stack s = {.gregs = gregs,
-			  .nowhere = is_nowhere(c, gregs),
+			  .nowhere = gregs == c->gregs && c->nowhere,
 			  .detail = c->level >= STK_LEVEL_SYSTEM};
 	struct stk_trace_thread head = {
 	    .numbers = number, .count = 1, .tid = tid, .state = num == 1 ? "running" : "stopped"};

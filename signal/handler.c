@@ -178,7 +178,7 @@ static void start(int signo, unsigned level)
 	c->level = level;
 	c->args = stk_g.o.args;
 	c->others = c->nothers = c->others_only = 0;
-	c->has_fpregs = 0;
+	c->has_fpregs = c->nowhere = 0;
 }
 
 static void save(int sig, siginfo_t *si, ucontext_t *uc)
@@ -193,6 +193,10 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
 	c->code = si->si_code;
 	memcpy(c->siginfo, si, sizeof(*si));
 	stk_context_gregs(uc, c->gregs);
+	/* Page fault (vector 14), bit 4 of its error code: an instruction fetch (Intel SDM 3A
+	 * §4.7). */
+	c->nowhere = sig == SIGSEGV && uc->uc_mcontext.gregs[REG_TRAPNO] == 14 &&
+		     (uc->uc_mcontext.gregs[REG_ERR] & 0x10);
 	if (uc->uc_mcontext.fpregs) {
 		memcpy(c->fpregs, uc->uc_mcontext.fpregs, sizeof(c->fpregs));
 		c->has_fpregs = 1;
