@@ -14,9 +14,13 @@ struct stk_collection {
 	struct stk_other v[STK_OTHERS_MAX];
 	uint32_t n; /* threads asked */
 	uint32_t answered;
+	uint32_t gone;    /* those that have ended since: their tid is 0 */
 	uint32_t dropped; /* threads beyond the table */
 	bool listed;      /* false: /proc/self/task could not be read */
 };
+
+/* The threads of this process but the caller, not asked. */
+struct stk_collection *stk_collect_list(void);
 
 /* Ask all threads of this process but the caller; waits at most until `deadline_ns`. */
 struct stk_collection *stk_collect(uint64_t deadline_ns);

@@ -17,4 +17,10 @@ void stk_context_gregs(const ucontext_t *uc, uint64_t *ret);
  */
 void stk_context_restart(ucontext_t *uc);
 
+/* Run `fn` with the stack pointer at `top`. `back` gets what stk_context_back() needs. */
+void stk_context_on_stack(void *top, void (*fn)(void), uint64_t *back);
+
+/* Make a context continue where stk_context_on_stack() returns from the call. */
+void stk_context_back(ucontext_t *uc, uint64_t back);
+
 #endif

@@ -50,3 +50,47 @@ void stk_context_restart(ucontext_t *uc)
 	g[REG_RIP] -= 2;
 	g[REG_RAX] = number;
 }
+
+/* rdi: top, rsi: fn, rdx: back. The registers that a call preserves lie where rbp points. */
+__asm__(".text\n"
+	".hidden stk_context_on_stack\n"
+	".globl stk_context_on_stack\n"
+	".type stk_context_on_stack,@function\n"
+	"stk_context_on_stack:\n"
+	".cfi_startproc\n"
+	"	push %rbp\n"
+	".cfi_def_cfa_offset 16\n"
+	".cfi_offset %rbp,-16\n"
+	"	mov %rsp,%rbp\n"
+	".cfi_def_cfa_register %rbp\n"
+	"	push %rbx\n"
+	"	push %r12\n"
+	"	push %r13\n"
+	"	push %r14\n"
+	"	push %r15\n"
+	"	mov %rbp,(%rdx)\n"
+	"	mov %rdi,%rsp\n"
+	"	call *%rsi\n"
+	".hidden stk_context_returned\n"
+	".globl stk_context_returned\n"
+	"stk_context_returned:\n"
+	"	mov -8(%rbp),%rbx\n"
+	"	mov -16(%rbp),%r12\n"
+	"	mov -24(%rbp),%r13\n"
+	"	mov -32(%rbp),%r14\n"
+	"	mov -40(%rbp),%r15\n"
+	"	leave\n"
+	".cfi_def_cfa %rsp,8\n"
+	"	ret\n"
+	".cfi_endproc\n"
+	".size stk_context_on_stack,.-stk_context_on_stack\n");
+
+extern const char stk_context_returned[];
+
+/* CRASH context. */
+void stk_context_back(ucontext_t *uc, uint64_t back)
+{
+	uc->uc_mcontext.gregs[REG_RBP] = (greg_t)back;
+	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)stk_context_returned;
+	uc->uc_mcontext.gregs[REG_EFL] &= ~0x400; /* the direction flag is clear in C */
+}

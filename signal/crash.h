@@ -18,6 +18,9 @@ struct stk_other {
 	uint64_t gregs[STK_GREGS];
 };
 
+/* Threads that crashed meanwhile and wait for their turn, with the registers of their fault. */
+#define STK_PARKED_MAX 32
+
 struct stk_crash {
 	uint64_t magic;
 	uint32_t size; /* of this structure */
@@ -35,6 +38,7 @@ struct stk_crash {
 	/* Tier 2: threads by the collecting signal; `others` is an address in the program. */
 	uint64_t others;
 	uint32_t nothers;
+	struct stk_other parked[STK_PARKED_MAX]; /* tid 0: free; `answered`: registers are there */
 };
 
 /* What the helper's exit status says. */
@@ -44,12 +48,15 @@ enum stk_helper_status {
 	STK_HELPER_NOTHING = 20, /* nothing was written */
 	STK_HELPER_ATTACH = 21,  /* nothing was written: the program cannot be read */
 	STK_HELPER_WRITE = 22,   /* the output could not be written */
+	STK_HELPER_NO_PROC = 23, /* nothing was written: there is no /proc */
+	STK_HELPER_PROC = 24,    /* nothing was written: /proc is of another PID namespace */
 	STK_HELPER_EXEC = 127,   /* it could not be started */
 };
 
 /* Requests over the socket between the helper and its supervisor, which shares the program's
- * memory (tier 2). One packet each way. */
-enum stk_ask { STK_ASK_READ = 1, STK_ASK_MAPS = 2, STK_ASK_THREADS = 3 };
+ * memory (tier 2). One packet each way; none back for STK_ASK_WRITES: the helper is about to write
+ * a piece of its report that ends with the byte `len`. */
+enum stk_ask { STK_ASK_READ = 1, STK_ASK_MAPS = 2, STK_ASK_THREADS = 3, STK_ASK_WRITES = 4 };
 struct stk_request {
 	uint32_t ask, len;
 	uint64_t addr;

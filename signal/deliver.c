@@ -1,6 +1,6 @@
 #include "deliver.h"
 
-#include <stdbool.h>
+#include <errno.h>
 
 #include "base/mem.h"
 #include "base/signals.h"
@@ -17,6 +17,7 @@
 #define FX_MIN    512
 
 static mcontext_t kept;
+static stack_t kept_stack;
 static uint64_t kept_mask;
 static uint8_t kept_fx[FX_AREA] __attribute__((aligned(64)));
 static size_t kept_fx_len;
@@ -33,6 +34,7 @@ static size_t fx_len(const void *fx)
 void stk_deliver_save(const ucontext_t *uc)
 {
 	kept = uc->uc_mcontext;
+	kept_stack = uc->uc_stack;
 	memcpy(&kept_mask, &uc->uc_sigmask, sizeof(kept_mask));
 	kept_fx_len = kept.fpregs ? fx_len(kept.fpregs) : 0;
 	memcpy(kept_fx, kept.fpregs, kept_fx_len);
@@ -42,6 +44,7 @@ void stk_deliver_restore(ucontext_t *uc)
 {
 	fpregset_t fx = uc->uc_mcontext.fpregs;
 
+	uc->uc_stack = kept_stack;
 	memcpy(uc->uc_mcontext.gregs, kept.gregs, sizeof(kept.gregs));
 	memcpy(&uc->uc_sigmask, &kept_mask, sizeof(kept_mask));
 	if (fx && fx_len(fx) == kept_fx_len)
@@ -70,13 +73,37 @@ static bool faults_again(int sig, const siginfo_t *si)
 	return stk_sigcode_has_addr(sig, si->si_code) && sig != SIGTRAP;
 }
 
-void stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
+void stk_deliver_refuse(ucontext_t *uc)
+{
+	/* The pc is behind the call (seccomp(2), SECCOMP_RET_TRAP). */
+	uc->uc_mcontext.gregs[REG_RAX] = -EPERM;
+}
+
+bool stk_deliver_ends(int sig)
+{
+	return sig && !(sig == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_CONTINUE);
+}
+
+void stk_deliver_later(int sig, siginfo_t *si, ucontext_t *uc)
+{
+	uint64_t mask, one = 1ULL << (sig - 1);
+
+	if (stk_deliver_ends(stk_g.crash.signo))
+		return;
+	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	mask |= one;
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &one, 0, 8);
+	sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), sys0(SYS_gettid), sig, si);
+}
+
+bool stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 {
 	int pid = (int)sys0(SYS_getpid);
 
-	if (sig == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_CONTINUE) {
+	if (!stk_deliver_ends(sig)) {
 		stk_context_restart(uc);
-		return;
+		return true;
 	}
 	if (sig == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_EXIT)
 		sys1(SYS_exit_group, 2);
@@ -87,7 +114,7 @@ void stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 		 * (SIGNAL_UNKILLABLE), unless a fault raises it (force_sig_info). */
 		if (!faults_again(sig, si))
 			sys1(SYS_exit_group, 128 + sig);
-		return;
+		return false;
 	}
 	long self = sys0(SYS_gettid);
 	/* The mask of the handler must hold it back until the context is restored. */
@@ -96,4 +123,5 @@ void stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 	if (sys4(SYS_rt_tgsigqueueinfo, pid, self, sig, si) != 0 && !faults_again(sig, si) &&
 	    sys3(SYS_tgkill, pid, self, sig) != 0)
 		sys1(SYS_exit_group, 128 + sig);
+	return false;
 }

@@ -14,7 +14,8 @@
 #define FRAMES_LAST 1000000 /* a stack of more is damage */
 
 static struct {
-	bool first, others, regs, modules, end;
+	bool regs, modules, end;
+	bool listed; /* all threads are known */
 	unsigned shown, total;
 	const char *missing;
 	bool used[STK_IMAGES_MAX];
@@ -86,30 +87,94 @@ static const char *stop_text(enum stk_step_end end)
 	}
 }
 
-/* Walk a stack: count its frames (`total` 0), or write those of them that are shown. */
-static unsigned walk(struct stk_out *out, const struct stk_crash *c, const uint64_t *gregs,
-		     unsigned total)
+struct stack {
+	const uint64_t *gregs;
+	bool nowhere; /* see struct stk_step_frame */
+	bool detail;
+	unsigned n;     /* frames */
+	unsigned shown; /* those without the runtime's at the base */
+	enum stk_step_end end;
+};
+
+enum owner { PROGRAM, MAIN_PROGRAM, RUNTIME };
+
+static bool starts(const char *s, const char *with)
+{
+	while (*with && *s == *with)
+		s++, with++;
+	return !*with;
+}
+
+/* Whose code it is: libc, the loader and libstack stand below main and a thread's function. */
+static enum owner owner(const struct stk_img *im)
+{
+	uint64_t here = (uint64_t)(uintptr_t)owner;
+	char path[512];
+
+	if (!im || im->main)
+		return im ? MAIN_PROGRAM : PROGRAM;
+	const char *name = base_name(stk_image_path(im, path, sizeof(path)));
+	return (here >= im->start && here < im->end) || starts(name, "libc.so") ||
+		       starts(name, "ld-linux") || starts(name, "libpthread")
+		   ? RUNTIME
+		   : PROGRAM;
+}
+
+/* Count the frames. */
+static void measure(const struct stk_out *out, struct stack *s)
 {
 	struct stk_step_frame f, next;
-	enum stk_step_end end = STK_STEP_MORE;
-	unsigned n = 0;
+	const struct stk_img *im = 0;
+	enum owner now = PROGRAM, before = PROGRAM;
+	unsigned user = 0,
+		 last = 0; /* the last frame that is not the runtime's, and the one before */
 
-	first_frame(gregs, gregs == c->gregs && c->nowhere, &f);
-	for (; end == STK_STEP_MORE && n < FRAMES_LAST; n++) {
-		end = stk_stepper_step(&stk_g.images, arch, &f, &next);
-		if (end == STK_STEP_LOOP)
-			break; /* this one is no frame */
-		if (total > FRAMES_MAX && n == FRAMES_END)
-			stk_trace_write_elided(&out->text, total - 2 * FRAMES_END);
-		if (total && (total <= FRAMES_MAX || n < FRAMES_END || n >= total - FRAMES_END))
-			put_frame(out, &f, c->level >= STK_LEVEL_SYSTEM);
-		if (n % 64 == 63 && stk_now_ns() >= out->deadline_ns)
+	first_frame(s->gregs, s->nowhere, &f);
+	s->n = 0;
+	for (s->end = STK_STEP_MORE; s->end == STK_STEP_MORE && s->n < FRAMES_LAST;) {
+		s->end = stk_stepper_step(&stk_g.images, arch, &f, &next);
+		if (s->end == STK_STEP_LOOP)
+			break;
+		before = now;
+		if (im != stk_image_of(&stk_g.images, f.pc) || !s->n) {
+			im = stk_image_of(&stk_g.images, f.pc);
+			now = owner(im);
+		}
+		s->n++;
+		if (now != RUNTIME) {
+			last = user;
+			user = s->n;
+		}
+		if (s->n % 64 == 0 && stk_now_ns() >= out->deadline_ns)
 			break;
 		f = next;
 	}
-	if (total && stop_text(end))
-		stk_trace_write_stopped(&out->text, stop_text(end));
-	return n;
+	/* The program's entry point is the base of its stack, and calls libc. */
+	if (user == s->n && now == MAIN_PROGRAM && before == RUNTIME)
+		user = last;
+	s->shown = s->detail || s->end != STK_STEP_BASE || !user ? s->n : user;
+}
+
+static void walk(struct stk_out *out, const struct stack *s)
+{
+	const char *why = stop_text(s->end);
+	struct stk_step_frame f, next;
+
+	first_frame(s->gregs, s->nowhere, &f);
+	for (unsigned i = 0; i < s->shown; i++) {
+		stk_stepper_step(&stk_g.images, arch, &f, &next);
+		if (s->shown > FRAMES_MAX && i == FRAMES_END)
+			stk_trace_write_elided(&out->text, s->shown - 2 * FRAMES_END);
+		if (s->shown <= FRAMES_MAX || i < FRAMES_END || i >= s->shown - FRAMES_END)
+			put_frame(out, &f, s->detail);
+		f = next;
+		if (i % 64 == 63 && stk_now_ns() >= out->deadline_ns)
+			break;
+	}
+	if (stk_now_ns() >= out->deadline_ns)
+		why = "the time is over";
+	if (why)
+		stk_trace_write_stopped(&out->text, why);
 }
 
 static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned num, int tid,
@@ -117,6 +182,9 @@ static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned n
 {
 	char number[16], comm[64] = "", path[64];
 	struct stk_text t;
+	struct stack s = {.gregs = gregs,
+			  .nowhere = gregs == c->gregs && c->nowhere,
+			  .detail = c->level >= STK_LEVEL_SYSTEM};
 	struct stk_trace_thread head = {
 	    .numbers = number, .count = 1, .tid = tid, .state = num == 1 ? "running" : "stopped"};
 
@@ -132,7 +200,8 @@ static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned n
 		head.name = comm;
 	}
 	stk_trace_write_thread(&out->text, &head);
-	walk(out, c, gregs, walk(out, c, gregs, 0));
+	measure(out, &s);
+	walk(out, &s);
 	stk_text_flush(&out->text);
 	at.shown++;
 }
@@ -181,18 +250,57 @@ static void put_end(struct stk_out *out)
 	if (at.end)
 		return;
 	at.end = true;
+	if (!at.listed)
+		stk_puts(&out->text,
+			 "[other threads are not known: /proc/self/task cannot be read]\n");
 	stk_trace_write_end(&out->text, &e);
 }
 
-void stk_fallback_first(struct stk_out *out, const struct stk_crash *c)
+void stk_fallback_start(void)
 {
 	memset(&at, 0, sizeof(at));
-	at.first = true;
 	at.total = 1;
+}
+
+/* Thread 1, and how many there are. */
+static const struct stk_collection *begin(struct stk_out *out, const struct stk_crash *c)
+{
+	const struct stk_collection *all;
+
 	stk_images_refresh(&stk_g.images);
 	put_stack(out, c, 1, c->tid, c->gregs);
+	all = stk_collect_list();
+	at.total = 1 + all->n + all->dropped;
+	at.missing = c->level == STK_LEVEL_SINGLE ? "not asked for" : 0;
+	return all;
+}
+
+static void finish(struct stk_out *out)
+{
+	put_modules(out);
+	put_end(out);
+}
+
+bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c)
+{
+	stk_puts(&out->text, "[seccomp filters system calls: thread 1 in process]\n");
+	const struct stk_collection *all = begin(out, c);
 	put_regs(out, c);
 	stk_text_flush(&out->text);
+	if (at.total > 1 && c->level != STK_LEVEL_SINGLE)
+		return false;
+	at.listed = all->listed;
+	finish(out);
+	return true;
+}
+
+/* The registers of a thread: those of its fault if it crashed too. */
+static const uint64_t *registers(const struct stk_crash *c, const struct stk_other *o)
+{
+	for (int i = 0; i < STK_PARKED_MAX; i++)
+		if (c->parked[i].answered && c->parked[i].tid == o->tid)
+			return c->parked[i].gregs;
+	return o->gregs;
 }
 
 /* The others in the order of their tids, as everywhere. */
@@ -215,47 +323,40 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 	const struct stk_other *o;
 	unsigned num = 2;
 
-	at.others = true;
-	at.total = 1 + all->n + all->dropped;
+	at.total = 1 + all->n - all->gone + all->dropped;
+	at.listed = all->listed;
 	at.missing =
 	    all->dropped ? "too many for the report in process" : "they did not answer the signal";
-	if (!all->listed)
-		at.missing = "/proc/self/task cannot be read";
 	for (int tid = 0; (o = next_other(all, tid)); tid = o->tid) {
 		if (stk_now_ns() >= out->deadline_ns) {
 			at.missing = "the time is over";
 			break;
 		}
-		put_stack(out, c, num++, o->tid, o->gregs);
+		put_stack(out, c, num++, o->tid, registers(c, o));
 	}
 	stk_collect_done();
 }
 
 void stk_fallback_report(struct stk_out *out, const struct stk_crash *c, const char *why)
 {
+	stk_out_fresh_line(out);
 	stk_printf(&out->text, "[tier 1 failed: %s; continuing in process]\n", why);
 	if (!c->others_only)
-		memset(&at, 0, sizeof(at));
-	if (!at.first) {
-		at.first = true;
-		at.total = 1;
-		stk_images_refresh(&stk_g.images);
-		put_stack(out, c, 1, c->tid, c->gregs);
-	}
+		at.listed = begin(out, c)->listed;
 	if (c->level != STK_LEVEL_SINGLE)
 		put_others(out, c);
 	put_regs(out, c);
-	put_modules(out);
-	put_end(out);
+	finish(out);
 }
 
 void stk_fallback_rest(struct stk_out *out, const struct stk_crash *c)
 {
+	stk_out_fresh_line(out);
 	if (!at.end)
 		stk_trace_write_stopped(&out->text, "the report crashed here");
 	stk_collect_done();
 	put_regs(out, c);
-	put_modules(out);
+	at.listed = true;
 	at.missing = "the report crashed";
-	put_end(out);
+	finish(out);
 }

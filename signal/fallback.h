@@ -8,8 +8,12 @@
 #include "crash.h"
 #include "state.h"
 
-/* The stack of the crashing thread alone, before anything else is tried. */
-void stk_fallback_first(struct stk_out *out, const struct stk_crash *c);
+/* A new report: nothing of it is written yet. */
+void stk_fallback_start(void);
+
+/* The stack of the crashing thread alone, before anything else is tried. true: there is no other,
+ * the report is whole. */
+bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c);
 
 /* The report; what stk_fallback_first() wrote is not written again. `why` the tiers before could
  * not, one line. */

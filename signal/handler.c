@@ -7,7 +7,6 @@
  * that wait status and core are those of the fault.
  */
 #include <errno.h>
-#include <linux/futex.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -18,11 +17,16 @@
 #include "core_limit.h"
 #include "deliver.h"
 #include "fallback.h"
+#include "gate.h"
 #include "guard.h"
 #include "launch.h"
 #include "state.h"
 #include "sys.h"
 #include "view.h"
+
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* si_code, asm-generic/siginfo.h */
+#endif
 
 struct stk_state stk_g;
 
@@ -37,45 +41,12 @@ static struct {
 	struct stk_out out;
 	int fd;
 	int result;
+	stack_t altstack;
+	uint64_t back; /* stk_dump's way back out of a report that crashed */
 } run;
 
-static uint8_t own_stack[65536] __attribute__((aligned(16)));
-
-static uint64_t self(void)
-{
-	return (uint64_t)sys0(SYS_getpid) << 32 | (uint32_t)sys0(SYS_gettid);
-}
-
-static void open_gate(void)
-{
-	atomic_store(&stk_g.gate, 0);
-	atomic_fetch_add(&stk_g.gate_turn, 1);
-	sys3(SYS_futex, &stk_g.gate_turn, FUTEX_WAKE, 0x7fffffff);
-}
-
-enum entry { ENTER, NESTED };
-
-/*
- * Take the gate. A thread of this process that finds it closed waits: its turn comes when the other
- * one's report does not end the program. A gate that another process holds is a copy from before a
- * fork (or that of a vfork parent, who stands still): it is taken over.
- */
-static enum entry enter(void)
-{
-	uint64_t me = self(), seen = 0;
-
-	while (!atomic_compare_exchange_strong(&stk_g.gate, &seen, me)) {
-		uint32_t turn = atomic_load(&stk_g.gate_turn);
-		if (seen == me)
-			return NESTED;
-		if (seen >> 32 != me >> 32)
-			continue; /* `seen` is what is taken over */
-		if (atomic_load(&stk_g.gate) == seen)
-			sys4(SYS_futex, &stk_g.gate_turn, FUTEX_WAIT, turn, 0);
-		seen = 0;
-	}
-	return ENTER;
-}
+/* A crash inside the report goes on upon the other one: its signal frame lies on the first. */
+static uint8_t own_stack[2][65536] __attribute__((aligned(16)));
 
 static void write_header(void)
 {
@@ -108,9 +79,10 @@ static bool filtered(void)
 	return sys2(SYS_prctl, PR_GET_SECCOMP, 0) == 2;
 }
 
-static void in_process(const char *why)
+static void in_process(const char *why, bool mid_line)
 {
 	run.phase = PHASE_IN_PROCESS;
+	run.out.mid_line = mid_line;
 	stk_fallback_report(&run.out, &stk_g.crash, why);
 }
 
@@ -121,21 +93,35 @@ static void tiers(void)
 
 	if (filtered()) {
 		run.phase = PHASE_IN_PROCESS;
-		stk_fallback_first(&run.out, c);
+		/* With one thread this is all there is to say: nothing is risked for more. */
+		if (stk_fallback_first(&run.out, c))
+			return;
 		c->others_only = 1;
 	}
 	run.phase = PHASE_HELPER;
-	stk_text_flush(&run.out.text);
+	if (stk_text_flush(&run.out.text))
+		return; /* nobody reads */
 	stk_launch(&l, c, run.out.fd, run.deadline_ns);
-	if (l.done)
-		run.phase = PHASE_END;
-	else
-		in_process(l.why);
+	if (!l.done)
+		in_process(l.why, l.mid_line);
+}
+
+/*
+ * The kernel takes the alternate stack for free while we stand on our own, and would put a nested
+ * signal's frame over that of the first: away with it, until the handler returns (the signal frame
+ * has the setting, sigreturn(2)) or stk_dump() gives it back.
+ */
+static void leave_altstack(stack_t *old)
+{
+	stack_t off = {.ss_flags = SS_DISABLE};
+
+	sys2(SYS_sigaltstack, &off, old);
 }
 
 /* On the own stack. `faults` counts how often the report itself has crashed. */
 static void report(void)
 {
+	leave_altstack(run.phase == PHASE_START ? &run.altstack : 0);
 	switch (run.phase) {
 	case PHASE_START:
 		run.phase = PHASE_HEADER;
@@ -145,8 +131,11 @@ static void report(void)
 			tiers();
 		break;
 	case PHASE_HEADER:
+		in_process("the handler itself crashed", run.out.mid_line);
+		break;
 	case PHASE_HELPER:
-		in_process("the handler itself crashed");
+		run.phase = PHASE_IN_PROCESS;
+		in_process("the handler itself crashed", stk_launch_abort());
 		break;
 	case PHASE_IN_PROCESS:
 		run.phase = PHASE_END;
@@ -156,22 +145,17 @@ static void report(void)
 		break;
 	}
 	run.phase = PHASE_END;
-	run.result = run.out.late ? -ETIMEDOUT : run.out.text.cut ? -EIO : 0;
+	run.result = run.faults ? -EIO : run.out.late ? -ETIMEDOUT : run.out.text.cut ? -EIO : 0;
 	stk_out_done(&run.out);
 }
 
-/* Run `fn` with the stack pointer at `top`; the frame pointer keeps the way back. */
-static void on_stack(void *top, void (*fn)(void))
+/* The end of an own stack on which `p` does not lie. */
+static void *stack_without(const void *p)
 {
-	__asm__ volatile("push %%rbp\n\t"
-			 "mov %%rsp,%%rbp\n\t"
-			 "mov %0,%%rsp\n\t"
-			 "call *%1\n\t"
-			 "mov %%rbp,%%rsp\n\t"
-			 "pop %%rbp\n\t"
-			 : "+D"(top), "+S"(fn)
-			 :
-			 : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
+	const uint8_t *at = p;
+	bool first = at >= own_stack[0] && at < own_stack[1];
+
+	return own_stack[first] + sizeof(own_stack[0]);
 }
 
 static void start(int signo, unsigned level)
@@ -181,8 +165,10 @@ static void start(int signo, unsigned level)
 	run.phase = PHASE_START;
 	run.faults = 0;
 	run.core_note = 0;
+	run.altstack = (stack_t){.ss_flags = SS_DISABLE};
 	run.result = 0;
 	run.deadline_ns = stk_now_ns() + (uint64_t)stk_g.o.timeout_ms * 1000000U;
+	stk_fallback_start();
 	c->magic = STK_CRASH_MAGIC;
 	c->size = sizeof(*c);
 	c->pid = (int32_t)sys0(SYS_getpid);
@@ -221,26 +207,58 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
 		run.core_note = stk_core_allow();
 }
 
+/*
+ * A signal of a fault in the thread that reports. Sent by somebody, it waits until the report is
+ * done; else the report has crashed: it goes on with what is left, and the signal frame that this
+ * ends with is that of the first fault.
+ */
+static void nested(int sig, siginfo_t *si, ucontext_t *uc)
+{
+	uint64_t back;
+
+	if (si->si_code <= 0) {
+		stk_deliver_later(sig, si, uc);
+		return;
+	}
+	if (++run.faults <= 8)
+		stk_context_on_stack(stack_without(uc), report, &back);
+	if (!stk_g.crash.signo) {
+		stk_context_back(uc, run.back);
+		return;
+	}
+	stk_deliver_restore(uc);
+	if (stk_deliver(stk_g.crash.signo, (siginfo_t *)stk_g.crash.siginfo, uc))
+		stk_gate_open();
+}
+
 void stk_handler(int sig, siginfo_t *si, void *context)
 {
+	uint64_t back;
 	ucontext_t *uc = context;
 
 	if ((sig == SIGSEGV || sig == SIGBUS) && stk_guard_fix(uc))
 		return;
-	if (stk_view_holds_back(sig, si, uc))
-		return;
-	if (enter() == NESTED) {
-		if (++run.faults > 8)
-			sys1(SYS_exit_group, 128 + sig);
-		on_stack(own_stack + sizeof(own_stack), report);
-		stk_deliver_restore(uc);
-		stk_deliver(stk_g.crash.signo, (siginfo_t *)stk_g.crash.siginfo, uc);
+	if (sig == SIGSYS && si->si_code == SYS_SECCOMP && stk_gate_is_mine()) {
+		stk_deliver_refuse(uc);
 		return;
 	}
+	if (stk_view_holds_back(sig, si, uc))
+		return;
+	switch (stk_gate_enter(uc)) {
+	case STK_GATE_NESTED:
+		nested(sig, si, uc);
+		return;
+	case STK_GATE_GIVE_UP:
+		stk_deliver(sig, si, uc);
+		return;
+	default:
+		break;
+	}
 	save(sig, si, uc);
-	on_stack(own_stack + sizeof(own_stack), report);
-	stk_deliver(sig, si, uc);
-	open_gate();
+	stk_context_on_stack(own_stack[1], report, &back);
+	/* The gate stays closed where the program ends: others would begin reports of their own. */
+	if (stk_deliver(sig, si, uc))
+		stk_gate_open();
 }
 
 /* CRASH context. */
@@ -255,14 +273,15 @@ int stk_dump(int fd, const uint64_t *gregs)
 	all &= ~stk_signals_sync();
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, 8);
 	int result = -EBUSY;
-	if (enter() == ENTER) {
+	if (stk_gate_enter(0) == STK_GATE_ENTERED) {
 		start(0, level == STK_LEVEL_SYSTEM || level == STK_LEVEL_CRASH ? STK_LEVEL_SYSTEM
 									       : STK_LEVEL_ALL);
 		memcpy(stk_g.crash.gregs, gregs, sizeof(stk_g.crash.gregs));
 		run.fd = fd;
-		on_stack(own_stack + sizeof(own_stack), report);
+		stk_context_on_stack(own_stack[1], report, &run.back);
 		result = run.result;
-		open_gate();
+		sys2(SYS_sigaltstack, &run.altstack, 0);
+		stk_gate_open();
 	}
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
 	return result;

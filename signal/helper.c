@@ -6,9 +6,11 @@
  * libstack-helper PID ADDRESS   (hexadecimal; ADDRESS of struct stk_crash in the process)
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,8 @@
 static volatile sig_atomic_t late;
 static bool wrote, write_failed;
 static struct stk_crash crash;
+static int pid;
+static uint64_t crash_addr;
 
 static void on_alarm(int sig)
 {
@@ -47,15 +51,27 @@ static void set_alarm(unsigned ms)
 	setitimer(ITIMER_REAL, &t, NULL);
 }
 
+/* If we die, the program knows that something of ours stands there, and how it ends. */
+static void announce(char last)
+{
+	struct stk_request q = {.ask = STK_ASK_WRITES, .len = (uint8_t)last};
+
+	send(SOCKET, &q, sizeof(q), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static int write_out(void *arg, const char *bytes, size_t len)
 {
 	(void)arg;
 	while (len && !write_failed) {
 		struct pollfd p = {.fd = OUT, .events = POLLOUT};
-		ssize_t n;
-		if (poll(&p, 1, -1) < 0 || (n = write(OUT, bytes, len < 4096 ? len : 4096)) < 0) {
-			/* The time is over, and nobody reads: give up the output. */
-			write_failed = (errno != EINTR && errno != EAGAIN) || late;
+		size_t piece = len < 4096 ? len : 4096;
+		/* When the time is over, and still nobody reads: give up the output. */
+		int ready = poll(&p, 1, late ? 100 : -1);
+		if (ready > 0)
+			announce(bytes[piece - 1]);
+		ssize_t n = ready > 0 ? write(OUT, bytes, piece) : ready;
+		if (n <= 0) {
+			write_failed = ready == 0 || (errno != EINTR && errno != EAGAIN);
 			continue;
 		}
 		bytes += n;
@@ -103,15 +119,17 @@ static int maps_by_socket(void)
 	    recvmsg(SOCKET, &m, MSG_CMSG_CLOEXEC) < 0 || m.msg_controllen < CMSG_LEN(sizeof(int)))
 		return 0;
 	memcpy(&fd, CMSG_DATA(&control.h), sizeof(fd));
-	return fd;
+	/* 0 is a descriptor like any other here, but not for stk_live_open(). */
+	return fd ? fd : fcntl(fd, F_DUPFD_CLOEXEC, SOCKET);
 }
 
 /* Threads that answered the collecting signal. */
 static struct stk_other *others;
 static uint32_t nothers;
 
-static void collect_by_socket(void)
+static void collect_by_socket(void *arg)
 {
+	(void)arg;
 	uint8_t reply[12];
 	uint64_t addr;
 
@@ -126,33 +144,56 @@ static void collect_by_socket(void)
 			nothers = i;
 }
 
-static bool collected_regs(void *arg, int tid, void *gregs, size_t len)
+static bool find_regs(const struct stk_other *v, uint32_t n, int tid, void *gregs, size_t len)
 {
-	(void)arg;
-	for (uint32_t i = 0; i < nothers; i++)
-		if (others[i].tid == tid && others[i].answered) {
-			memcpy(gregs, others[i].gregs, len);
+	for (uint32_t i = 0; i < n; i++)
+		if (v[i].tid == tid && v[i].answered) {
+			memcpy(gregs, v[i].gregs, len);
 			return true;
 		}
 	return false;
 }
 
-static bool read_crash(int pid, uint64_t addr, bool *by_socket)
-{
-	struct iovec here = {&crash, sizeof(crash)},
-		     there = {(void *)(uintptr_t)addr, sizeof(crash)};
+static bool by_socket;
 
-	*by_socket = process_vm_readv(pid, &here, 1, &there, 1, 0) != (ssize_t)sizeof(crash);
-	if (*by_socket && read_by_socket(NULL, addr, &crash, sizeof(crash)))
-		return false;
-	return crash.magic == STK_CRASH_MAGIC && crash.size == sizeof(crash);
+static bool read_program(uint64_t addr, void *buf, size_t len)
+{
+	struct iovec here = {buf, len}, there = {(void *)(uintptr_t)addr, len};
+
+	return by_socket ? read_by_socket(NULL, addr, buf, len) == 0
+			 : process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len;
+}
+
+/* Of a thread that waits for its turn to crash, else as it answered the signal. All stand still. */
+static bool known_regs(void *arg, int tid, void *gregs, size_t len)
+{
+	static bool fresh;
+
+	(void)arg;
+	if (!fresh)
+		read_program(crash_addr + offsetof(struct stk_crash, parked), crash.parked,
+			     sizeof(crash.parked));
+	fresh = true;
+	return find_regs(crash.parked, STK_PARKED_MAX, tid, gregs, len) ||
+	       find_regs(others, nothers, tid, gregs, len);
+}
+
+static bool read_crash(void)
+{
+	bool read = read_program(crash_addr, &crash, sizeof(crash));
+
+	if (!read) {
+		by_socket = true;
+		read = read_program(crash_addr, &crash, sizeof(crash));
+	}
+	return read && crash.magic == STK_CRASH_MAGIC && crash.size == sizeof(crash);
 }
 
 /* The libraries of the C runtime: their debug files are large and their names in the symbol table
  * say enough. */
 static const char no_debug[] = "libc.so.6:ld-linux-x86-64.so.2:libpthread.so.0:libm.so.6";
 
-static int report(bool by_socket)
+static int report(void)
 {
 	char exe[32];
 	struct stk_err err;
@@ -164,6 +205,8 @@ static int report(bool by_socket)
 				      .own_fpregs = crash.has_fpregs ? crash.fpregs : NULL,
 				      .own_fpregs_len = sizeof(crash.fpregs),
 				      .only_own = crash.level == 1,
+				      .regs = known_regs,
+				      .collect = collect_by_socket,
 				      .stop_ms = crash.report_ms / 4};
 	struct stk_symbol_options so = {.bin = exe, .no_debug = no_debug};
 	struct stk_report_options ro = {.single = crash.level == 1,
@@ -177,19 +220,17 @@ static int report(bool by_socket)
 
 	snprintf(exe, sizeof(exe), "/proc/%d/exe", crash.pid);
 	if (by_socket) {
-		if (!lo.only_own)
-			collect_by_socket();
-		lo.no_ptrace = !lo.only_own;
 		lo.read = read_by_socket;
-		lo.regs = collected_regs;
 		lo.maps_fd = maps_by_socket();
 	}
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
 		return STK_HELPER_ATTACH;
 	t->interrupt = &late;
 	stk_text_init_stream(&out, buf, sizeof(buf), write_out, NULL);
-	if (by_socket && !lo.only_own)
+	if (others)
 		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");
+	else if (by_socket)
+		stk_puts(&out, "[the process cannot be read: memory by socket]\n");
 	int r = stk_report_write(&out, ms, &ro);
 	stk_text_flush(&out);
 	/* Threads run on, memory is the kernel's to free: the program is waiting for us. */
@@ -199,20 +240,33 @@ static int report(bool by_socket)
 	return r ? STK_HELPER_PARTIAL : STK_HELPER_DONE;
 }
 
+/* 0, or what is wrong with /proc. */
+static int check_proc(void)
+{
+	char self[24] = "";
+
+	if (readlink("/proc/self", self, sizeof(self) - 1) <= 0)
+		return STK_HELPER_NO_PROC;
+	return atoi(self) == getpid() ? 0 : STK_HELPER_PROC;
+}
+
 int main(int argc, char **argv)
 {
-	bool by_socket;
+	int r;
 
 	if (argc != 3) {
 		fputs("libstack-helper is started by libstack in a program that crashed.\n",
 		      stderr);
 		return 64;
 	}
-	int pid = (int)strtoul(argv[1], NULL, 16);
-	if (!read_crash(pid, strtoull(argv[2], NULL, 16), &by_socket))
+	pid = (int)strtoul(argv[1], NULL, 16);
+	crash_addr = strtoull(argv[2], NULL, 16);
+	if ((r = check_proc()))
+		return r;
+	if (!read_crash())
 		return STK_HELPER_ATTACH;
 	set_alarm(crash.report_ms);
-	int r = report(by_socket);
+	r = report();
 	fflush(NULL);
 	_exit(r);
 }

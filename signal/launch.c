@@ -19,10 +19,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/err.h"
 #include "base/mem.h"
 #include "base/signals.h"
 #include "base/text.h"
 #include "collect.h"
+#include "deliver.h"
 #include "serve.h"
 #include "state.h"
 #include "sys.h"
@@ -35,12 +37,16 @@
 static struct {
 	struct stk_crash *crash;
 	int out_fd;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns; /* the helper's */
 	/* 0: the supervisor is gone; 1: at work; 2: it wants the threads collected. */
 	_Atomic uint32_t word;
 	_Atomic uint32_t collected;
-	_Atomic int32_t helper_pid;
-	int32_t status;     /* of the helper, as wait4 gives it; -1: it was not started */
+	_Atomic int32_t supervisor, helper;
+	int32_t status; /* of the helper, as wait4 gives it; -1: its end was not seen */
+	int32_t ended;  /* that of the supervisor; -1: not seen */
+	bool killed;    /* the time was over */
+	bool wrote;     /* the helper wrote something; the last byte of that */
+	char last;
 	const char *failed; /* what could not be done, and its errno */
 	long failed_errno;
 	int sockets[2], memfd;
@@ -52,9 +58,10 @@ static char why[192];
 
 /*
  * clone(2) with a new stack on which `fn` runs; it does not return. The child's tid, or a negative
- * errno value.
+ * errno value. The kernel stores the tid in `child` before either runs.
  */
-static long clone_on(unsigned long flags, void *top, void (*fn)(void), _Atomic uint32_t *clear)
+static long clone_on(unsigned long flags, void *top, void (*fn)(void), _Atomic int32_t *child,
+		     _Atomic uint32_t *clear)
 {
 	long ret;
 	register void *ctid __asm__("r10") = clear;
@@ -71,8 +78,8 @@ static long clone_on(unsigned long flags, void *top, void (*fn)(void), _Atomic u
 			 "hlt\n"
 			 "1:"
 			 : "=a"(ret)
-			 : "a"(SYS_clone), "D"(flags), "S"(top), "d"(0), "r"(ctid), "r"(tls),
-			   "b"(fn)
+			 : "a"(SYS_clone), "D"(flags | CLONE_PARENT_SETTID), "S"(top), "d"(child),
+			   "r"(ctid), "r"(tls), "b"(fn)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
@@ -83,44 +90,73 @@ static void fail(const char *what, long error)
 	run.failed_errno = error;
 }
 
+static void on_trap(int sig, siginfo_t *si, void *uc)
+{
+	(void)sig;
+	(void)si;
+	stk_deliver_refuse(uc);
+}
+
 /* Our handlers must not run in the clones: they share the gate and the state. */
 static void reset_signals(void)
 {
 	struct stk_ksigaction dfl = {0}, ign = {.handler = (void *)1 /* SIG_IGN */};
+	struct stk_ksigaction trap = stk_our_action();
 
 	for (int sig = 1; sig < 32; sig++)
 		if (stk_signals_all() & 1ULL << (sig - 1))
 			stk_sigaction(sig, sig == SIGQUIT ? &ign : &dfl, 0);
+	trap.handler = on_trap;
+	stk_sigaction(SIGSYS, &trap, 0);
 	stk_sigaction(SIGINT, &ign, 0);
 	stk_sigaction(SIGHUP, &ign, 0);
 	stk_sigaction(SIGPIPE, &ign, 0);
+	stk_sigaction(SIGXFSZ, &ign, 0);
 }
 
-static long open_helper(void)
+/* The embedded helper as a file in memory. */
+static long helper_in_memory(void)
 {
 	size_t len = (size_t)(stk_helper_end - stk_helper_start), at = 0;
-
-	if (stk_g.o.helper[0])
-		return sys3(SYS_open, stk_g.o.helper, O_RDONLY | O_CLOEXEC, 0);
-	if (!len)
-		return sys3(SYS_open, STK_HELPER_PATH, O_RDONLY | O_CLOEXEC, 0);
 	long fd = sys2(SYS_memfd_create, "libstack-helper", MFD_CLOEXEC | MFD_EXEC);
+
 	if (fd == -EINVAL) /* before Linux 6.3 there is no MFD_EXEC */
 		fd = sys2(SYS_memfd_create, "libstack-helper", MFD_CLOEXEC);
 	while (fd >= 0 && at < len) {
 		long n = sys3(SYS_write, fd, stk_helper_start + at, len - at);
-		if (n <= 0 && n != -EINTR)
+		if (n <= 0 && n != -EINTR) {
+			sys1(SYS_close, fd);
 			return n ? n : -ENOSPC;
+		}
 		at += n > 0 ? (size_t)n : 0;
 	}
 	return fd;
 }
 
+/* The one that is asked for, else the embedded one, else the installed one. */
+static long open_helper(void)
+{
+	bool asked = stk_g.o.helper[0], embedded = stk_helper_end != &stk_helper_start[0];
+	long fd = -ENOENT, error;
+
+	if (!asked && embedded && (fd = helper_in_memory()) >= 0)
+		return fd;
+	error = fd;
+	fd = sys3(SYS_open, asked ? stk_g.o.helper : STK_HELPER_PATH, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0 && !asked && embedded)
+		fail("the helper cannot be put into memory", error);
+	else if (fd < 0)
+		fail("the helper cannot be opened", fd);
+	return fd;
+}
+
+/* As far as we may: the limits are those of the clone alone. */
 static void raise_limit(int what)
 {
-	struct rlimit r;
+	struct rlimit r, none = {RLIM_INFINITY, RLIM_INFINITY};
 
-	if (sys4(SYS_prlimit64, 0, what, 0, &r) == 0) {
+	if (sys4(SYS_prlimit64, 0, what, &none, 0) != 0 &&
+	    sys4(SYS_prlimit64, 0, what, 0, &r) == 0) {
 		r.rlim_cur = r.rlim_max;
 		sys4(SYS_prlimit64, 0, what, &r, 0);
 	}
@@ -146,12 +182,11 @@ static void exec_helper(void)
 	static char addr[24], pid[24];
 	static char *argv[] = {(char *)"libstack-helper", pid, addr, 0};
 	static char *envp[] = {0};
-	struct rlimit none = {0, 0};
 	uint64_t empty = 0;
 
 	put_hex(addr, (uint64_t)(uintptr_t)run.crash);
 	put_hex(pid, (uint64_t)run.crash->pid);
-	sys4(SYS_prlimit64, 0, RLIMIT_CORE, &none, 0);
+	sys2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	raise_limit(RLIMIT_AS);
 	raise_limit(RLIMIT_DATA);
 	raise_limit(RLIMIT_NOFILE);
@@ -176,41 +211,84 @@ static void want_collected(void)
 		sys4(SYS_futex, &run.collected, FUTEX_WAIT, 0, 0);
 }
 
+static void on_write(char last)
+{
+	run.wrote = true;
+	run.last = last;
+}
+
+/* What the clone has of the program, and must not keep or use. */
+static void detach(void)
+{
+	struct rlimit none = {0, 0};
+
+	/* If the program is killed meanwhile, nobody needs its report. */
+	sys2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	reset_signals();
+	/* A core of ours would take the name of the program's. */
+	sys4(SYS_prlimit64, 0, RLIMIT_CORE, &none, 0);
+	raise_limit(RLIMIT_FSIZE);
+	/* Files that the program deletes or locks must not live on with us. */
+	if (run.out_fd > 0)
+		sys3(SYS_close_range, 0, run.out_fd - 1, 0);
+	sys3(SYS_close_range, run.out_fd + 1, ~0U, 0);
+}
+
 /* The first clone: starts the helper, serves it, sees how it ends. */
 static void supervise(void)
 {
 	struct stk_serve s = {.pid = run.crash->pid,
 			      .collect = want_collected,
+			      .writes = on_write,
 			      .crash = run.crash,
 			      .deadline_ns = run.deadline_ns};
 	int status = 0;
 
-	reset_signals();
-	/* The program's own descriptors: files that it deletes or locks must not live on with us.
-	 */
-	if (run.out_fd > 0)
-		sys3(SYS_close_range, 0, run.out_fd - 1, 0);
-	sys3(SYS_close_range, run.out_fd + 1, ~0U, 0);
+	detach();
 	run.sockets[0] = run.sockets[1] = -1;
-	long r = open_helper();
-	run.memfd = (int)r;
-	if (r < 0) {
-		fail("the helper cannot be had", r);
+	run.memfd = (int)open_helper();
+	if (run.memfd < 0)
 		return;
-	}
 	sys4(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, run.sockets);
-	r = clone_on(CLONE_VM | CLONE_VFORK, exec_stack + sizeof(exec_stack), exec_helper, 0);
+	long r = clone_on(CLONE_VM | CLONE_VFORK, exec_stack + sizeof(exec_stack), exec_helper,
+			  &run.helper, 0);
 	if (r < 0) {
 		fail("the helper cannot be started", r);
 		return;
 	}
-	atomic_store(&run.helper_pid, (int32_t)r);
 	sys1(SYS_close, run.sockets[1]);
 	s.fd = run.sockets[0];
 	stk_serve(&s);
 	while (sys4(SYS_wait4, r, &status, __WALL, 0) == -EINTR)
 		;
+	atomic_store(&run.helper, 0);
 	run.status = status;
+}
+
+static const char *exit_text(int status)
+{
+	switch (status) {
+	case STK_HELPER_NOTHING:
+		return "the helper wrote nothing";
+	case STK_HELPER_ATTACH:
+		return "the helper may not read this process";
+	case STK_HELPER_NO_PROC:
+		return "there is no /proc";
+	case STK_HELPER_PROC:
+		return "/proc belongs to another PID namespace";
+	default:
+		return 0;
+	}
+}
+
+static void put_failure(struct stk_text *t, const char *what, long error)
+{
+	const char *text = stk_errno_text((int)-error);
+
+	if (text)
+		stk_printf(t, "%s: %s", what, text);
+	else
+		stk_printf(t, "%s: errno %d", what, (int)-error);
 }
 
 static const char *describe(long started)
@@ -219,61 +297,126 @@ static const char *describe(long started)
 
 	stk_text_init(&t, why, sizeof(why));
 	if (started < 0)
-		stk_printf(&t, "no process can be started, errno %d", (int)-started);
+		put_failure(&t, "no process can be started", started);
 	else if (run.failed)
-		stk_printf(&t, "%s, errno %d", run.failed, (int)-run.failed_errno);
+		put_failure(&t, run.failed, run.failed_errno);
+	else if (run.killed)
+		stk_puts(&t, "the helper took too long");
+	else if (run.status < 0 && run.ended >= 0 && WIFSIGNALED(run.ended))
+		stk_printf(&t, "%s died of %s",
+			   atomic_load(&run.helper) ? "who serves the helper"
+						    : "who starts the helper",
+			   stk_signal_name(WTERMSIG(run.ended)));
 	else if (run.status < 0)
-		stk_puts(&t,
-			 stk_now_ns() >= run.deadline_ns ? "it took too long" : "it was killed");
+		stk_puts(&t, "the end of the helper is not known");
 	else if (WIFSIGNALED(run.status))
-		stk_printf(&t, "the helper died of %s",
-			   stk_now_ns() >= run.deadline_ns ? "the time limit"
-							   : stk_signal_name(WTERMSIG(run.status)));
-	else if (WEXITSTATUS(run.status) == STK_HELPER_ATTACH)
-		stk_puts(&t, "the helper may not read this process");
+		stk_printf(&t, "the helper died of %s", stk_signal_name(WTERMSIG(run.status)));
+	else if (exit_text(WEXITSTATUS(run.status)))
+		stk_puts(&t, exit_text(WEXITSTATUS(run.status)));
 	else
 		stk_printf(&t, "the helper ended with status %d", WEXITSTATUS(run.status));
+	if (run.wrote)
+		stk_puts(&t, ", its report above is not whole");
 	return why;
 }
 
-/* Wait for the supervisor; do what it asks. */
-static void attend(long supervisor)
+static void kill_clone(_Atomic int32_t *pid)
 {
-	uint32_t seen;
-	bool killed = false;
+	int32_t n = atomic_load(pid);
 
-	while ((seen = atomic_load(&run.word)) != 0) {
-		uint64_t now = stk_now_ns();
-		if (seen == 2) {
-			struct stk_collection *all = stk_collect(now + 500000000U);
-			run.crash->others = (uint64_t)(uintptr_t)all->v;
-			run.crash->nothers = all->n;
-			atomic_store(&run.word, 1);
-			atomic_store(&run.collected, 1);
-			sys3(SYS_futex, &run.collected, FUTEX_WAKE, 1);
-			continue;
-		}
-		if (now >= run.deadline_ns && !killed) {
-			int32_t pid = atomic_load(&run.helper_pid);
-			killed = true;
-			if (pid > 0)
-				sys2(SYS_kill, pid, SIGKILL);
-			else
-				sys2(SYS_kill, supervisor, SIGKILL);
-			run.deadline_ns = now + 500000000U;
-			continue;
-		}
-		if (now >= run.deadline_ns) {
-			sys2(SYS_kill, supervisor, SIGKILL);
-			return;
-		}
-		uint64_t left = run.deadline_ns - now;
-		struct timespec ts = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
-		sys4(SYS_futex, &run.word, FUTEX_WAIT, seen, &ts);
-	}
+	if (n > 0)
+		sys2(SYS_kill, n, SIGKILL);
 }
 
-void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_t deadline_ns)
+static void wait_word(uint32_t seen, uint64_t until)
+{
+	uint64_t now = stk_now_ns(), left = until > now ? until - now : 0;
+	struct timespec ts = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
+
+	sys4(SYS_futex, &run.word, FUTEX_WAIT, seen, &ts);
+}
+
+/* The supervisor waits in want_collected() no longer. */
+static void let_go_on(void)
+{
+	atomic_store(&run.collected, 1);
+	sys3(SYS_futex, &run.collected, FUTEX_WAKE, 1);
+}
+
+static void collect(uint64_t deadline_ns)
+{
+	uint64_t until = stk_now_ns() + 500000000U;
+	struct stk_collection *all = stk_collect(until < deadline_ns ? until : deadline_ns);
+
+	run.crash->others = (uint64_t)(uintptr_t)all->v;
+	run.crash->nothers = all->n;
+	atomic_store(&run.word, 1);
+	let_go_on();
+}
+
+/* Wait for the supervisor until `until`; do what it asks. true: it is gone. */
+static bool attend(uint64_t until)
+{
+	uint32_t seen;
+
+	while ((seen = atomic_load(&run.word)) != 0) {
+		if (stk_now_ns() >= until)
+			return false;
+		if (seen == 2)
+			collect(until);
+		else
+			wait_word(seen, until);
+	}
+	return true;
+}
+
+/* true: the supervisor is gone. */
+static bool wait_gone(uint64_t ns)
+{
+	uint64_t until = stk_now_ns() + ns;
+	uint32_t seen;
+
+	while ((seen = atomic_load(&run.word)) != 0 && stk_now_ns() < until)
+		wait_word(seen, until);
+	return !seen;
+}
+
+/* End both clones, and wait for that a moment. */
+static void stop_clones(void)
+{
+	kill_clone(&run.helper);
+	let_go_on();
+	/* The supervisor sees the helper's end, and ends too. */
+	if (wait_gone(100000000U))
+		return;
+	kill_clone(&run.supervisor);
+	wait_gone(100000000U);
+}
+
+static void reap(void)
+{
+	int status = 0, pid = atomic_load(&run.supervisor);
+	/* One that does not die is not waited for. */
+	int how = __WALL | (atomic_load(&run.word) ? WNOHANG : 0);
+	long r;
+
+	while ((r = sys4(SYS_wait4, pid, &status, how, 0)) == -EINTR)
+		;
+	if (r == pid)
+		run.ended = status;
+	atomic_store(&run.supervisor, 0);
+	sys2(SYS_prctl, PR_SET_PTRACER, 0);
+}
+
+static bool reported(void)
+{
+	int status = run.status >= 0 && WIFEXITED(run.status) ? WEXITSTATUS(run.status) : -1;
+
+	return !run.failed && (status == STK_HELPER_DONE || status == STK_HELPER_PARTIAL ||
+			       status == STK_HELPER_WRITE);
+}
+
+static void start(struct stk_crash *c, int out_fd, uint64_t deadline_ns)
 {
 	uint64_t now = stk_now_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
 
@@ -281,27 +424,42 @@ void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_
 	run.out_fd = out_fd;
 	/* A quarter of the time, at most two seconds, is kept for the report in process. */
 	run.deadline_ns = deadline_ns - (left / 4 < 2000000000U ? left / 4 : 2000000000U);
-	run.status = -1;
+	run.status = run.ended = -1;
 	run.failed = 0;
-	atomic_store(&run.helper_pid, 0);
+	run.killed = run.wrote = false;
+	atomic_store(&run.supervisor, 0);
+	atomic_store(&run.helper, 0);
 	atomic_store(&run.collected, 0);
 	atomic_store(&run.word, 1);
 	c->report_ms = (uint32_t)((run.deadline_ns - now) / 1000000U);
-	/* Yama (ptrace_scope 1): only a declared tracer may attach; its descendants may too. */
+}
+
+void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_t deadline_ns)
+{
+	start(c, out_fd, deadline_ns);
 	long supervisor =
 	    clone_on(CLONE_VM | CLONE_CHILD_CLEARTID, supervisor_stack + sizeof(supervisor_stack),
-		     supervise, &run.word);
+		     supervise, &run.supervisor, &run.word);
 	if (supervisor > 0) {
+		/* Yama (ptrace_scope 1): only a declared tracer may attach, and its descendants. */
 		sys2(SYS_prctl, PR_SET_PTRACER, supervisor);
-		attend(supervisor);
-		while (sys4(SYS_wait4, supervisor, 0, __WALL, 0) == -EINTR)
-			;
-		sys2(SYS_prctl, PR_SET_PTRACER, 0);
+		run.killed = !attend(run.deadline_ns);
+		if (run.killed)
+			stop_clones();
+		reap();
 	}
 	stk_collect_done();
-	ret->done = !run.failed && run.status >= 0 && WIFEXITED(run.status) &&
-		    (WEXITSTATUS(run.status) == STK_HELPER_DONE ||
-		     WEXITSTATUS(run.status) == STK_HELPER_PARTIAL ||
-		     WEXITSTATUS(run.status) == STK_HELPER_WRITE);
+	ret->done = reported();
+	ret->mid_line = run.wrote && run.last != '\n';
 	ret->why = ret->done ? 0 : describe(supervisor);
+}
+
+bool stk_launch_abort(void)
+{
+	if (atomic_load(&run.supervisor) <= 0)
+		return false;
+	stop_clones();
+	reap();
+	stk_collect_done();
+	return run.wrote && run.last != '\n';
 }

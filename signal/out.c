@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -33,6 +34,25 @@ static bool wait_room(struct stk_out *o)
 	return r == 1 ? !(p.revents & (POLLERR | POLLNVAL)) : r < 0 && r != -EINTR;
 }
 
+/* Others write into a pipe too: the room that poll saw may be gone, and nobody may ever read. A
+ * pipe can be told not to wait (pwritev2(2), RWF_NOWAIT; position −1: none). CRASH context. */
+static long write_some(const struct stk_out *o, const char *bytes, size_t len)
+{
+	struct iovec iov = {(void *)(uintptr_t)bytes, len};
+	long n = o->pipe ? sys6(SYS_pwritev2, o->fd, (long)&iov, 1, -1, -1, RWF_NOWAIT) : -ENOSYS;
+
+	return n == -EOPNOTSUPP || n == -ENOSYS || n == -EPERM || n == -EINVAL
+		   ? sys3(SYS_write, o->fd, bytes, len)
+		   : n;
+}
+
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return sys2(SYS_fstat, fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 /* CRASH context. */
 static int flush(void *arg, const char *bytes, size_t len)
 {
@@ -43,15 +63,25 @@ static int flush(void *arg, const char *bytes, size_t len)
 			o->late = stk_now_ns() >= o->deadline_ns;
 			return -1;
 		}
-		long n = sys3(SYS_write, o->fd, bytes, len);
+		long n = write_some(o, bytes, len);
 		if (n == -EINTR || n == -EAGAIN)
 			continue;
 		if (n <= 0)
 			return -1;
 		bytes += n;
 		len -= (size_t)n;
+		o->mid_line = bytes[-1] != '\n';
 	}
 	return 0;
+}
+
+/* CRASH context. */
+void stk_out_fresh_line(struct stk_out *o)
+{
+	size_t len = o->text.len;
+
+	if (len ? o->buf[len - 1] != '\n' : o->mid_line)
+		stk_putc(&o->text, '\n');
 }
 
 /*
@@ -124,14 +154,16 @@ static long open_output(const char *path)
 
 	stk_text_init(&t, buf, sizeof(buf));
 	expand(&t, path);
-	return sys3(SYS_open, buf, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	/* A FIFO that nobody reads would keep us here. */
+	return sys3(SYS_open, buf,
+		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 }
 
 /* CRASH context. */
 void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns)
 {
 	o->fd = fd;
-	o->own = o->late = false;
+	o->own = o->late = o->mid_line = false;
 	o->deadline_ns = deadline_ns;
 	if (fd < 0 && stk_g.o.output[0]) {
 		o->fd = (int)open_output(stk_g.o.output);
@@ -139,6 +171,7 @@ void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns)
 	}
 	if (o->fd < 0)
 		o->fd = stderr_is_fit() ? 2 : -1;
+	o->pipe = o->fd >= 0 && is_pipe(o->fd);
 	stk_text_init_stream(&o->text, o->buf, sizeof(o->buf), flush, o);
 }
 

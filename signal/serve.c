@@ -14,12 +14,23 @@
 
 static uint8_t reply[STK_REPLY_MAX];
 
-/* process_vm_readv on ourselves: a bad address is an error, not a fault. */
-static long read_memory(uint64_t addr, uint32_t len)
+static long send_packet(int fd, const void *p, long len)
+{
+	return sys6(SYS_sendto, fd, (long)p, len, MSG_NOSIGNAL, 0, 0);
+}
+
+/* process_vm_readv on ourselves: a bad address is an error, not a fault. So it is for sendto, which
+ * does where the first is forbidden; it would read the registers of a mapped device. */
+static long send_memory(int fd, uint64_t addr, uint32_t len)
 {
 	struct iovec here = {reply, len}, there = {(void *)(uintptr_t)addr, len};
+	long n = sys6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&here, 1, (long)&there, 1, 0);
 
-	return sys6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&here, 1, (long)&there, 1, 0);
+	if (n == -EPERM || n == -ENOSYS) {
+		n = send_packet(fd, (const void *)(uintptr_t)addr, len);
+		return n == -EFAULT ? send_packet(fd, reply, 0) : n;
+	}
+	return send_packet(fd, reply, n > 0 ? n : 0);
 }
 
 /* The memory map of this process is that of the program: the descriptor goes over the socket. */
@@ -49,14 +60,13 @@ static void send_maps(int fd)
 		sys1(SYS_close, maps);
 }
 
+/* An empty packet says no. */
 static bool answer(const struct stk_serve *s, const struct stk_request *q)
 {
-	long n = 0;
-
 	switch (q->ask) {
 	case STK_ASK_READ:
-		n = read_memory(q->addr, q->len < STK_REPLY_MAX ? q->len : STK_REPLY_MAX);
-		break;
+		return send_memory(s->fd, q->addr,
+				   q->len < STK_REPLY_MAX ? q->len : STK_REPLY_MAX) >= 0;
 	case STK_ASK_MAPS:
 		send_maps(s->fd);
 		return true;
@@ -64,13 +74,13 @@ static bool answer(const struct stk_serve *s, const struct stk_request *q)
 		s->collect();
 		memcpy(reply, &s->crash->others, 8);
 		memcpy(reply + 8, &s->crash->nothers, 4);
-		n = 12;
-		break;
+		return send_packet(s->fd, reply, 12) >= 0;
+	case STK_ASK_WRITES:
+		s->writes((char)q->len);
+		return true;
 	default:
-		break;
+		return send_packet(s->fd, reply, 0) >= 0;
 	}
-	/* An empty packet says no. */
-	return sys6(SYS_sendto, s->fd, (long)reply, n > 0 ? n : 0, MSG_NOSIGNAL, 0, 0) >= 0;
 }
 
 void stk_serve(const struct stk_serve *s)

@@ -10,6 +10,7 @@ struct stk_serve {
 	int fd;  /* the supervisor's end of the socket; negative: there is none */
 	int pid; /* of the program, whose memory is also ours */
 	void (*collect)(void);
+	void (*writes)(char last); /* the helper writes a piece of its report that ends so */
 	struct stk_crash *crash;
 	uint64_t deadline_ns;
 };

@@ -40,8 +40,10 @@ struct stk_out {
 	struct stk_text text;
 	int fd; /* -1: nowhere */
 	bool own;
+	bool pipe;
 	uint64_t deadline_ns;
-	bool late; /* the deadline passed while writing */
+	bool late;     /* the deadline passed while writing */
+	bool mid_line; /* what was written last does not end with a line */
 	char buf[1024];
 };
 
@@ -50,6 +52,8 @@ uint64_t stk_now_ns(void);
 
 /* CRASH context. `fd` < 0: LIBSTACK_OUTPUT, else stderr if it is still what it was. */
 void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns);
+/* End the line that something else has left unfinished. */
+void stk_out_fresh_line(struct stk_out *o);
 void stk_out_done(struct stk_out *o);
 
 /* CRASH context: the handler of every signal that the library handles. */

@@ -15,17 +15,28 @@ const char *stk_strcode(int code)
 	}
 }
 
-/* The errno values that opening and mapping files gives (errno(3)). */
-static const char *sys_text(int sys)
+/* The errno values that files and new processes give (errno(3)). */
+const char *stk_errno_text(int sys)
 {
 	static const struct {
 		int sys;
 		const char *text;
-	} table[] = {{1, "operation not permitted"}, {2, "no such file or directory"},
-		     {5, "input/output error"},      {12, "out of memory"},
-		     {13, "permission denied"},      {20, "not a directory"},
-		     {21, "is a directory"},         {23, "too many open files in the system"},
-		     {24, "too many open files"},    {36, "name too long"},
+	} table[] = {{1, "operation not permitted"},
+		     {2, "no such file or directory"},
+		     {5, "input/output error"},
+		     {8, "not a program of this machine"},
+		     {11, "resource temporarily unavailable"},
+		     {12, "out of memory"},
+		     {13, "permission denied"},
+		     {20, "not a directory"},
+		     {21, "is a directory"},
+		     {23, "too many open files in the system"},
+		     {24, "too many open files"},
+		     {26, "text file busy"},
+		     {27, "file too large"},
+		     {28, "no space left on device"},
+		     {36, "name too long"},
+		     {38, "not known to this kernel"},
 		     {40, "too many symbolic links"}};
 
 	for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++)
@@ -41,8 +52,8 @@ static void fill(struct stk_err *err, int code, int sys, uint64_t addr, const ch
 	*err = (struct stk_err){.code = code, .sys = sys, .addr = addr};
 	stk_text_init(&t, err->msg, sizeof(err->msg));
 	stk_vprintf(&t, fmt, ap);
-	if (sys && sys_text(sys))
-		stk_printf(&t, ": %s", sys_text(sys));
+	if (sys && stk_errno_text(sys))
+		stk_printf(&t, ": %s", stk_errno_text(sys));
 	else if (sys)
 		stk_printf(&t, ": errno %d", sys);
 }

@@ -35,6 +35,9 @@ struct stk_err {
 	char msg[232];
 };
 
+/* "no such file or directory" for an errno value; NULL where the table has none. */
+const char *stk_errno_text(int sys);
+
 /* The short text of a code; never NULL. */
 const char *stk_strcode(int code);
 

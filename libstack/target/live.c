@@ -135,11 +135,11 @@ static void add_thread(struct live *l, const struct stk_stopped *s)
 
 	if (s->state == STK_GONE)
 		return;
-	if (s->state == STK_STOPPED) {
+	if (l->o.regs && l->o.regs(l->o.arg, s->tid, g, sizeof(g))) {
+		n = sizeof(g);
+	} else if (s->state == STK_STOPPED) {
 		n = stk_stop_regs(s->tid, NT_PRSTATUS, g, sizeof(g));
 		m = stk_stop_regs(s->tid, NT_PRFPREG, f, sizeof(f));
-	} else if (l->o.regs && l->o.regs(l->o.arg, s->tid, g, sizeof(g))) {
-		n = sizeof(g);
 	}
 	if (n == -ESRCH)
 		return;
@@ -173,32 +173,23 @@ static void number_threads(struct live *l)
 		t->threads[i].num = (int)i + 1;
 }
 
-static void list_without_ptrace(struct live *l)
+static bool refused(const struct live *l)
 {
-	static int tids[65536];
-	int n = stk_proc_tids(l->pid, tids, sizeof(tids) / sizeof(*tids));
-
-	for (int i = 0; i < n && i < (int)(sizeof(tids) / sizeof(*tids)); i++) {
-		if (tids[i] == l->o.own_tid)
-			continue;
-		struct stk_stopped *v = realloc(l->stops.v, (l->stops.n + 1) * sizeof(*v));
-		if (!v)
-			return;
-		l->stops.v = v;
-		v[l->stops.n++] =
-		    (struct stk_stopped){.tid = tids[i], .err = EPERM, .state = STK_REFUSED};
-	}
+	for (unsigned i = 0; i < l->stops.n; i++)
+		if (l->stops.v[i].state == STK_REFUSED)
+			return true;
+	return false;
 }
 
 static int stop_threads(struct live *l, struct stk_err *err)
 {
 	int r = 0;
 
-	if (l->o.no_ptrace)
-		list_without_ptrace(l);
-	else if (!l->o.only_own)
+	if (!l->o.only_own)
 		r = stk_stop_all(&l->stops, l->pid, l->o.own_tid,
 				 l->o.stop_ms ? l->o.stop_ms : 2000);
+	if (l->o.collect && refused(l))
+		l->o.collect(l->o.arg);
 	if (r < 0 && !l->o.own_tid)
 		return stk_fail_sys(err, -r, "process %d", l->pid);
 	l->t.threads = stk_pool_alloc(&l->t.pool, (l->stops.n + 1) * sizeof(*l->t.threads));

@@ -14,14 +14,16 @@ struct stk_live_options {
 	size_t own_gregs_len, own_fpregs_len;
 
 	bool only_own;    /* stop no other thread */
-	bool no_ptrace;   /* do not try: the threads that `reg` knows are all there is */
 	unsigned stop_ms; /* how long a thread may take to stop; 0: 2000 */
 
 	/* Read memory another way: `len` bytes at `addr` into `buf`, 0 or negative; NULL: not so.
 	 */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t len);
-	/* Registers of a thread that could not be stopped by ptrace; false: not known. */
+	/* Registers of a thread that are better than those ptrace gives, or the only ones; false:
+	 * not known. Asked when all threads stand still. */
 	bool (*regs)(void *arg, int tid, void *gregs, size_t len);
+	/* ptrace was refused: make the threads stand still another way, and `regs` know them. */
+	void (*collect)(void *arg);
 	void *arg;
 	int maps_fd; /* an open /proc/PID/maps; 0: opened by path */
 };

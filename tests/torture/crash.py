@@ -1,0 +1,619 @@
+"""The handler under torture: programs in every kind of trouble, each with libstack and without it.
+
+Of each: the header once, the frames, the tier, the last line, the wait status of the same program
+without libstack (core flag included), nothing left running, and all of it within the deadline.
+crash.py CASE | --list
+"""
+import array
+import ctypes
+import fcntl
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import support as s
+
+HERE = os.environ.get("TORTURE", os.path.join(s.SOURCE, "build/dev/tests/torture"))
+LIBRARY = os.environ.get("LIBSTACK", os.path.join(s.SOURCE, "build/dev/signal/libstack.so.1"))
+NOBODY = 65534
+CAP_SYS_RESOURCE = 24
+PR_SET_CHILD_SUBREAPER = 36
+SEGV, ABRT, SYS, QUIT = signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS, signal.SIGQUIT
+HEAD = re.compile(r"^SIG[A-Z]+: |^no signal$", re.M)
+TIER = re.compile(r"^\[.*\]$", re.M)
+IN_PROCESS = "[tier 1 failed: %s; continuing in process]"
+SECCOMP = "[seccomp filters system calls: thread 1 in process]"
+BY_SOCKET = "[the process cannot be read: memory by socket]"
+BY_SIGNAL = "[ptrace is not permitted: threads by signal]"
+PLAIN = ["boom", "plain"]
+USERNS = ["unshare", "-Ur"]
+
+
+class Case:
+    """A row of the table below; what is not given is the ordinary."""
+    def __init__(self, args, sig=SEGV, frames=None, **more):
+        self.args = args.split() if isinstance(args, str) else args
+        self.status = sig           # wait status without the core flag
+        self.frames = PLAIN + ["main"] if frames is None else frames  # of thread 1, in a row
+        self.notes = []             # lines in brackets, exactly
+        self.end = "1 of 1 threads shown"   # the last line; None: the report has no end
+        self.heads = 1              # reports
+        self.env = {}
+        self.user = False           # as an ordinary user
+        self.root = False           # needs root
+        self.capability = None      # the number of one that it needs
+        self.yama = None            # the ptrace_scope it is about
+        self.linked = False         # the program links libstack, and is set-uid to this user
+        self.setuid = None
+        self.wrap = []              # a command before the program
+        self.limits = {}
+        self.same_status = True     # as without libstack; False: only `status`
+        self.reader = read_all      # what is at the other end of stderr
+        self.deadline = 20
+        self.stderr_fits = True
+        self.check = None           # function(t, run, text): what else holds
+        self.before = None          # function(run): what the place needs
+        self.__dict__.update(more)
+
+
+class Run:
+    """One run of a case's program in a directory of its own, with or without the library."""
+    def __init__(self, case, work, preload):
+        self.case, self.preload, self.work = case, preload, work
+        self.text, self.status, self.late = b"", None, False
+        self.dir = os.path.join(work, "with" if preload else "without")
+        os.mkdir(self.dir)
+        os.chmod(self.dir, 0o777)
+        self.program = os.path.join(work, "linked" if case.linked and preload else "crasher")
+        if case.before:
+            case.before(self)
+
+    def command(self):
+        env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
+        if self.preload:
+            env.update(self.case.env)
+            if not self.case.linked:
+                env["LD_PRELOAD"] = os.path.join(self.work, "libstack.so.1")
+        env = {k: self.expand(v) for k, v in env.items()}
+        args = [self.expand(a) for a in self.case.args]
+        return self.case.wrap + ["/usr/bin/env", "-i", *("%s=%s" % e for e in env.items()),
+                                 self.program, *args]
+
+    def expand(self, text):
+        return text.replace("@WORK", self.work).replace("@DIR", self.dir)
+
+    def child(self, command, err):
+        os.setsid()
+        os.chdir(self.dir)
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(os.open("stdout", os.O_WRONLY | os.O_CREAT, 0o666), 1)
+        os.dup2(err, 2)
+        os.closerange(3, 256)
+        for what, values in {"CORE": None, "STACK": (1 << 20,) * 2, **self.case.limits}.items():
+            what = getattr(resource, "RLIMIT_" + what)
+            hard = resource.getrlimit(what)[1]
+            resource.setrlimit(what, values or (hard, hard))
+        if (self.case.user or self.case.setuid is not None) and os.getuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        os.execvp(command[0], command)
+
+    def start(self, err):
+        command = self.command()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self.child(command, err)
+            finally:
+                os._exit(95)
+        self.pidfd = os.pidfd_open(self.pid)
+
+    def ended(self, until):
+        return bool(select.select([self.pidfd], [], [], max(0, until - time.monotonic()))[0])
+
+    def stdout(self):
+        with open(os.path.join(self.dir, "stdout"), errors="replace") as f:
+            return f.read()
+
+    def go(self):
+        r, w = os.pipe()
+        fcntl.fcntl(w, fcntl.F_SETFL, fcntl.fcntl(w, fcntl.F_GETFL) & ~os.O_NONBLOCK)
+        os.set_blocking(r, False)
+        until = time.monotonic() + self.case.deadline
+        (self.case.reader if self.preload else read_all)(self, r, w, until)
+        if not self.ended(until):
+            self.late = True
+            os.kill(self.pid, signal.SIGKILL)
+        self.status = os.waitpid(self.pid, 0)[1]
+        self.left = leftovers()  # before there is room for them to write
+        self.text += drain(r)
+        os.close(r)
+        return self
+
+    def core(self):
+        return os.WIFSIGNALED(self.status) and os.WCOREDUMP(self.status)
+
+
+def tree(pid):
+    """Its descendants, as (pid, command line)."""
+    found = []
+    try:
+        for task in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/children" % (pid, task)) as f:
+                for child in map(int, f.read().split()):
+                    with open("/proc/%d/cmdline" % child) as c:
+                        found.append((child, c.read().replace("\0", " ")))
+                    found += tree(child)
+    except OSError:
+        pass
+    return found
+
+
+def leftovers():
+    """Orphans come to us (PR_SET_CHILD_SUBREAPER). Those that are about to die of SIGKILL have a moment
+    for it; the rest is ended here."""
+    left, until = [], time.monotonic() + 1
+    while True:
+        try:
+            info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            return left
+        if info is None and time.monotonic() > until:
+            for pid, line in tree(os.getpid()):
+                left.append(line)
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(-1, 0)
+        elif info is None:
+            time.sleep(0.01)
+
+
+def drain(r):
+    text = b""
+    while True:
+        try:
+            more = os.read(r, 65536)
+        except BlockingIOError:
+            return text
+        if not more:
+            return text
+        text += more
+
+
+# --- readers: what is at the other end of stderr ---
+
+def read_all(run, r, w, until):
+    run.start(w)
+    os.close(w)
+    while time.monotonic() < until:
+        ready = select.select([r, run.pidfd], [], [], max(0, until - time.monotonic()))[0]
+        if r in ready:
+            run.text += drain(r)
+        if run.pidfd in ready:
+            return
+
+
+def small_pipe(w):
+    fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+
+
+def read_slowly(run, r, w, until):
+    """A few bytes at a time from a pipe of one page."""
+    small_pipe(w)
+    run.start(w)
+    os.close(w)
+    while not run.ended(time.monotonic() + 0.002) and time.monotonic() < until:
+        try:
+            run.text += os.read(r, 64)
+        except BlockingIOError:
+            pass
+
+
+def read_nothing(run, r, w, until):
+    """The pipe takes the header and a part of the report, and nobody reads."""
+    small_pipe(w)
+    run.start(w)
+    os.close(w)
+    run.ended(until)
+
+
+def read_nothing_full(run, r, w, until):
+    """The pipe is full before the crash."""
+    small_pipe(w)
+    os.write(w, b"\n" * 4096)
+    read_nothing(run, r, w, until)
+
+
+def unread(r):
+    n = array.array("i", [0])
+    fcntl.ioctl(r, termios.FIONREAD, n)
+    return n[0]
+
+
+def in_the_middle(act, more=True):
+    """The helper has written a page of its report and waits for room: act(run, pid of the helper)."""
+    def reader(run, r, w, until):
+        small_pipe(w)
+        run.start(w)
+        os.close(w)
+        while time.monotonic() < until and not run.ended(time.monotonic()):
+            if not re.search(rb"^PC=.*\n", run.text, re.M):
+                run.text += select.select([r], [], [], 0)[0] and os.read(r, 1) or b""
+            elif unread(r) == 4096:
+                helpers = [p for p, line in tree(run.pid) if line.startswith("libstack-helper")]
+                if helpers:
+                    act(run, helpers[0])
+                    if not more:
+                        run.ended(until)
+                    break
+        while not run.ended(time.monotonic()) and time.monotonic() < until:
+            select.select([r, run.pidfd], [], [], max(0, until - time.monotonic()))
+            run.text += drain(r)
+    return reader
+
+
+# --- more that holds ---
+
+def data_file(t, run, text):
+    with open(os.path.join(run.dir, "data")) as f:
+        t.equal(f.read(), "data\n", "the program's data file")
+
+
+def both_threads(t, run, text):
+    names = [f[0] for f in s.parse_trace(text)[1][1]]
+    t.check("rest" in names, "thread 2 is in rest():", names)
+
+
+def eight_threads(t, run, text):
+    """Those that crashed too show where, not that they wait; one may still be about to crash."""
+    names = [(h, [f[0] for f in frames]) for h, frames in s.parse_trace(text)]
+    where = [h for h, n in names if n == PLAIN + ["crash_at_barrier"] or
+             n[0] != "boom" and n[-1] == "crash_at_barrier"]
+    t.equal(sum(int((re.search(r"\((\d+) \"", h) or [0, 1])[1]) for h in where), 8, "crashing threads")
+    t.check(not re.search(r"^(stk_|enter|sys6|wait_turn)|libstack", text.split("\nmodules:")[0], re.M),
+            "frames of the handler")
+
+
+def no_proof(t, run, text):
+    t.check(not os.path.exists(run.dir + "/proof"), "LIBSTACK_HELPER was run in a set-uid program")
+
+
+def stopped(reason):
+    return lambda t, run, text: t.check("\nstopped: %s\n" % reason in text, "stopped:", reason)
+
+
+def stdout(text):
+    return lambda t, run, _: t.equal(run.stdout(), text, "stdout")
+
+
+def no_report(t, run, text):
+    t.equal(text, "", "stderr")
+
+
+def filler_only(t, run, text):
+    t.equal(text, "\n" * 4096, "the pipe")
+
+
+def set_uid(uid):
+    def before(run):
+        if run.preload:
+            os.chown(run.work + "/linked", uid, uid)
+            os.chmod(run.work + "/linked", 0o4755)
+        else:
+            os.chown(run.work + "/crasher", uid, uid)
+            os.chmod(run.work + "/crasher", 0o4755)
+    return before
+
+
+def no_exec_bit(run):
+    if run.preload:
+        shutil.copy(run.work + "/crasher", run.work + "/helper-plain")
+        os.chmod(run.work + "/helper-plain", 0o644)
+
+
+def bad_helper(name):
+    def before(run):
+        if run.preload:
+            shutil.copy(run.work + "/crasher", run.work + "/helper-" + name)
+    return before
+
+
+def helper(name, why, **more):
+    return Case("plain", env={"LIBSTACK_HELPER": "@WORK/helper-" + name, "LIBSTACK_TIMEOUT": "2"},
+                deadline=5, notes=[IN_PROCESS % why] if why else [], before=bad_helper(name), **more)
+
+
+def spoilt(what, *functions, **more):
+    """`what` with instructions that do not exist at the entries of these functions of libstack."""
+    case = Case([what], before=lambda run: offsets(run, what, functions), **more)
+    return case
+
+
+def offsets(run, what, functions):
+    if not run.preload:
+        run.case.args = [{"spoilt": "plain", "spoilt_threads": "undumpable_threads"}.get(what, what)]
+        return
+    out = subprocess.run(["nm", LIBRARY], stdout=subprocess.PIPE, check=True).stdout.decode()
+    table = {line.split()[-1]: line.split()[0] for line in out.splitlines() if line.split()[0] != "U"}
+    if any(f not in table for f in functions):
+        s.skip("the library has no symbol table")
+    run.case.args = [what] + [table[f] for f in functions]
+
+
+def filtered(call, how, notes=()):
+    return Case(["filtered", call, how], frames=PLAIN + ["filtered", "main"], notes=[SECCOMP, *notes])
+
+
+def filtered_threads(call, how, notes, **more):
+    return Case(["filtered_threads", call, how], notes=[SECCOMP] + notes, **{
+        "frames": PLAIN + ["filtered_threads", "main"],
+        "end": "2 of 2 threads shown", "check": both_threads, **more})
+
+
+UNKNOWN = "[other threads are not known: /proc/self/task cannot be read]"
+DEAD = "its report above is not whole"
+NO_HELPER = IN_PROCESS % "the helper cannot be opened: no such file or directory"
+NO_EXEC = "the helper cannot be executed: %s"
+CASES = {
+    # Stacks.
+    "overflow_main": Case("overflow_main", frames=["dive"] * 50),
+    "overflow_in_process": Case("overflow_main", frames=["dive"] * 50, notes=[NO_HELPER],
+                                env={"LIBSTACK_HELPER": "/nowhere"}),
+    "overflow_pthread": Case("overflow_pthread", frames=["dive"] * 50, end="2 of 2 threads shown"),
+    "overflow_thrd": Case("overflow_thrd", frames=["dive"] * 50, end="2 of 2 threads shown"),
+    "overflow_attr": Case("overflow_attr", frames=["dive"] * 50, end="2 of 2 threads shown"),
+    # A thread that libstack does not see being made has no other stack: the kernel kills at once.
+    "overflow_clone": Case("overflow_clone", heads=0, frames=[], end=None, check=no_report),
+    "crash_clone": Case("crash_clone", frames=PLAIN + ["plain_clone"], end="2 of 2 threads shown"),
+    "smashed": Case("smashed", ABRT, ["__stack_chk_fail", "smash_canary", "smashed", "main"]),
+    "smashed_return": Case("smashed_return", frames=["smash_return"]),
+    "jump_null": Case("jump_null", frames=["??", "call", "jump_null", "main"]),
+    "jump_nowhere": Case("jump_nowhere", frames=["??", "call", "jump_nowhere", "main"]),
+    # Inside others.
+    "malloc_crash": Case("malloc_crash", frames=["malloc", "malloc_crash", "main"]),
+    "malloc_abort": Case("malloc_abort", ABRT, ["malloc", "malloc_abort", "main"]),
+    "malloc_in_process": Case("malloc_crash", frames=["malloc_crash", "main"],
+                              env={"LIBSTACK_HELPER": "/nowhere"},
+                              notes=[NO_HELPER]),
+    "dlopen": Case("in_dlopen @WORK/plugin.so", frames=["plugin_crash", "start"]),
+    "dlopen_in_process": Case("in_dlopen @WORK/plugin.so", frames=["plugin_crash"],
+                              env={"LIBSTACK_HELPER": "/nowhere"},
+                              notes=[NO_HELPER]),
+    "handler": Case("in_handler", frames=PLAIN + ["on_usr1"]),
+    "handler_altstack": Case("in_handler_altstack", frames=PLAIN + ["on_usr1"]),
+    # Processes and threads.
+    "fork": Case("in_fork", None, PLAIN + ["in_fork", "main"]),
+    "vfork": Case("in_vfork", None, PLAIN + ["in_vfork", "main"]),
+    "after_vfork": Case("after_vfork", heads=2, frames=PLAIN + ["after_vfork", "main"]),
+    "eight": Case("eight", frames=PLAIN + ["crash_at_barrier"], end="9 of 9 threads shown",
+                  check=eight_threads),
+    "eight_in_process": Case("eight", frames=PLAIN + ["crash_at_barrier"], end="9 of 9 threads shown",
+                             check=eight_threads, env={"LIBSTACK_HELPER": "/nowhere"},
+                             notes=[NO_HELPER]),
+    # Blocked signals.
+    "blocked_process": Case("blocked_process", frames=PLAIN + ["block"]),
+    "blocked_thread": Case("blocked_thread", frames=PLAIN + ["block"]),
+    "blocked_exec": Case("blocked_exec"),
+    # Descriptors.
+    "stderr_closed": Case("closed", heads=0, frames=[], end=None, check=no_report),
+    "stderr_reused": Case("reused data", heads=0, frames=[], end=None, check=data_file),
+    "stderr_full": Case("deep", heads=0, frames=[], end=None, check=filler_only, deadline=5,
+                        env={"LIBSTACK_TIMEOUT": "2"}, reader=read_nothing_full),
+    "stderr_nobody_reads": Case("deep", end=None, frames=[], deadline=5,
+                                env={"LIBSTACK_TIMEOUT": "2"}, reader=read_nothing),
+    "stderr_nobody_reads_in_process": Case(
+        "deep", end=None, frames=[], deadline=5, reader=read_nothing,
+        env={"LIBSTACK_TIMEOUT": "2", "LIBSTACK_HELPER": "/nowhere"}),
+    # A FIFO that nobody reads: stderr it is.
+    "output_fifo": Case("plain", env={"LIBSTACK_OUTPUT": "@DIR/fifo"},
+                        before=lambda run: os.mkfifo(run.dir + "/fifo")),
+    "stderr_slow": Case("deep", frames=PLAIN + ["down"], reader=read_slowly),
+    # Resources.
+    "no_core": Case("plain", limits={"CORE": (0, 0)}),
+    "no_files": Case("no_files", frames=PLAIN + ["no_files"]),
+    "no_memory": Case("no_memory", user=True, frames=PLAIN + ["exhaust"],
+                      notes=[IN_PROCESS % "the helper died of SIGSEGV"]),
+    "no_memory_root": Case("no_memory", root=True, capability=CAP_SYS_RESOURCE, frames=PLAIN + ["exhaust"]),
+    "no_data": Case("no_data", user=True, frames=PLAIN + ["exhaust"],
+                    notes=[IN_PROCESS % "the helper died of SIGSEGV"]),
+    "no_processes": Case("no_processes", user=True, frames=PLAIN + ["no_processes"], notes=[
+        IN_PROCESS % "no process can be started: resource temporarily unavailable"]),
+    "no_file_size": Case("no_file_size", user=True, frames=PLAIN + ["no_file_size"], notes=[
+        IN_PROCESS % "the helper cannot be put into memory: file too large"]),
+    # seccomp. With one thread the whole report is made in process: no call that could be the last.
+    "seccomp_ptrace": filtered("ptrace", "errno"),
+    "seccomp_ptrace_kill": filtered("ptrace", "kill"),
+    "seccomp_clone": filtered("clone", "errno"),
+    "seccomp_clone_kill": filtered("clone", "kill"),
+    "seccomp_threads_ptrace": filtered_threads("ptrace", "errno", [BY_SIGNAL]),
+    "seccomp_threads_ptrace_kill": filtered_threads("ptrace", "kill", [
+        IN_PROCESS % "the helper died of SIGSYS"]),
+    "seccomp_threads_clone": filtered_threads("clone", "errno", [
+        IN_PROCESS % "no process can be started: operation not permitted"]),
+    "seccomp_threads_readv": filtered_threads("process_vm_readv", "errno", [BY_SOCKET]),
+    "seccomp_threads_readv_kill": filtered_threads("process_vm_readv", "kill", [
+        IN_PROCESS % "the helper died of SIGSYS"]),
+    "seccomp_threads_memfd": filtered_threads("memfd_create", "errno", [
+        IN_PROCESS % "the helper cannot be put into memory: operation not permitted"]),
+    "seccomp_threads_memfd_kill": filtered_threads("memfd_create", "kill", [
+        IN_PROCESS % "who starts the helper died of SIGSYS"]),
+    "seccomp_threads_exec": filtered_threads("execveat", "errno", [
+        IN_PROCESS % (NO_EXEC % "operation not permitted")]),
+    "seccomp_threads_exec_kill": filtered_threads("execveat", "kill", [
+        IN_PROCESS % "the helper died of SIGSYS"]),
+    "seccomp_threads_tgkill": filtered_threads("tgkill", "errno", []),
+    "seccomp_open_trap": filtered("open", "trap", [UNKNOWN]),
+    "seccomp_threads_clone_trap": filtered_threads("clone", "trap", [
+        IN_PROCESS % "no process can be started: operation not permitted"]),
+    "seccomp_threads_memfd_trap": filtered_threads("memfd_create", "trap", [
+        IN_PROCESS % "the helper cannot be put into memory: operation not permitted"]),
+    # The one that cannot be survived: the call that starts the helper kills, after thread 1.
+    "seccomp_threads_clone_kill": Case("filtered_threads clone kill", SYS, end=None,
+                                       frames=PLAIN + ["filtered_threads"], same_status=False,
+                                       notes=[SECCOMP]),
+    # Rights.
+    "undumpable": Case("undumpable", user=True, frames=PLAIN + ["undumpable"], notes=[BY_SOCKET]),
+    "undumpable_threads": Case("undumpable_threads", user=True, frames=PLAIN + ["undumpable"],
+                               notes=[BY_SIGNAL], end="2 of 2 threads shown", check=both_threads),
+    "user": Case("threads", user=True, frames=PLAIN + ["threads"], end="2 of 2 threads shown",
+                 check=both_threads),
+    # Scope 1: only a descendant may attach, or who is declared (PR_SET_PTRACER).
+    "yama": Case("threads", user=True, yama="1", frames=PLAIN + ["threads"],
+                 end="2 of 2 threads shown", check=both_threads),
+    "set_uid_root": Case("plain", root=True, linked=True, setuid=0, before=set_uid(0), check=no_proof,
+                         env={"LIBSTACK_HELPER": "@WORK/helper-proves", "LIBSTACK_TRACEBACK": "none"}),
+    "set_uid_user": Case("plain", root=True, linked=True, setuid=1, before=set_uid(1), check=no_proof,
+                         env={"LIBSTACK_HELPER": "@WORK/helper-proves", "LIBSTACK_TRACEBACK": "none"},
+                         notes=[BY_SOCKET]),
+    # Namespaces.
+    "pid_namespace": Case("child threads", None, wrap=USERNS + ["-pf", "--mount-proc"],
+                          frames=PLAIN + ["threads"], end="2 of 2 threads shown", check=both_threads),
+    "pid_1": Case("plain", wrap=USERNS + ["-pf", "--mount-proc"]),
+    "pid_1_abort": Case("smashed", ABRT + 128, frames=["smash_canary", "smashed", "main"],
+                        same_status=False, wrap=USERNS + ["-pf", "--mount-proc"]),
+    "pid_namespace_foreign_proc": Case(
+        "child threads", None, wrap=USERNS + ["-pf"], frames=PLAIN + ["threads"],
+        end="2 of 2 threads shown", check=both_threads,
+        notes=[IN_PROCESS % "/proc belongs to another PID namespace"]),
+    "no_proc": Case("plain", wrap=USERNS + ["-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"',
+                                            "sh"],
+                    notes=[IN_PROCESS % "there is no /proc", UNKNOWN]),
+    # The helper.
+    "helper_missing": Case("plain", env={"LIBSTACK_HELPER": "/nowhere"}, notes=[NO_HELPER]),
+    "helper_no_exec": Case("plain", env={"LIBSTACK_HELPER": "@WORK/helper-plain"}, before=no_exec_bit,
+                           notes=[IN_PROCESS % (NO_EXEC % "permission denied")]),
+    "helper_hangs": helper("hangs", "the helper took too long"),
+    "helper_kicks": helper("kicks", "the helper wrote nothing"),
+    "helper_killed": Case("deep", frames=PLAIN + ["down"] * 20, notes=[
+        IN_PROCESS % ("the helper died of SIGKILL, " + DEAD)],
+        reader=in_the_middle(lambda run, pid: os.kill(pid, signal.SIGKILL))),
+    "helper_crashes": Case("deep", frames=PLAIN + ["down"] * 20, notes=[
+        IN_PROCESS % ("the helper died of SIGSEGV, " + DEAD)],
+        reader=in_the_middle(lambda run, pid: os.kill(pid, signal.SIGSEGV))),
+    "helper_stopped": Case("deep", frames=PLAIN + ["down"] * 20, deadline=6, notes=[
+        IN_PROCESS % ("the helper took too long, " + DEAD)], env={"LIBSTACK_TIMEOUT": "2"},
+        reader=in_the_middle(lambda run, pid: os.kill(pid, signal.SIGSTOP))),
+    # The program itself is killed while it reports: its helper goes with it.
+    "program_killed": Case("deep", signal.SIGKILL, frames=[], end=None, same_status=False,
+                           reader=in_the_middle(lambda run, pid: os.kill(run.pid, signal.SIGKILL),
+                                                 more=False)),
+    # The report crashes.
+    "spoilt_launch": spoilt("spoilt", "stk_launch", frames=PLAIN + ["spoilt", "main"],
+                            notes=[IN_PROCESS % "the handler itself crashed"]),
+    "spoilt_supervisor": spoilt("spoilt", "stk_serve", frames=PLAIN + ["spoilt", "main"],
+                                notes=[IN_PROCESS % "who serves the helper died of SIGILL"]),
+    "spoilt_collect": spoilt("spoilt_threads", "stk_collect", frames=PLAIN + ["undumpable"], user=True,
+                             notes=[IN_PROCESS % "the handler itself crashed"],
+                             end="1 of 2 threads shown, 1 missing: the report crashed"),
+    "spoilt_stepper": spoilt("spoilt", "stk_stepper_step", frames=[], env={"LIBSTACK_HELPER": "/nowhere"},
+                             notes=[NO_HELPER],
+                             end="0 of 1 threads shown, 1 missing: the report crashed",
+                             check=stopped("the report crashed here")),
+    "spoilt_both": spoilt("spoilt", "stk_launch", "stk_stepper_step", frames=[],
+                          notes=[IN_PROCESS % "the handler itself crashed"],
+                          end="0 of 1 threads shown, 1 missing: the report crashed",
+                          check=stopped("the report crashed here")),
+    "spoilt_all": spoilt("spoilt", "stk_launch", "stk_fallback_report", "stk_fallback_rest", frames=[],
+                         end=None),
+    "spoilt_dump": spoilt("spoilt_dump", "stk_launch", "stk_fallback_report", "stk_fallback_rest",
+                          sig=3 << 8, heads=2, frames=[], end=None, same_status=False,
+                          check=stdout("libstack_dump: -5\n" * 2)),
+    "spoilt_quit": spoilt("spoilt_quit", "stk_launch", sig=3 << 8, heads=2, frames=[], same_status=False,
+                          env={"LIBSTACK_SIGQUIT": "continue"},
+                          notes=[IN_PROCESS % "the handler itself crashed"] * 2),
+}
+
+
+def needs(case):
+    if not os.path.exists(LIBRARY):
+        s.skip("libstack is not built")
+    if (case.root or case.setuid is not None) and os.getuid() != 0:
+        s.skip("needs root")
+    with open("/proc/self/status") as f:
+        have = int(re.search(r"^CapEff:\s*(\w+)", f.read(), re.M).group(1), 16)
+    if case.capability is not None and not have >> case.capability & 1:
+        s.skip("needs the capability %d" % case.capability)
+    if case.yama is not None:
+        scope = "/proc/sys/kernel/yama/ptrace_scope"
+        if not os.path.exists(scope):
+            s.skip("this kernel has no Yama")
+        with open(scope) as f:
+            if f.read().strip() != case.yama:
+                s.skip("Yama's ptrace_scope is not " + case.yama)
+    if case.wrap and case.wrap[0] == "unshare":
+        flags = [a for a in case.wrap[1:4] if a.startswith("-")]
+        if not shutil.which("unshare") or subprocess.run(
+                ["unshare", *flags, "true"], stderr=subprocess.DEVNULL).returncode:
+            s.skip("namespaces cannot be made here (unshare %s)" % " ".join(flags))
+
+
+def place():
+    """A directory that ordinary users can read too."""
+    work = s.workdir()
+    os.chmod(work, 0o755)
+    shutil.copy(LIBRARY, work + "/libstack.so.1")
+    for name in ("crasher", "linked", "plugin.so"):
+        shutil.copy(os.path.join(HERE, name), work + "/" + name)
+    shutil.copy(work + "/crasher", work + "/helper-proves")
+    return work
+
+
+def check_text(t, case, text):
+    t.equal(len(HEAD.findall(text)), case.heads, "headers")
+    t.equal(len(re.findall(r"^PC=0x", text, re.M)), case.heads, "PC lines")
+    t.equal(TIER.findall(text), case.notes, "notes on the tiers")
+    ends = re.findall(r"^\d+ of \d+ threads shown.*$", text, re.M)
+    t.equal(ends, [case.end] * case.heads if case.end else [], "last lines")
+    if case.end:
+        t.equal(text.rstrip("\n").split("\n")[-1], case.end, "the last line")
+        t.equal(len(re.findall(r"^rip    0x", text, re.M)), case.heads, "blocks of registers")
+    threads = s.parse_trace(text)
+    names = [f[0] for f in threads[-1 if case.heads > 1 else 0][1]] if case.frames else []
+    if case.frames:
+        whole = [[f[0] for f in frames] for _, frames in threads]
+        wanted = case.frames
+        t.check(any(n[i:i + len(wanted)] == wanted for n in whole[:1] + whole[-1:]
+                    for i in range(len(n))), "frames\n  got    %r\n  wanted %r" % (names, wanted))
+
+
+def main():
+    if sys.argv[1] == "--list":
+        print("\n".join(CASES))
+        return
+    case = CASES[sys.argv[1]]
+    needs(case)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    t = s.Failures()
+    work = place()
+    run = Run(case, work, True).go()
+    text = run.text.decode("utf-8", "replace")
+    t.check(not run.late, "no end within %d s" % case.deadline)
+    t.equal(run.left, [], "processes left over")
+    if case.same_status and not run.late:
+        bare = Run(case, work, False).go()
+        t.equal(run.status, bare.status, "wait status, core flag included (%s)" % ", ".join(
+            str(os.WTERMSIG(x)) if os.WIFSIGNALED(x) else "exit %d" % os.WEXITSTATUS(x)
+            for x in (run.status, bare.status)))
+    if case.status is not None:
+        wanted = case.status if case.status <= 64 or case.status >= 256 else case.status << 8
+        t.equal(run.status & ~0x80, wanted, "how it ended")
+    check_text(t, case, text)
+    if case.check:
+        case.check(t, run, text)
+    if t.count:
+        print(text[-6000:])
+        print("stdout:", run.stdout()[-500:])
+    t.exit()
+
+
+if __name__ == "__main__":
+    main()
