@@ -54,5 +54,7 @@ struct stk_request {
 	uint64_t addr;
 };
 #define STK_REPLY_MAX 16384
+/* What stands beside the descriptor of a map: /proc's own, or one made without it. */
+enum stk_maps { STK_MAPS_REAL = 1, STK_MAPS_MADE = 2 };
 
 #endif

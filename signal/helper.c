@@ -6,6 +6,7 @@
  * libstack-helper PID ADDRESS   (hexadecimal; ADDRESS of struct stk_crash in the process)
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -83,8 +84,8 @@ static int read_by_socket(void *arg, uint64_t addr, void *buf, size_t len)
 	return ask(STK_ASK_READ, addr, (uint32_t)len, buf, len) == (long)len ? 0 : -1;
 }
 
-/* An open /proc/PID/maps of the program; 0: none. */
-static int maps_by_socket(void)
+/* An open /proc/PID/maps of the program, or one that was made without /proc; 0: none. */
+static int maps_by_socket(bool *made)
 {
 	union {
 		struct cmsghdr h;
@@ -102,8 +103,10 @@ static int maps_by_socket(void)
 	if (send(SOCKET, &q, sizeof(q), MSG_NOSIGNAL) != (ssize_t)sizeof(q) ||
 	    recvmsg(SOCKET, &m, MSG_CMSG_CLOEXEC) < 0 || m.msg_controllen < CMSG_LEN(sizeof(int)))
 		return 0;
+	*made = byte == STK_MAPS_MADE;
 	memcpy(&fd, CMSG_DATA(&control.h), sizeof(fd));
-	return fd;
+	/* 0 is a descriptor like any other here, but not for stk_live_open(). */
+	return fd ? fd : fcntl(fd, F_DUPFD_CLOEXEC, SOCKET);
 }
 
 /* Threads that answered the collecting signal. */
@@ -154,7 +157,8 @@ static const char no_debug[] = "libc.so.6:ld-linux-x86-64.so.2:libpthread.so.0:l
 
 static int report(bool by_socket)
 {
-	char exe[32];
+	char exe[32], maps[32];
+	bool no_proc = false;
 	struct stk_err err;
 	struct stk_target *t = NULL;
 	struct stk_modules *ms = NULL;
@@ -182,14 +186,18 @@ static int report(bool by_socket)
 		lo.no_ptrace = !lo.only_own;
 		lo.read = read_by_socket;
 		lo.regs = collected_regs;
-		lo.maps_fd = maps_by_socket();
 	}
+	snprintf(maps, sizeof(maps), "/proc/%d/maps", crash.pid);
+	if (by_socket || access(maps, R_OK))
+		lo.maps_fd = maps_by_socket(&no_proc);
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
 		return STK_HELPER_ATTACH;
 	t->interrupt = &late;
 	stk_text_init_stream(&out, buf, sizeof(buf), write_out, NULL);
 	if (by_socket && !lo.only_own)
 		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");
+	if (no_proc)
+		stk_puts(&out, "[other threads are not known: /proc/self/task cannot be read]\n");
 	int r = stk_report_write(&out, ms, &ro);
 	stk_text_flush(&out);
 	/* Threads run on, memory is the kernel's to free: the program is waiting for us. */

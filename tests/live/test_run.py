@@ -108,6 +108,9 @@ def refusals(t):
     with open(script, "w") as f:
         f.write("#!/bin/sh\necho $1\n")
     t.equal(run("run", script, "fine")[0], "fine\n", "an ordinary script")
+    if shutil.which("musl-gcc"):
+        subprocess.run(["musl-gcc", bare + ".c", "-o", bare], check=True)
+        refused(t, "musl", [bare], bare + " uses musl: libstack does not support it yet")
     privileged = shutil.which("passwd") or "/usr/bin/passwd"
     if os.getuid() == 0:
         privileged = shutil.copy(WORDS, os.path.join(work, "setuid"))
@@ -118,7 +121,7 @@ def refusals(t):
     refused(t, "no program", [], "no program given", status=64)
     refused(t, "an option", ["--nofollow", "true"], "unknown option: --nofollow", status=64)
     refused(t, "nothing there", ["/nowhere/program"], "/nowhere/program: No such file or directory")
-    refused(t, "not in PATH", ["no-such-program-here"], "no-such-program-here: No such file")
+    refused(t, "not in PATH", ["no-such-program-here"], "no-such-program-here is not found in PATH")
     refused(t, "a folder", [work], work, "Permission denied")
     alone = shutil.copy(s.CORECTL, os.path.join(work, "corectl"))
     refused(t, "corectl without the library", ["true"], "libstack.so.1 was found neither in %s/signal"
