@@ -240,6 +240,10 @@ foreach(name shared static)
 endforeach()
 target_link_libraries(shared PRIVATE libstack::stack)
 target_link_libraries(static PRIVATE libstack::stack_static)
+add_executable(full %s)
+target_compile_definitions(full PRIVATE _GNU_SOURCE)
+target_link_libraries(full PRIVATE libstack::stack_static)
+target_link_options(full PRIVATE -static)
 file(WRITE ${CMAKE_BINARY_DIR}/helper "${libstack_HELPER}")
 """
 
@@ -248,7 +252,7 @@ def cmake_project(t, work, lib):
     source, out = os.path.join(work, "project"), os.path.join(work, "project-build")
     os.mkdir(source)
     with open(os.path.join(source, "CMakeLists.txt"), "w") as f:
-        f.write(CMAKE % (WORDS[0], WORDS[1][2:]))
+        f.write(CMAKE % (WORDS[0], WORDS[1][2:], os.path.join(HERE, "wrapped.c")))
     where = "-DCMAKE_PREFIX_PATH=" + lib[:len(lib) - len(os.path.relpath(LIB, PREFIX))]
     if not build(t, ["cmake", "-S", source, "-B", out, where]) or \
             not build(t, ["cmake", "--build", out]):
@@ -263,10 +267,8 @@ def cmake_project(t, work, lib):
     t.equal(needed(app), ["libc.so.6"], "libstack::stack_static: NEEDED")
     _, err, status = run([app], {"LIBSTACK_HELPER": helper})
     whole(t, "libstack::stack_static", err, status)
-    symbols, _, _ = run(["nm", app])
-    for name in WRAPPED:
-        t.check("__wrap_" + name in symbols or name not in ("sigaction", "pthread_create"),
-                "libstack::stack_static does not wrap", name)
+    out, _, status = run([os.path.join(out, "full")])
+    t.equal((out, status), (SEEN, 0), "libstack::stack_static with -static")
 
 
 def cmake(t):
@@ -327,6 +329,32 @@ def api(t):
         t.equal(err, "", what + ": stderr, uninstalled")
         out, err, status = run([app, "crash"], env)
         whole(t, what + ", installed again", err, status, "main", signal.SIGSEGV)
+
+
+SEEN = """SEGV default
+signal default
+then a handler
+sysv_signal ours
+then default
+BUS blocked 1
+pthread_create 1
+thrd_create 1
+"""
+
+
+def wrapped(t):
+    """The library stands before libc's functions, shared and static."""
+    app = os.path.join(s.workdir(), "wrapped")
+    source = [os.path.join(HERE, "wrapped.c"), "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
+    wraps = ["-Wl,--wrap=" + n for n in WRAPPED]
+    for what, flags in (("shared", []), ("static", ["-static", *wraps]),
+                        ("static-pie", ["-static-pie", *wraps])):
+        if build(t, ["cc", *source, "-o", app, "-L" + LIB, "-lstack", *flags]):
+            out, _, status = run([app], shared_env())
+            t.equal((out, status), (SEEN, 0), what)
+    if build(t, ["cc", *source, "-static", "-o", app, "-L" + LIB, "-lstack"]):
+        out, _, status = run([app])
+        t.check(out.startswith("SEGV a handler\n") and status == 0, "without --wrap:", out)
 
 
 def chroot(t):
@@ -457,7 +485,7 @@ def musl(t):
 def main():
     t = s.Failures()
     tests = {f.__name__: f for f in (prefix, shared, linkers, pkgconfig, relocated, static, embedded,
-                                     cmake, cplusplus, api, chroot, notice, relink, manual, musl)}
+                                     cmake, cplusplus, api, wrapped, chroot, notice, relink, manual, musl)}
     tests["run"] = run_installed
     tests[sys.argv[1]](t)
     t.exit()
