@@ -103,8 +103,12 @@ int main(int argc, char **argv)
 	int r = options_parse(&o, argc, argv);
 
 	/* Before a signal is touched: the program inherits them. */
-	if (!r && o.run.argv && !o.help)
-		return run_program(&o.run);
+	if (!r && o.run.argv && !o.help) {
+		r = run_program(&o.run);
+		free(o.commands);
+		free(o.is_file);
+		return r;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	if (r) {
 		if (r == 64 && argc < 2)

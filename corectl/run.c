@@ -204,7 +204,9 @@ int run_program(const struct run *r)
 	const char *path = find_program(r->argv[0], buf, sizeof(buf));
 	int e = find_library(library, sizeof(library));
 
-	if (!e && path)
+	if (!path)
+		return cannot(r->argv[0], "is not found in PATH");
+	if (!e)
 		e = check_program(path);
 	if (!e)
 		e = set_environment(library, r->no_follow);

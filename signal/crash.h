@@ -48,8 +48,7 @@ enum stk_helper_status {
 	STK_HELPER_NOTHING = 20, /* nothing was written */
 	STK_HELPER_ATTACH = 21,  /* nothing was written: the program cannot be read */
 	STK_HELPER_WRITE = 22,   /* the output could not be written */
-	STK_HELPER_NO_PROC = 23, /* nothing was written: there is no /proc */
-	STK_HELPER_PROC = 24,    /* nothing was written: /proc is of another PID namespace */
+	STK_HELPER_PROC = 23,    /* nothing was written: /proc is of another PID namespace */
 	STK_HELPER_EXEC = 127,   /* it could not be started */
 };
 
@@ -62,5 +61,7 @@ struct stk_request {
 	uint64_t addr;
 };
 #define STK_REPLY_MAX 16384
+/* What stands beside the descriptor of a map: /proc's own, or one made without it. */
+enum stk_maps { STK_MAPS_REAL = 1, STK_MAPS_MADE = 2 };
 
 #endif

@@ -99,8 +99,8 @@ static int read_by_socket(void *arg, uint64_t addr, void *buf, size_t len)
 	return ask(STK_ASK_READ, addr, (uint32_t)len, buf, len) == (long)len ? 0 : -1;
 }
 
-/* An open /proc/PID/maps of the program; 0: none. */
-static int maps_by_socket(void)
+/* An open /proc/PID/maps of the program, or one that was made without /proc; 0: none. */
+static int maps_by_socket(bool *made)
 {
 	union {
 		struct cmsghdr h;
@@ -118,6 +118,7 @@ static int maps_by_socket(void)
 	if (send(SOCKET, &q, sizeof(q), MSG_NOSIGNAL) != (ssize_t)sizeof(q) ||
 	    recvmsg(SOCKET, &m, MSG_CMSG_CLOEXEC) < 0 || m.msg_controllen < CMSG_LEN(sizeof(int)))
 		return 0;
+	*made = byte == STK_MAPS_MADE;
 	memcpy(&fd, CMSG_DATA(&control.h), sizeof(fd));
 	/* 0 is a descriptor like any other here, but not for stk_live_open(). */
 	return fd ? fd : fcntl(fd, F_DUPFD_CLOEXEC, SOCKET);
@@ -195,7 +196,8 @@ static const char no_debug[] = "libc.so.6:ld-linux-x86-64.so.2:libpthread.so.0:l
 
 static int report(void)
 {
-	char exe[32];
+	char exe[32], maps[32];
+	bool no_proc = false;
 	struct stk_err err;
 	struct stk_target *t = NULL;
 	struct stk_modules *ms = NULL;
@@ -219,10 +221,11 @@ static int report(void)
 	struct stk_text out;
 
 	snprintf(exe, sizeof(exe), "/proc/%d/exe", crash.pid);
-	if (by_socket) {
+	if (by_socket)
 		lo.read = read_by_socket;
-		lo.maps_fd = maps_by_socket();
-	}
+	snprintf(maps, sizeof(maps), "/proc/%d/maps", crash.pid);
+	if (by_socket || access(maps, R_OK))
+		lo.maps_fd = maps_by_socket(&no_proc);
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
 		return STK_HELPER_ATTACH;
 	t->interrupt = &late;
@@ -231,6 +234,8 @@ static int report(void)
 		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");
 	else if (by_socket)
 		stk_puts(&out, "[the process cannot be read: memory by socket]\n");
+	if (no_proc)
+		stk_puts(&out, "[other threads are not known: /proc/self/task cannot be read]\n");
 	int r = stk_report_write(&out, ms, &ro);
 	stk_text_flush(&out);
 	/* Threads run on, memory is the kernel's to free: the program is waiting for us. */
@@ -240,14 +245,12 @@ static int report(void)
 	return r ? STK_HELPER_PARTIAL : STK_HELPER_DONE;
 }
 
-/* 0, or what is wrong with /proc. */
-static int check_proc(void)
+/* false: /proc is that of another PID namespace, where our numbers mean others. */
+static bool proc_is_ours(void)
 {
 	char self[24] = "";
 
-	if (readlink("/proc/self", self, sizeof(self) - 1) <= 0)
-		return STK_HELPER_NO_PROC;
-	return atoi(self) == getpid() ? 0 : STK_HELPER_PROC;
+	return readlink("/proc/self", self, sizeof(self) - 1) <= 0 || atoi(self) == getpid();
 }
 
 int main(int argc, char **argv)
@@ -261,8 +264,8 @@ int main(int argc, char **argv)
 	}
 	pid = (int)strtoul(argv[1], NULL, 16);
 	crash_addr = strtoull(argv[2], NULL, 16);
-	if ((r = check_proc()))
-		return r;
+	if (!proc_is_ours())
+		return STK_HELPER_PROC;
 	if (!read_crash())
 		return STK_HELPER_ATTACH;
 	set_alarm(crash.report_ms);

@@ -272,8 +272,6 @@ static const char *exit_text(int status)
 		return "the helper wrote nothing";
 	case STK_HELPER_ATTACH:
 		return "the helper may not read this process";
-	case STK_HELPER_NO_PROC:
-		return "there is no /proc";
 	case STK_HELPER_PROC:
 		return "/proc belongs to another PID namespace";
 	default:

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "maps.h"
 #include "state.h"
 #include "sys.h"
 
@@ -34,17 +35,21 @@ static long send_memory(int fd, uint64_t addr, uint32_t len)
 }
 
 /* The memory map of this process is that of the program: the descriptor goes over the socket. */
-static void send_maps(int fd)
+static void send_maps(int fd, const struct stk_crash *c)
 {
 	union {
 		struct cmsghdr h;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
-	char byte = 1;
+	char byte = STK_MAPS_REAL;
 	struct iovec iov = {&byte, 1};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	long maps = sys3(SYS_open, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 
+	if (maps < 0) {
+		byte = STK_MAPS_MADE;
+		maps = stk_maps_make(&stk_g.images, c->gregs[19] /* rsp */);
+	}
 	if (maps >= 0) {
 		memset(&control, 0, sizeof(control));
 		control.h.cmsg_len = CMSG_LEN(sizeof(int));
@@ -68,7 +73,7 @@ static bool answer(const struct stk_serve *s, const struct stk_request *q)
 		return send_memory(s->fd, q->addr,
 				   q->len < STK_REPLY_MAX ? q->len : STK_REPLY_MAX) >= 0;
 	case STK_ASK_MAPS:
-		send_maps(s->fd);
+		send_maps(s->fd, s->crash);
 		return true;
 	case STK_ASK_THREADS:
 		s->collect();
