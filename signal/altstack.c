@@ -78,7 +78,7 @@ struct start {
 	void *(*posix)(void *);
 	thrd_start_t c11;
 	void *arg;
-	uint64_t mask;
+	uint64_t mask; /* the creator's belief */
 };
 
 static struct start begin(void *p)
@@ -87,6 +87,7 @@ static struct start begin(void *p)
 
 	free(p);
 	stk_view_set_mask(s.mask);
+	stk_view_open();
 	give_altstack();
 	return s;
 }
@@ -105,11 +106,13 @@ static int stk_thrd_start(void *p)
 	return s.c11(s.arg);
 }
 
-static struct start *prepare(struct start s)
+/* A mask among the attributes is the whole truth (pthread_attr_setsigmask_np(3)). */
+static struct start *prepare(const pthread_attr_t *attr, struct start s)
 {
 	struct start *p = stk_g.installed ? malloc(sizeof(*p)) : NULL;
+	sigset_t own;
 
-	s.mask = stk_view_mask();
+	s.mask = attr && !pthread_attr_getsigmask_np(attr, &own) ? 0 : stk_view_mask();
 	if (p)
 		*p = s;
 	return p;
@@ -119,7 +122,7 @@ LIBSTACK_API int STK_NAME(pthread_create)(pthread_t *restrict t,
 					  const pthread_attr_t *restrict attr, void *(*fn)(void *),
 					  void *restrict arg)
 {
-	struct start *p = prepare((struct start){.posix = fn, .arg = arg});
+	struct start *p = prepare(attr, (struct start){.posix = fn, .arg = arg});
 
 	if (!p)
 		return STK_REAL(pthread_create)(t, attr, fn, arg);
@@ -131,7 +134,7 @@ LIBSTACK_API int STK_NAME(pthread_create)(pthread_t *restrict t,
 
 LIBSTACK_API int STK_NAME(thrd_create)(thrd_t *t, thrd_start_t fn, void *arg)
 {
-	struct start *p = prepare((struct start){.c11 = fn, .arg = arg});
+	struct start *p = prepare(NULL, (struct start){.c11 = fn, .arg = arg});
 
 	if (!p)
 		return STK_REAL(thrd_create)(t, fn, arg);

@@ -14,6 +14,7 @@ const struct stk_reals *stk_reals(void)
 		/* Threads that meet here write the same values. */
 #define STK_X(name, type, args) *(void **)&r.name = dlsym(RTLD_NEXT, #name);
 		STK_REALS(STK_X)
+		STK_JUMPS(STK_X)
 #undef STK_X
 		atomic_store_explicit(&known, 1, memory_order_release);
 	}

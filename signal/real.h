@@ -6,8 +6,14 @@
 #ifndef SIGNAL_REAL_H
 #define SIGNAL_REAL_H
 
+#include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <threads.h>
 
 #include "include/libstack.h"
@@ -17,7 +23,37 @@
 	X(sigprocmask, int, (int, const sigset_t *, sigset_t *))                                   \
 	X(pthread_sigmask, int, (int, const sigset_t *, sigset_t *))                               \
 	X(pthread_create, int, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))   \
-	X(thrd_create, int, (thrd_t *, thrd_start_t, void *))
+	X(thrd_create, int, (thrd_t *, thrd_start_t, void *))                                      \
+	X(sigsuspend, int, (const sigset_t *))                                                     \
+	X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))        \
+	X(__ppoll_chk, int,                                                                        \
+	  (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t))            \
+	X(pselect, int,                                                                            \
+	  (int, fd_set *, fd_set *, fd_set *, const struct timespec *, const sigset_t *))          \
+	X(epoll_pwait, int, (int, struct epoll_event *, int, int, const sigset_t *))               \
+	X(epoll_pwait2, int,                                                                       \
+	  (int, struct epoll_event *, int, const struct timespec *, const sigset_t *))             \
+	X(execve, int, (const char *, char *const *, char *const *))                               \
+	X(execvpe, int, (const char *, char *const *, char *const *))                              \
+	X(fexecve, int, (int, char *const *, char *const *))                                       \
+	X(posix_spawn, int,                                                                        \
+	  (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,   \
+	   char *const *, char *const *))                                                          \
+	X(posix_spawnp, int,                                                                       \
+	  (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,   \
+	   char *const *, char *const *))                                                          \
+	X(system, int, (const char *))                                                             \
+	X(popen, FILE *, (const char *, const char *))
+
+/* Only in the shared library. */
+#define STK_JUMPS(X)                                                                               \
+	X(__sigsetjmp, int, (struct __jmp_buf_tag *, int))                                         \
+	X(longjmp, void, (struct __jmp_buf_tag *, int))                                            \
+	X(_longjmp, void, (struct __jmp_buf_tag *, int))                                           \
+	X(siglongjmp, void, (struct __jmp_buf_tag *, int))                                         \
+	X(__longjmp_chk, void, (struct __jmp_buf_tag *, int))
+
+int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
 
 #ifdef STK_WRAP
 #define STK_NAME(name) __wrap_##name
@@ -32,7 +68,7 @@ STK_REALS(STK_X)
 #define STK_NAME(name)          name
 struct stk_reals {
 #define STK_X(name, type, args) type(*name) args;
-	STK_REALS(STK_X)
+	STK_REALS(STK_X) STK_JUMPS(STK_X)
 #undef STK_X
 };
 /* NORMAL context: resolved at the first call, which is before main. */
@@ -49,5 +85,19 @@ STK_X(sysv_signal)
 STK_X(__sysv_signal)
 STK_X(sigset)
 #undef STK_X
+#define STK_X(name) int STK_NAME(name)(int);
+STK_X(sighold)
+STK_X(sigrelse)
+STK_X(sigignore)
+STK_X(sigblock)
+STK_X(sigsetmask)
+#undef STK_X
+int STK_NAME(siggetmask)(void);
+int STK_NAME(siginterrupt)(int sig, int interrupt);
+int STK_NAME(execv)(const char *path, char *const argv[]);
+int STK_NAME(execvp)(const char *file, char *const argv[]);
+int STK_NAME(execl)(const char *path, const char *arg, ...);
+int STK_NAME(execlp)(const char *file, const char *arg, ...);
+int STK_NAME(execle)(const char *path, const char *arg, ...);
 
 #endif
