@@ -92,7 +92,8 @@ LIBSTACK_API int STK_NAME(epoll_pwait2)(int fd, struct epoll_event *events, int 
 
 /*
  * A new program inherits the mask that this one believes in: make it true around the call. The
- * belief stays as it is: the memory may be that of a vfork parent. The bits that were opened before.
+ * belief stays as it is: the memory may be that of a vfork parent. The bits that were opened
+ * before.
  */
 static uint64_t make_true(void)
 {

@@ -62,7 +62,7 @@ static void recall(struct __jmp_buf_tag *env)
 
 /* Declared here: <setjmp.h> has other names for them with _FORTIFY_SOURCE. */
 #define JUMP(name)                                                                                 \
-	LIBSTACK_API _Noreturn void name(struct __jmp_buf_tag env[1], int value)                     \
+	LIBSTACK_API _Noreturn void name(struct __jmp_buf_tag env[1], int value)                   \
 	{                                                                                          \
 		recall(env);                                                                       \
 		STK_REAL(name)(env, value);                                                        \

@@ -50,14 +50,14 @@ static void on_fault(int sig)
 
 static const char *word(handler_t h)
 {
-	return h == SIG_DFL			? "DFL"
-	       : h == SIG_IGN			? "IGN"
-	       : h == SIG_ERR			? "ERR"
-	       : h == SIG_HOLD			? "HOLD"
-	       : h == on_signal			? "on_signal"
-	       : h == on_fault			? "on_fault"
+	return h == SIG_DFL                      ? "DFL"
+	       : h == SIG_IGN                    ? "IGN"
+	       : h == SIG_ERR                    ? "ERR"
+	       : h == SIG_HOLD                   ? "HOLD"
+	       : h == on_signal                  ? "on_signal"
+	       : h == on_fault                   ? "on_fault"
 	       : h == (handler_t)(void *)on_info ? "on_info"
-						: "OTHER";
+						 : "OTHER";
 }
 
 static unsigned long bits(const sigset_t *s)
@@ -109,10 +109,7 @@ static sigset_t set_of(int a, int b, int c)
 
 static void actions(void)
 {
-	static const int flags[] = {0,
-				    SA_RESTART,
-				    SA_ONSTACK | SA_NODEFER,
-				    (int)SA_RESETHAND,
+	static const int flags[] = {0, SA_RESTART, SA_ONSTACK | SA_NODEFER, (int)SA_RESETHAND,
 				    SA_NOCLDSTOP | 0x00000400 | 0x20000000};
 
 	query("at start");
@@ -123,7 +120,7 @@ static void actions(void)
 				if (h == 3)
 					sa.sa_sigaction = on_info, sa.sa_flags |= SA_SIGINFO;
 				else
-					sa.sa_handler = h == 0	 ? SIG_DFL
+					sa.sa_handler = h == 0   ? SIG_DFL
 							: h == 1 ? SIG_IGN
 								 : on_signal;
 				if (f & 1)
