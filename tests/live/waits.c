@@ -1,7 +1,7 @@
 /*
- * waits [DUMPS]: threads wait in every kind of blocking call while SIGQUIT (LIBSTACK_SIGQUIT=continue)
- * comes DUMPS times to one thread and then once to each. A call that ends before it is let go, or
- * before its timeout is over, is printed. `all quiet` is the good end.
+ * waits [DUMPS]: threads wait in every kind of blocking call while SIGQUIT
+ * (LIBSTACK_SIGQUIT=continue) comes DUMPS times to one thread and then once to each. A call that
+ * ends before it is let go, or before its timeout is over, is printed. `all quiet` is the good end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -180,8 +180,8 @@ static int listener(struct sockaddr_in *at, int backlog)
 {
 	socklen_t len = sizeof(*at);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	*at = (struct sockaddr_in){.sin_family = AF_INET,
-				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	*at =
+	    (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	bind(fd, (struct sockaddr *)at, sizeof(*at));
 	listen(fd, backlog);
 	getsockname(fd, (struct sockaddr *)at, &len);
@@ -361,7 +361,7 @@ static int do_mutex(void)
 static const struct wait {
 	const char *name;
 	int (*call)(void); /* 0: its timeout is over */
-	int ms;		   /* not before */
+	int ms;            /* not before */
 } waits[] = {{"poll", do_poll, SHORT_MS},
 	     {"ppoll", do_ppoll, SHORT_MS},
 	     {"select", do_select, SHORT_MS},
