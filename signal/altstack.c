@@ -13,12 +13,15 @@
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
-#define ROOM  24576 /* for our frames, the program's own handlers, and a nested signal frame */
+#define ROOM  57344 /* for our frames, the program's own handlers, and a nested signal frame */
 #define GUARD 4096
 
 static uint8_t main_stack[65536] __attribute__((aligned(16)));
 static pthread_key_t key;
 static bool has_key;
+/* The stack that this thread has from us, whether it is in use or the program's own. */
+static _Thread_local void *from_us __attribute__((tls_model("initial-exec")));
+static _Thread_local size_t from_us_size __attribute__((tls_model("initial-exec")));
 
 /* The frame that the kernel pushes is as large as the vector state (getauxval(3)). */
 static size_t stack_size(void)
@@ -32,7 +35,32 @@ static bool has_altstack(void)
 {
 	stack_t ss;
 
-	return sigaltstack(NULL, &ss) || !(ss.ss_flags & SS_DISABLE);
+	return STK_REAL(sigaltstack)(NULL, &ss) || !(ss.ss_flags & SS_DISABLE);
+}
+
+static bool use_altstack(const stack_t *ss)
+{
+	if (STK_REAL(sigaltstack)(ss, NULL))
+		return false;
+	from_us_size = ss->ss_size;
+	from_us = ss->ss_sp;
+	return true;
+}
+
+/* ANY context: the program does not see ours, and has it again when it gives up its own. */
+LIBSTACK_API int STK_NAME(sigaltstack)(const stack_t *restrict ss, stack_t *restrict old)
+{
+	stack_t was, ours = {.ss_sp = from_us, .ss_size = from_us_size};
+	bool off = ss && (ss->ss_flags & SS_DISABLE) && from_us;
+
+	if (STK_REAL(sigaltstack)(NULL, &was))
+		return -1;
+	bool in_use = from_us && was.ss_sp == from_us && !(was.ss_flags & SS_DISABLE);
+	if (ss && !(off && in_use) && STK_REAL(sigaltstack)(off ? &ours : ss, NULL))
+		return -1;
+	if (old)
+		*old = in_use ? (stack_t){.ss_flags = SS_DISABLE} : was;
+	return 0;
 }
 
 /* NORMAL context: when a thread ends. */
@@ -40,8 +68,9 @@ static void release(void *map)
 {
 	stack_t ss, off = {.ss_flags = SS_DISABLE};
 
-	if (!sigaltstack(NULL, &ss) && ss.ss_sp == (char *)map + GUARD)
-		sigaltstack(&off, NULL);
+	from_us = NULL;
+	if (!STK_REAL(sigaltstack)(NULL, &ss) && ss.ss_sp == (char *)map + GUARD)
+		STK_REAL(sigaltstack)(&off, NULL);
 	munmap(map, GUARD + stack_size());
 }
 
@@ -58,7 +87,7 @@ static void give_altstack(void)
 		return;
 	stack_t ss = {.ss_sp = map + GUARD, .ss_size = size};
 	if (mprotect(map, GUARD, PROT_NONE) || pthread_setspecific(key, map) ||
-	    sigaltstack(&ss, NULL)) {
+	    !use_altstack(&ss)) {
 		pthread_setspecific(key, NULL);
 		munmap(map, GUARD + size);
 	}
@@ -71,7 +100,7 @@ void stk_altstack_main(void)
 	if (!has_key)
 		has_key = pthread_key_create(&key, release) == 0;
 	if (!has_altstack())
-		sigaltstack(&ss, NULL);
+		use_altstack(&ss);
 }
 
 struct start {

@@ -24,6 +24,7 @@
 	X(pthread_sigmask, int, (int, const sigset_t *, sigset_t *))                               \
 	X(pthread_create, int, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))   \
 	X(thrd_create, int, (thrd_t *, thrd_start_t, void *))                                      \
+	X(sigaltstack, int, (const stack_t *, stack_t *))                                          \
 	X(sigsuspend, int, (const sigset_t *))                                                     \
 	X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))        \
 	X(__ppoll_chk, int,                                                                        \

@@ -28,7 +28,7 @@ LIBRARIES = ("libc.so libdw.so libelf.so libunwind libcapstone.so libreadline.so
 
 
 def tracked(*patterns):
-    if not os.path.isdir(os.path.join(s.SOURCE, ".git")) or not shutil.which("git"):
+    if not os.path.exists(os.path.join(s.SOURCE, ".git")) or not shutil.which("git"):
         s.skip("not a git checkout")
     out = subprocess.run(["git", "-c", "safe.directory=*", "-C", s.SOURCE, "ls-files", "-z", "--",
                           *patterns], stdout=subprocess.PIPE, check=True).stdout

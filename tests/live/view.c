@@ -687,6 +687,52 @@ static void context(void)
 	}
 }
 
+static char own_stack[65536];
+
+static void on_own_stack(int sig)
+{
+	stack_t ss;
+	int r = sigaltstack(NULL, &ss), here = 0;
+
+	(void)sig;
+	printf("in the handler: %d flags %x size %zu own %d\n", r, ss.ss_flags, ss.ss_size,
+	       (char *)&here > own_stack && (char *)&here < own_stack + sizeof(own_stack));
+}
+
+static void *stacks(void *arg)
+{
+	stack_t own = {.ss_sp = own_stack, .ss_size = sizeof(own_stack)}, off = {0}, old;
+	struct sigaction sa = {.sa_handler = on_own_stack, .sa_flags = SA_ONSTACK};
+
+	off.ss_flags = SS_DISABLE;
+	sigaction(SIGUSR1, &sa, NULL);
+	for (int i = 0; i < 2; i++) {
+		memset(&old, 0x55, sizeof(old));
+		int r = sigaltstack(NULL, &old);
+		printf("none: %d %d flags %x size %zu\n", r, !old.ss_sp, old.ss_flags, old.ss_size);
+		raise(SIGUSR1);
+		r = sigaltstack(&own, &old);
+		printf("own: %d %d flags %x size %zu\n", r, !old.ss_sp, old.ss_flags, old.ss_size);
+		raise(SIGUSR1);
+		r = sigaltstack(&off, &old);
+		printf("off: %d %d flags %x size %zu\n", r, old.ss_sp == own_stack, old.ss_flags,
+		       old.ss_size);
+	}
+	own.ss_size = 100;
+	int r = sigaltstack(&own, &old), e = errno;
+	printf("small: %d %d\n", r, r ? e : 0);
+	return arg;
+}
+
+static void altstack(void)
+{
+	pthread_t t;
+
+	stacks(NULL);
+	pthread_create(&t, NULL, stacks, NULL);
+	pthread_join(t, NULL);
+}
+
 static void started(void)
 {
 	printf("started mask %lx", mask());
@@ -734,5 +780,6 @@ int main(int argc, char **argv)
 	child("exec_family", exec_family);
 	child("spawn", spawn);
 	child("context", context);
+	child("altstack", altstack);
 	return 0;
 }
