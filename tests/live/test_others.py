@@ -37,14 +37,18 @@ def polls(pid):
         return f.read().split()[0] in ("232", "281")
 
 
+def await_state(pid, settled):
+    end = time.monotonic() + 30
+    while not settled(pid) and time.monotonic() < end:
+        time.sleep(0.001)
+
+
 def check(t, argv, wanted, sig, what, ready="READY", settled=lambda pid: True):
     """`wanted`: functions of the first stack, inner ones first."""
     seen = {}
 
     def poke(pid):
-        end = time.monotonic() + 30
-        while not settled(pid) and time.monotonic() < end:
-            time.sleep(0.001)
+        await_state(pid, settled)
         seen["threads"] = threads_of(pid)
         os.kill(pid, sig)
 
@@ -124,8 +128,11 @@ def nginx(t):
           settled=polls)
     os.unlink(work + "/socket")
     # SIGQUIT is nginx's own: a quiet end.
-    r = lib.Run(argv, lib.environment(), poke=lambda pid: os.kill(pid, signal.SIGQUIT),
-                ready="getrlimit")
+    def quit_it(pid):
+        await_state(pid, polls)
+        os.kill(pid, signal.SIGQUIT)
+
+    r = lib.Run(argv, lib.environment(), poke=quit_it, ready="getrlimit")
     t.equal((r.status, lib.reports(r.err)), (0, 0), "nginx SIGQUIT: " + r.err[-300:])
 
 
