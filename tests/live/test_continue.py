@@ -33,6 +33,19 @@ def check_waits(t):
                 print("SKIPPED in part:", line)
 
 
+def check_waits_by_signal(t):
+    """Where nobody may attach, the threads answer a signal."""
+    nobody = 65534 if os.geteuid() == 0 else None
+    r = lib.Run([WAITS, "20", "undumpable"], lib.environment(LIBSTACK_SIGQUIT="continue"),
+                timeout=110, user=nobody)
+    if nobody and r.status == 127:
+        print("SKIPPED in part: user %d cannot run %s" % (nobody, WAITS))
+        return
+    t.equal(r.out.splitlines()[-1:], ["all quiet"], "waits, by signal: " + r.out[:1500])
+    t.check("[ptrace is not permitted" in r.err or "[tier 1 failed: " in r.err, r.err[:500])
+    t.check(lib.reports(r.err) > 50, "only", lib.reports(r.err), "reports")
+
+
 def check_dump(t):
     for program, preload in ((DUMP, True), (DUMP_LINKED, False)):
         text = os.path.join(s.workdir(), "reports")
@@ -191,7 +204,7 @@ def check_modes(t):
 
 def main():
     t = s.Failures()
-    for check in (check_modes, check_waits, check_dump, check_load, check_tty):
+    for check in (check_modes, check_waits, check_waits_by_signal, check_dump, check_load, check_tty):
         print(check.__name__, flush=True)
         check(t)
     t.exit()

@@ -1,5 +1,5 @@
 /*
- * waits [DUMPS]: threads wait in every kind of blocking call while SIGQUIT
+ * waits [DUMPS [undumpable]]: threads wait in every kind of blocking call while SIGQUIT
  * (LIBSTACK_SIGQUIT=continue) comes DUMPS times to one thread and then once to each. A call that
  * ends before it is let go, or before its timeout is over, is printed. `all quiet` is the good end.
  */
@@ -21,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
@@ -463,6 +464,9 @@ int main(int argc, char **argv)
 	alarm(100);
 	if (!mkdtemp(dir))
 		return 1;
+	/* Nobody may attach: the threads are asked by signal. */
+	if (argc > 2)
+		prctl(PR_SET_DUMPABLE, 0);
 	sigaction(SIGUSR1, &sa, NULL);
 	sigemptyset(&s);
 	sigaddset(&s, SIGUSR2);
