@@ -157,6 +157,8 @@ LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 /* Before the program's own constructors where the loader lets us (preloaded: before all). */
 __attribute__((constructor(101))) static void start(void)
 {
+	/* Now: the first call of a function that we stand before may be one in a signal handler. */
+	(void)STK_REAL(sigaction);
 	if (!&libstack_manual || !libstack_manual)
 		install(NULL, true);
 }

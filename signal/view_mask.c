@@ -59,10 +59,17 @@ bool stk_view_holds_back(int sig, const siginfo_t *si, ucontext_t *uc)
 		return false;
 	stk_set_bits(&uc->uc_sigmask, stk_bits(&uc->uc_sigmask) | bit);
 	raw_mask(SIG_BLOCK, bit);
-	if (si->si_code == SI_TKILL)
-		sys4(SYS_rt_tgsigqueueinfo, pid, sys0(SYS_gettid), sig, si);
-	else
-		sys3(SYS_rt_sigqueueinfo, pid, sig, si);
+	/*
+	 * To the process again, of which another thread may wait for it. Only the first thread may
+	 * repeat who sent it (kernel/signal.c, do_rt_sigqueueinfo compares the tid): from others,
+	 * and when the queue is full, it comes from us.
+	 */
+	if (si->si_code == SI_TKILL) {
+		if (sys4(SYS_rt_tgsigqueueinfo, pid, sys0(SYS_gettid), sig, si) != 0)
+			sys3(SYS_tgkill, pid, sys0(SYS_gettid), sig);
+	} else if (sys3(SYS_rt_sigqueueinfo, pid, sig, si) != 0) {
+		sys2(SYS_kill, pid, sig);
+	}
 	stk_context_restart(uc);
 	return true;
 }

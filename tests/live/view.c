@@ -587,6 +587,39 @@ static void thread_fault(void)
 	pthread_join(t, NULL);
 }
 
+static _Atomic int got, go;
+
+static void *wait_in_thread(void *arg)
+{
+	sigset_t s = set_of(SIGSEGV, 0, 0);
+	int sig = 0;
+
+	go++;
+	while (arg ? !sigwait(&s, &sig) && sig == SIGSEGV && ++got < 3 : got < 3)
+		sched_yield();
+	return NULL;
+}
+
+/* All block it, one waits for it, and the kernel may choose any of them. */
+static void wait_among_threads(void)
+{
+	pthread_t t[4];
+
+	block(SIGSEGV);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, wait_in_thread, i == 2 ? t : NULL);
+	while (go < 4)
+		sched_yield();
+	for (int i = 0; i < 3; i++) {
+		kill(getpid(), SIGSEGV);
+		while (got == i)
+			sched_yield();
+	}
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	printf("got %d pending %x mask %lx\n", got, pending(), mask());
+}
+
 extern char **environ;
 static char *args[] = {"view", "exec", NULL};
 static char self[4096];
@@ -776,6 +809,7 @@ int main(int argc, char **argv)
 	child("flags_at_work", flags_at_work);
 	child("threads", threads);
 	child("thread_fault", thread_fault);
+	child("wait_among_threads", wait_among_threads);
 	child("exec_child", exec_child);
 	child("exec_family", exec_family);
 	child("spawn", spawn);
