@@ -66,8 +66,8 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 	    [STK_STOP_BASE] = "",
 	    [STK_STOP_NO_REGS] = "the registers of this thread are not known",
 	    [STK_STOP_UNREADABLE] = "stack memory at 0x%lx %s",
-	    [STK_STOP_NO_RULE] = "no unwind information at 0x%lx, and no caller found on the "
-				 "stack",
+	    [STK_STOP_NO_RULE] = ("no unwind information at 0x%lx, and no caller found on the "
+				  "stack"),
 	    [STK_STOP_LOOP] = "the stack does not go on above 0x%lx: it is damaged",
 	    [STK_STOP_LIMIT] = "%lu frames were asked for",
 	    [STK_STOP_INTERRUPTED] = "interrupted",
