@@ -48,7 +48,7 @@ static bool use_altstack(const stack_t *ss)
 }
 
 /* ANY context: the program does not see ours, and has it again when it gives up its own. */
-LIBSTACK_API int STK_NAME(sigaltstack)(const stack_t *restrict ss, stack_t *restrict old)
+int stk_altstack(const stack_t *ss, stack_t *old)
 {
 	stack_t was, ours = {.ss_sp = from_us, .ss_size = from_us_size};
 	bool off = ss && (ss->ss_flags & SS_DISABLE) && from_us;
@@ -147,9 +147,7 @@ static struct start *prepare(const pthread_attr_t *attr, struct start s)
 	return p;
 }
 
-LIBSTACK_API int STK_NAME(pthread_create)(pthread_t *restrict t,
-					  const pthread_attr_t *restrict attr, void *(*fn)(void *),
-					  void *restrict arg)
+int stk_thread_posix(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	struct start *p = prepare(attr, (struct start){.posix = fn, .arg = arg});
 
@@ -161,7 +159,7 @@ LIBSTACK_API int STK_NAME(pthread_create)(pthread_t *restrict t,
 	return r;
 }
 
-LIBSTACK_API int STK_NAME(thrd_create)(thrd_t *t, thrd_start_t fn, void *arg)
+int stk_thread_c11(thrd_t *t, thrd_start_t fn, void *arg)
 {
 	struct start *p = prepare(NULL, (struct start){.c11 = fn, .arg = arg});
 

@@ -18,13 +18,17 @@
 
 #include "include/libstack.h"
 
+/* Those that the library itself calls. */
 #define STK_REALS(X)                                                                               \
 	X(sigaction, int, (int, const struct sigaction *, struct sigaction *))                     \
 	X(sigprocmask, int, (int, const sigset_t *, sigset_t *))                                   \
 	X(pthread_sigmask, int, (int, const sigset_t *, sigset_t *))                               \
 	X(pthread_create, int, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))   \
 	X(thrd_create, int, (thrd_t *, thrd_start_t, void *))                                      \
-	X(sigaltstack, int, (const stack_t *, stack_t *))                                          \
+	X(sigaltstack, int, (const stack_t *, stack_t *))
+
+/* Those that only the program calls. */
+#define STK_CALLS(X)                                                                               \
 	X(sigsuspend, int, (const sigset_t *))                                                     \
 	X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))        \
 	X(__ppoll_chk, int,                                                                        \
@@ -56,22 +60,32 @@
 
 int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
 
+struct stk_reals {
+#define STK_X(name, type, args) type(*name) args;
+	STK_REALS(STK_X)
+#ifndef STK_WRAP
+	STK_CALLS(STK_X) STK_JUMPS(STK_X)
+#endif
+#undef STK_X
+};
+
 #ifdef STK_WRAP
 #define STK_NAME(name) __wrap_##name
 #define STK_X(name, type, args)                                                                    \
-	extern type __real_##name args __attribute__((weak));                                      \
+	extern type __real_##name args;                                                            \
 	extern type __wrap_##name args;
 STK_REALS(STK_X)
+STK_CALLS(STK_X)
 #undef STK_X
-/* Linked without --wrap there is nothing before libc's own. */
-#define STK_REAL(name) (__real_##name ? __real_##name : name)
+/*
+ * Linked without --wrap there is nothing before libc's own, and real.o is not in the program.
+ * With it, the plain name here is the linker's reference to the __wrap_ one, which brings
+ * real.o.
+ */
+extern const struct stk_reals stk_wrap_reals __attribute__((weak));
+#define STK_REAL(name) (&stk_wrap_reals ? stk_wrap_reals.name : name)
 #else
-#define STK_NAME(name)          name
-struct stk_reals {
-#define STK_X(name, type, args) type(*name) args;
-	STK_REALS(STK_X) STK_JUMPS(STK_X)
-#undef STK_X
-};
+#define STK_NAME(name) name
 /* NORMAL context: resolved at the first call, which is before main. */
 const struct stk_reals *stk_reals(void);
 #define STK_REAL(name) stk_reals()->name

@@ -116,12 +116,6 @@ int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old)
 	return 0;
 }
 
-LIBSTACK_API int STK_NAME(sigaction)(int sig, const struct sigaction *restrict act,
-				     struct sigaction *restrict old)
-{
-	return stk_view_action(sig, act, old);
-}
-
 static __sighandler_t refuse(void)
 {
 	errno = EINVAL;

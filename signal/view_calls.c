@@ -16,6 +16,12 @@
 #include "sys.h"
 #include "view.h"
 
+#ifdef STK_WRAP
+/* This file is in the program only if the program is linked with --wrap. */
+#undef STK_REAL
+#define STK_REAL(name) __real_##name
+#endif
+
 /*
  * While the kernel has a mask that the program gave it, that one is true and nothing else is
  * believed. A fault in a handler that runs there is as it would be without us.

@@ -107,18 +107,6 @@ int stk_view_change(int (*real)(int, const sigset_t *, sigset_t *), int how, con
 	return r;
 }
 
-LIBSTACK_API int STK_NAME(sigprocmask)(int how, const sigset_t *restrict set,
-				       sigset_t *restrict old)
-{
-	return stk_view_change(STK_REAL(sigprocmask), how, set, old);
-}
-
-LIBSTACK_API int STK_NAME(pthread_sigmask)(int how, const sigset_t *restrict set,
-					   sigset_t *restrict old)
-{
-	return stk_view_change(STK_REAL(pthread_sigmask), how, set, old);
-}
-
 static int change_one(int how, int sig)
 {
 	sigset_t one;
