@@ -103,8 +103,6 @@ int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old)
 		atomic_store(&view[sig].mask, full);
 		atomic_store(&view[sig].flags, flags);
 		stk_view_ours(sig, ours);
-		if (ours && (stk_signals_sync() & 1ULL << (sig - 1)))
-			stk_view_open();
 	}
 	if (!old)
 		return 0;

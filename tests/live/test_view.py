@@ -1,5 +1,6 @@
 """What signal calls report and do is the same with libstack and without."""
 import difflib
+import glob
 import os
 import re
 import signal
@@ -40,7 +41,8 @@ def check_static(t):
     names = set(re.findall(r" T __wrap_(\w+)$", subprocess.run(
         ["nm", archive], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode(), re.M))
     t.check(len(names) > 30, "names in libstack.a:", names)
-    cc = ["cc", "-D_GNU_SOURCE", "-g", "-w", "-static", "-pthread", s.SOURCE + "/tests/live/view.c"]
+    cc = ["cc", "-D_GNU_SOURCE", "-g", "-w", "-static", "-pthread",
+          *glob.glob(s.SOURCE + "/tests/live/view*.c")]
     ours = ["-Wl,--undefined=libstack_version", archive]
     wraps = ["-Wl,--wrap=" + n for n in sorted(names)]
     for name, more in (("without", []), ("unwrapped", ours), ("wrapped", wraps + ours)):
