@@ -8,6 +8,8 @@
 #include "view.h"
 
 static _Thread_local uint64_t believed __attribute__((tls_model("initial-exec")));
+/* Those of them that were held back here, and are truly blocked since. */
+static _Thread_local uint64_t held __attribute__((tls_model("initial-exec")));
 
 static uint64_t raw_mask(int how, uint64_t set)
 {
@@ -27,6 +29,7 @@ uint64_t stk_view_mask(void)
 void stk_view_set_mask(uint64_t mask)
 {
 	believed = mask;
+	held = 0;
 }
 
 /* ANY context. */
@@ -57,6 +60,14 @@ bool stk_view_holds_back(int sig, const siginfo_t *si, ucontext_t *uc)
 
 	if (si->si_code > 0 || !(believed & bit))
 		return false;
+	/* It arrives although it was blocked: a handler that blocked it has returned, and the
+	 * kernel has opened the mask again. */
+	if (held & bit) {
+		held &= ~bit;
+		believed &= ~bit;
+		return false;
+	}
+	held |= bit;
 	stk_set_bits(&uc->uc_sigmask, stk_bits(&uc->uc_sigmask) | bit);
 	raw_mask(SIG_BLOCK, bit);
 	/*
@@ -99,6 +110,7 @@ int stk_view_change(int (*real)(int, const sigset_t *, sigset_t *), int how, con
 		believed = was & ~want;
 	else if (set && how == SIG_SETMASK)
 		believed = hide;
+	held &= believed;
 	int r = real(how, set ? &mine : NULL, old);
 	if (r)
 		believed = was;

@@ -1,4 +1,5 @@
-/* Signals that are sent while the program blocks them, waits for them, or jumps out of a handler. */
+/* Signals that are sent while the program blocks them, waits for them, or jumps out of a handler.
+ */
 #include "view.h"
 
 static void blocked_kill(void)
@@ -307,8 +308,29 @@ static void quick_end(void)
 	printf("not reached\n");
 }
 
+static void on_block_all(int sig)
+{
+	sigset_t s;
+
+	(void)sig;
+	sigfillset(&s);
+	pthread_sigmask(SIG_BLOCK, &s, NULL);
+	raise(SIGSEGV);
+	printf("pending %x\n", pending());
+	fflush(stdout);
+}
+
+/* The mask that a handler leaves behind is not that of the program. */
+static void open_by_return(void)
+{
+	signal(SIGUSR1, on_block_all);
+	raise(SIGUSR1);
+	printf("not reached\n");
+}
+
 void delivery(void)
 {
+	child("open_by_return", open_by_return);
 	child("last_words", last_words);
 	child("last_words_of_fault", last_words_of_fault);
 	child("quick_end", quick_end);
