@@ -33,20 +33,43 @@ void stk_context_gregs(const ucontext_t *uc, uint64_t *r)
 }
 
 /*
- * CRASH context. The number of the call is not in the frame: it is that of `mov eax, imm32`
- * directly before `syscall`, as libc's wrappers have it.
+ * The number of the call is not in the frame: it is what the instructions before `syscall` put into
+ * eax, as libc's wrappers have them: `mov $N,%eax` or `xor %eax,%eax`, and between that and the
+ * call at most loads of arguments from the stack, `mov N(%rsp),%reg`. -1: it is not known.
  */
+static long call_number(const uint8_t *code, size_t n)
+{
+	for (; n >= 5; n -= 4) {
+		const uint8_t *end = code + n;
+		uint32_t number;
+		if (end[-5] == 0xb8) {
+			memcpy(&number, end - 4, sizeof(number));
+			return (long)number;
+		}
+		if (end[-2] == 0x31 && end[-1] == 0xc0)
+			return 0;
+		if (end[-4] != 0x8b || (end[-3] & 0xc7) != 0x44 || end[-2] != 0x24)
+			return -1;
+		if ((end[-5] & 0xf0) == 0x40) /* REX */
+			n--;
+	}
+	return -1;
+}
+
+/* CRASH context. */
 void stk_context_restart(ucontext_t *uc)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
-	uint8_t code[7];
-	uint32_t number;
+	uint8_t code[24];
+	const size_t n = sizeof(code) - 2;
 
 	if (g[REG_RAX] != -EINTR ||
 	    !stk_guard_read((uint64_t)g[REG_RIP] - sizeof(code), code, sizeof(code)) ||
-	    code[0] != 0xb8 || code[5] != 0x0f || code[6] != 0x05)
+	    code[n] != 0x0f || code[n + 1] != 0x05)
 		return;
-	memcpy(&number, code + 1, sizeof(number));
+	long number = call_number(code, n);
+	if (number < 0 || number == SYS_close) /* that has done its work all the same */
+		return;
 	g[REG_RIP] -= 2;
 	g[REG_RAX] = number;
 }

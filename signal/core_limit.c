@@ -29,6 +29,19 @@ static const char *check_pipe(char *pattern)
 	return why;
 }
 
+/* CRASH context. */
+const char *stk_core_pattern(char *pattern, long n)
+{
+	if (n <= 0 || !pattern[0] || pattern[0] == '\n')
+		return "kernel.core_pattern is empty";
+	if (pattern[0] == '|')
+		return check_pipe(pattern);
+	/* "@/path": a coredump socket, since Linux 6.16. */
+	if (pattern[0] != '/' && pattern[0] != '@' && sys2(SYS_access, ".", W_OK) != 0)
+		return "the working directory is not writable";
+	return 0;
+}
+
 static const char *check_pattern(void)
 {
 	char buf[200];
@@ -39,13 +52,7 @@ static const char *check_pattern(void)
 	long n = sys3(SYS_read, fd, buf, sizeof(buf) - 1);
 	sys1(SYS_close, fd);
 	buf[n > 0 ? n : 0] = 0;
-	if (n <= 0 || buf[0] == '\n' || !buf[0])
-		return "kernel.core_pattern is empty";
-	if (buf[0] == '|')
-		return check_pipe(buf);
-	if (buf[0] != '/' && sys2(SYS_access, ".", W_OK) != 0)
-		return "the working directory is not writable";
-	return 0;
+	return stk_core_pattern(buf, n);
 }
 
 const char *stk_core_allow(void)

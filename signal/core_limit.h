@@ -6,4 +6,7 @@
  * (static storage, one line). */
 const char *stk_core_allow(void);
 
+/* The same for the `n` bytes of kernel.core_pattern, NUL-terminated; changes them. */
+const char *stk_core_pattern(char *pattern, long n);
+
 #endif

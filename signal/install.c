@@ -52,8 +52,10 @@ static void install_one(int sig)
 	if (STK_REAL(sigaction)(sig, NULL, &old) || old.sa_handler != SIG_DFL)
 		return;
 	memcpy(&sa.sa_mask, &mask, sizeof(mask));
-	if (!STK_REAL(sigaction)(sig, &sa, NULL))
-		stk_sigaction(sig, NULL, &ours);
+	if (STK_REAL(sigaction)(sig, &sa, NULL))
+		return;
+	stk_sigaction(sig, NULL, &ours);
+	stk_view_ours(sig, true);
 }
 
 void stk_handlers_install(void)
@@ -68,8 +70,9 @@ void stk_handlers_remove(void)
 	struct sigaction dfl = {.sa_handler = SIG_DFL}, now;
 
 	for (int sig = 1; sig < 32; sig++)
-		if (!STK_REAL(sigaction)(sig, NULL, &now) && stk_is_ours(&now))
-			STK_REAL(sigaction)(sig, &dfl, NULL);
+		if (!STK_REAL(sigaction)(sig, NULL, &now) && stk_is_ours(&now) &&
+		    !STK_REAL(sigaction)(sig, &dfl, NULL))
+			stk_view_ours(sig, false);
 }
 
 static void remember_stderr(void)
@@ -81,21 +84,6 @@ static void remember_stderr(void)
 		stk_g.err.dev = st.st_dev;
 		stk_g.err.ino = st.st_ino;
 	}
-}
-
-/* A blocked fault kills without a word: open the six, and let the program believe otherwise. */
-static void open_mask(void)
-{
-	uint64_t six = stk_signals_sync(), now = 0;
-	sigset_t set;
-
-	sys4(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &now, 8);
-	if (!(now & six))
-		return;
-	stk_view_set_mask(now & six);
-	sigemptyset(&set);
-	memcpy(&set, &six, sizeof(six));
-	STK_REAL(pthread_sigmask)(SIG_UNBLOCK, &set, NULL);
 }
 
 static int install(const struct libstack_options *o, bool automatic)
@@ -118,7 +106,8 @@ static int install(const struct libstack_options *o, bool automatic)
 	stk_altstack_main();
 	stk_handlers_install();
 	stk_g.installed = true;
-	open_mask();
+	/* A blocked fault kills without a word. */
+	stk_view_open();
 	return 0;
 }
 
@@ -136,6 +125,7 @@ LIBSTACK_API int libstack_uninstall(void)
 	if (stk_g.installed) {
 		stk_handlers_remove();
 		stk_g.installed = false;
+		stk_view_settle(stk_signals_sync());
 	}
 	pthread_mutex_unlock(&lock);
 	return 0;
@@ -169,6 +159,8 @@ LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 __attribute__((constructor(101))) static void start(void)
 {
 	stk_follow();
+	/* Now: the first call of a function that we stand before may be one in a signal handler. */
+	(void)STK_REAL(sigaction);
 	if (!&libstack_manual || !libstack_manual)
 		install(NULL, true);
 }

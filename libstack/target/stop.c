@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -128,30 +129,35 @@ int stk_stop_regs(int tid, unsigned note, void *buf, size_t len)
 	return (int)iov.iov_len;
 }
 
-/*
- * System calls that end with EINTR after any stop, whatever SA_RESTART says (signal(7), the kernel
- * sources of each): the program did not ask for it. Other calls are restarted by the kernel.
- */
-static bool ends_with_eintr(long call)
+/* A signal of the program's own that the thread has yet to take: the EINTR is that one's. */
+static bool signal_waits(int tid)
 {
-	static const short calls[] = {128 /* rt_sigtimedwait */, 208 /* io_getevents */,
-				      220 /* semtimedop */,      65 /* semop */,
-				      232 /* epoll_wait */,      281 /* epoll_pwait */,
-				      333 /* io_pgetevents */,   441 /* epoll_pwait2 */};
+	uint64_t blocked = 0;
+	siginfo_t si[16];
 
-	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++)
-		if (calls[i] == call)
-			return true;
+	ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(blocked), &blocked);
+	for (unsigned shared = 0; shared < 2; shared++) {
+		struct __ptrace_peeksiginfo_args a = {.flags = shared, .nr = 16};
+		long n = ptrace(PTRACE_PEEKSIGINFO, tid, &a, si);
+		for (long i = 0; i < n; i++)
+			if (!(blocked >> (si[i].si_signo - 1) & 1))
+				return true;
+	}
 	return false;
 }
 
+/*
+ * Some system calls end with EINTR after any stop (signal(7), "Interruption of system calls and
+ * library functions by stop signals"; sockets with a timeout too): the program did not ask for it.
+ * The kernel restarts the others. close(2) has done its work all the same.
+ */
 static void restart_call(int tid)
 {
 	struct user_regs_struct r;
 	struct iovec iov = {&r, sizeof(r)};
 
 	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) || (long)r.rax != -EINTR ||
-	    !ends_with_eintr((long)r.orig_rax))
+	    (long)r.orig_rax < 0 || r.orig_rax == SYS_close || signal_waits(tid))
 		return;
 	errno = 0;
 	long code = ptrace(PTRACE_PEEKTEXT, tid, (void *)(r.rip - 2), NULL);

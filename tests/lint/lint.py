@@ -91,6 +91,15 @@ def base(t):
     freestanding(t, "stack_base")
 
 
+def wraps(t):
+    """libstack.a and the linker options that go with it name the same functions."""
+    archive = os.path.join(os.environ["BUILD"], "signal/libstack-core.a")
+    out = subprocess.run(["nm", "--defined-only", archive], stdout=subprocess.PIPE, check=True).stdout.decode()
+    with open(os.path.join(os.environ["BUILD"], "packaging/libstack.pc")) as f:
+        options = re.findall(r"--wrap=(\w+)", f.read())
+    t.equal(sorted(options), sorted(set(re.findall(r" T __wrap_(\w+)", out))), "--wrap and __wrap_")
+
+
 def crash(t):
     """What runs in crash context needs nothing but itself and base/."""
     freestanding(t, "stack_base", "stack_crash")
@@ -152,7 +161,7 @@ def size(t):
         t.check(lines <= 600, "%s has %d lines" % (name, lines))
 
 
-RULES = {f.__name__: f for f in (layers, base, crash, format, docs, paths, scripts, links, size)}
+RULES = {f.__name__: f for f in (layers, base, wraps, crash, format, docs, paths, scripts, links, size)}
 
 
 def main():
