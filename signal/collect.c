@@ -98,7 +98,7 @@ static int number(const char *s)
 static bool foreign_proc(void)
 {
 	char link[24];
-	long n = sys3(SYS_readlink, "/proc/self", link, sizeof(link) - 1);
+	long n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof(link) - 1);
 
 	link[n > 0 ? n : 0] = 0;
 	return n > 0 && number(link) != (int)sys0(SYS_getpid);
