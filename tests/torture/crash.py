@@ -509,6 +509,8 @@ CASES = {
     # The report crashes.
     "spoilt_launch": spoilt("spoilt", "stk_launch", frames=PLAIN + ["spoilt", "main"],
                             notes=[IN_PROCESS % "the handler itself crashed"]),
+    "spoilt_supervisor": spoilt("spoilt", "supervise", frames=PLAIN + ["spoilt", "main"],
+                                notes=[IN_PROCESS % "who starts the helper died of SIGILL"]),
     "spoilt_exec": spoilt("spoilt", "exec_helper", frames=PLAIN + ["spoilt", "main"],
                                 notes=[IN_PROCESS % "the helper died of SIGILL"]),
     "spoilt_collect": spoilt("spoilt_threads", "stk_collect", frames=PLAIN + ["undumpable"], user=True,
