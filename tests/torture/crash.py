@@ -362,6 +362,7 @@ def filtered_threads(call, how, notes, **more):
 UNKNOWN = "[other threads are not known: /proc/self/task cannot be read]"
 DEAD = "its report above is not whole"
 NO_HELPER = IN_PROCESS % "the helper cannot be opened: no such file or directory"
+NO_MEMFD = "the helper cannot be put into memory"
 NO_EXEC = "the helper cannot be executed: %s"
 CASES = {
     # Stacks.
@@ -569,10 +570,18 @@ def place():
     return work
 
 
+def helper_installed():
+    """Where no memory file can be had, the library tries the helper that is installed."""
+    with open(LIBRARY, "rb") as f:
+        path = re.search(rb"/[\x21-\x7e]*/libstack/libstack-helper\0", f.read())
+    return bool(path) and os.access(path.group(0)[:-1], os.X_OK)
+
+
 def check_text(t, case, text):
     t.equal(len(HEAD.findall(text)), case.heads, "headers")
     t.equal(len(re.findall(r"^PC=0x", text, re.M)), case.heads, "PC lines")
-    t.equal(TIER.findall(text), case.notes, "notes on the tiers")
+    notes = [n for n in case.notes if NO_MEMFD not in n or not helper_installed()]
+    t.equal(TIER.findall(text), notes, "notes on the tiers")
     ends = re.findall(r"^\d+ of \d+ threads shown.*$", text, re.M)
     t.equal(ends, [case.end] * case.heads if case.end else [], "last lines")
     if case.end:
