@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "context.h"
 #include "state.h"
+#include "status.h"
 #include "sys.h"
 
 /*
@@ -83,49 +84,25 @@ struct dirent64 {
 	char name[];
 };
 
-static int number(const char *s)
-{
-	int n = 0;
-
-	if (*s < '0' || *s > '9')
-		return 0;
-	for (; *s >= '0' && *s <= '9'; s++)
-		n = 10 * n + (*s - '0');
-	return n;
-}
-
 /* true: /proc is that of another PID namespace, and its numbers are not ours. */
 static bool foreign_proc(void)
 {
 	char link[24];
-	long n = sys3(SYS_readlink, "/proc/self", link, sizeof(link) - 1);
+	long n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof(link) - 1);
 
 	link[n > 0 ? n : 0] = 0;
-	return n > 0 && number(link) != (int)sys0(SYS_getpid);
+	return n > 0 && stk_number(link) != (int)sys0(SYS_getpid);
 }
 
-/* The last number of the line NSpid: the tid in the thread's own namespace (proc(5)). */
+/* The tid in the thread's own namespace, the last of the line. */
 static int own_number(int tid)
 {
-	static char buf[4096 + 8]; /* a comparison may look beyond the text */
 	char path[64];
 	struct stk_text t;
-	int ret = 0;
 
 	stk_text_init(&t, path, sizeof(path));
 	stk_printf(&t, "/proc/self/task/%d/status", tid);
-	long fd = sys3(SYS_open, path, O_RDONLY | O_CLOEXEC, 0);
-	long n = fd < 0 ? 0 : sys3(SYS_read, fd, buf, 4096 - 1);
-	if (fd >= 0)
-		sys1(SYS_close, fd);
-	buf[n > 0 ? n : 0] = 0;
-	const char *p = buf;
-	while (*p && memcmp(p, "\nNSpid:", 7) != 0)
-		p++;
-	for (p += *p ? 7 : 0; *p && *p != '\n'; p++)
-		if (p[-1] < '0' || p[-1] > '9')
-			ret = number(p) ? number(p) : ret;
-	return ret;
+	return stk_status_number(path, "NSpid:");
 }
 
 /* The tids of this process but `own`, into the table. CRASH context. */
@@ -141,7 +118,7 @@ static void list_threads(int own)
 	while (fd >= 0 && (n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
 		for (long at = 0; at < n;) {
 			const struct dirent64 *e = (const void *)(buf + at);
-			int tid = number(e->name);
+			int tid = stk_number(e->name);
 			at += e->len;
 			if (tid && foreign)
 				tid = own_number(tid);

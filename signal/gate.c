@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "context.h"
+#include "launch.h"
 #include "state.h"
 #include "sys.h"
 
@@ -77,6 +78,9 @@ enum stk_gate stk_gate_enter(const ucontext_t *uc)
 		if (seen == me)
 			return STK_GATE_NESTED;
 		if (seen >> 32 != me >> 32) {
+			/* It shares our memory, and must not begin a report about itself. */
+			if (stk_launch_is_clone())
+				return STK_GATE_GIVE_UP;
 			/* `seen` is what is taken over; its threads are not ours. */
 			memset(stk_g.crash.parked, 0, sizeof(stk_g.crash.parked));
 			continue;

@@ -8,7 +8,7 @@
 enum stk_gate {
 	STK_GATE_ENTERED,
 	STK_GATE_NESTED,  /* this thread is within: the report has crashed, or got a signal */
-	STK_GATE_GIVE_UP, /* the other one's report takes longer than any may */
+	STK_GATE_GIVE_UP, /* the other one's report takes longer than any may, or is about us */
 };
 
 /*

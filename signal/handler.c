@@ -7,7 +7,6 @@
  * that wait status and core are those of the fault.
  */
 #include <errno.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -20,6 +19,7 @@
 #include "gate.h"
 #include "guard.h"
 #include "launch.h"
+#include "seccomp.h"
 #include "state.h"
 #include "sys.h"
 #include "view.h"
@@ -73,12 +73,6 @@ static void write_header(void)
 	stk_text_flush(&run.out.text);
 }
 
-/* true: system calls are filtered, the next one may be the last. */
-static bool filtered(void)
-{
-	return sys2(SYS_prctl, PR_GET_SECCOMP, 0) == 2;
-}
-
 static void in_process(const char *why, bool mid_line)
 {
 	run.phase = PHASE_IN_PROCESS;
@@ -91,7 +85,7 @@ static void tiers(void)
 	struct stk_crash *c = &stk_g.crash;
 	struct stk_launch l;
 
-	if (filtered()) {
+	if (stk_seccomp_is_strict()) {
 		run.phase = PHASE_IN_PROCESS;
 		/* With one thread this is all there is to say: nothing is risked for more. */
 		if (stk_fallback_first(&run.out, c))

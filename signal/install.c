@@ -10,6 +10,7 @@
 #include "context.h"
 #include "follow.h"
 #include "real.h"
+#include "seccomp.h"
 #include "state.h"
 #include "sys.h"
 #include "view.h"
@@ -159,6 +160,7 @@ LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 __attribute__((constructor(101))) static void start(void)
 {
 	stk_follow();
+	stk_g.filters = stk_seccomp_filters();
 	/* Now: the first call of a function that we stand before may be one in a signal handler. */
 	(void)STK_REAL(sigaction);
 	if (!&libstack_manual || !libstack_manual)

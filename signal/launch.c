@@ -452,6 +452,13 @@ void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_
 	ret->why = ret->done ? 0 : describe(supervisor);
 }
 
+bool stk_launch_is_clone(void)
+{
+	int32_t tid = (int32_t)sys0(SYS_gettid);
+
+	return tid == atomic_load(&run.supervisor) || tid == atomic_load(&run.helper);
+}
+
 bool stk_launch_abort(void)
 {
 	if (atomic_load(&run.supervisor) <= 0)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/signals.h"
 
@@ -168,5 +169,8 @@ int stk_options_read(const struct libstack_options *o, struct stk_options *ret)
 				"libstack: %s=%s is not known, using the default; it takes %s\n",
 				variables[i].name, s, variables[i].expected);
 	}
+	/* Who may not read a set-uid program's memory must not read its arguments either. */
+	if (getauxval(AT_SECURE))
+		ret->args = 2;
 	return 0;
 }

@@ -23,6 +23,7 @@ struct stk_state {
 	struct stk_options o;
 	bool installed;
 	struct stk_stderr err;
+	int filters; /* seccomp filters that the program was started under */
 	struct stk_images images;
 	/* 0: free; else pid << 32 | tid of the thread that reports. */
 	_Atomic uint64_t gate;

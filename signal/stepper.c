@@ -226,7 +226,7 @@ static bool moved_on(struct stk_step_frame *f)
 {
 	if (!f->below || !f->cfa || f->cfa > f->below)
 		return true;
-	return f->exact && ++f->switches <= SWITCHES_MAX;
+	return (f->exact || f->signal) && ++f->switches <= SWITCHES_MAX;
 }
 
 /* CRASH context. */

@@ -459,6 +459,18 @@ void filtered(void)
 	plain();
 }
 
+/* The filter of a container: there before the program was. */
+void inherited(void)
+{
+	if (nargs > 2) {
+		plain();
+		return;
+	}
+	forbid(arg(0, ""), arg(1, ""));
+	execl("/proc/self/exe", "crasher", "inherited", arg(0, ""), arg(1, ""), "again", NULL);
+	must(0, "exec");
+}
+
 static pthread_barrier_t resting;
 
 NOINLINE void rest(void)
@@ -618,6 +630,7 @@ static const struct {
     {"undumpable", undumpable},
     {"undumpable_threads", undumpable_threads},
     {"filtered", filtered},
+    {"inherited", inherited},
     {"filtered_threads", filtered_threads},
     {"threads", threads},
     {"deep", deep},
