@@ -168,6 +168,23 @@ static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t 
 	}
 }
 
+/* The start of a program or thread: a name of libc's (glibc csu, nptl; sysdeps clone), or a frame
+ * of libc that has none because its symbols are not here. */
+static bool is_named_start(const struct stk_frame *f)
+{
+	static const char *const names[] = {"_start", "__libc_start_main", "__libc_start_main_impl",
+					    "__libc_start_call_main", "start_thread", "clone",
+					    "clone3", "__clone", "__clone3",
+					    /* signal/altstack.c */
+					    "stk_thread_start", "stk_thrd_start"};
+	const char *name = stk_frame_name(f);
+
+	for (unsigned i = 0; name && i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, size_t max,
 	       struct stk_stack *ret)
 {
@@ -179,6 +196,10 @@ int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, size_t max,
 		return 0;
 	}
 	struct stk_step s = walk(ms, &f, max, ret);
+	/* A thread that has not left clone() yet: no CFI there (glibc's clone3.S), and no caller.
+	 */
+	if (s.stop == STK_STOP_NO_RULE && is_named_start(&ret->v[ret->n - 1]))
+		s.stop = STK_STOP_BASE;
 	stk_stack_stop(ret, s.stop, s.addr);
 	return s.stop == STK_STOP_MEMORY ? STK_ENOMEM : 0;
 }
@@ -203,25 +224,14 @@ const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i)
 	return NULL;
 }
 
-/* The start of a program or thread: a name of libc's (glibc csu, nptl; sysdeps clone), or a frame
- * of libc that has none because its symbols are not here. */
 static bool is_start(const struct stk_frame *f)
 {
-	static const char *const names[] = {"_start", "__libc_start_main", "__libc_start_main_impl",
-					    "__libc_start_call_main", "start_thread", "clone",
-					    "clone3", "__clone", "__clone3",
-					    /* signal/altstack.c */
-					    "stk_thread_start", "stk_thrd_start"};
 	static const char *const libs[] = {"libc.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2"};
-	const char *name = stk_frame_name(f);
 
-	for (unsigned i = 0; name && i < sizeof(names) / sizeof(*names); i++)
-		if (!strcmp(name, names[i]))
-			return true;
-	for (unsigned i = 0; !name && f->mod && i < sizeof(libs) / sizeof(*libs); i++)
+	for (unsigned i = 0; !stk_frame_name(f) && f->mod && i < sizeof(libs) / sizeof(*libs); i++)
 		if (!strcmp(f->mod->name, libs[i]))
 			return true;
-	return false;
+	return is_named_start(f);
 }
 
 bool stk_frame_is_runtime(const struct stk_stack *s, size_t i)
