@@ -51,9 +51,10 @@ void session_say_age(struct session *s)
 		session_note(s, "process %d %s: of its memory only what was copied is left", i->pid,
 			     i->gone);
 	else if (i && i->newer)
-		session_note(s,
-			     "memory shown here is newer than the registers: the process runs on "
-			     "(`refresh' takes a new look)");
+		session_note(s, "memory shown here is newer than the registers: the process runs "
+				"on (`refresh' takes a new look)");
+	if (i)
+		stk_live_answer(s->target); /* said once */
 }
 
 static int thread_index(const struct stk_target *t, int tid)

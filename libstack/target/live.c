@@ -18,8 +18,7 @@
 #include "target/stop.h"
 
 #define PAGE       4096ULL
-#define GREGS      216 /* struct user_regs_struct */
-#define GREGS_32   68  /* what the kernel gives of a task that runs 32-bit code */
+#define GREGS_32   68 /* what the kernel gives of a task that runs 32-bit code */
 #define FPREGS     512
 #define STARTTIME  22          /* proc(5) */
 #define RED_ZONE   128         /* System V ABI x86-64, 3.2.2 */
@@ -261,19 +260,18 @@ static const char *reason(struct live *l, const struct stk_stopped *s)
 
 static void add_thread(struct live *l, struct stk_stopped *s)
 {
-	uint8_t g[GREGS], f[FPREGS];
+	uint8_t f[FPREGS];
 	struct stk_thread th = {.tid = s->tid};
 	int n = -1, m = 0;
 
 	if (s->state == STK_GONE)
 		return;
 	if (s->state == STK_STOPPED) {
-		n = stk_stop_regs(s->tid, NT_PRSTATUS, g, sizeof(g));
+		n = s->len;
 		m = stk_stop_regs(s->tid, NT_PRFPREG, f, sizeof(f));
-		stk_stop_restart(s);
 		l->info.was_stopped |= s->group;
-	} else if (l->o.regs && l->o.regs(l->o.arg, s->tid, g, sizeof(g))) {
-		n = sizeof(g);
+	} else if (l->o.regs && l->o.regs(l->o.arg, s->tid, s->gregs, sizeof(s->gregs))) {
+		n = sizeof(s->gregs);
 	}
 	if (n == -ESRCH)
 		return;
@@ -283,7 +281,7 @@ static void add_thread(struct live *l, struct stk_stopped *s)
 		return;
 	}
 	l->wrong_width |= n == GREGS_32;
-	th.gregs = keep(l, g, (size_t)n);
+	th.gregs = keep(l, s->gregs, (size_t)n);
 	if (m > 0)
 		th.fpregs = keep(l, f, (size_t)m);
 	l->t.threads[l->t.nthreads++] = th;

@@ -62,23 +62,109 @@ static void interrupt_from(struct stk_stops *s, unsigned from)
 			s->v[i].state = STK_GONE;
 }
 
-/* Has it stopped? Each is asked by its own number: there may be children that are not ours. */
+int stk_stop_regs(int tid, unsigned note, void *buf, size_t len)
+{
+	struct iovec iov = {buf, len};
+
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)note, &iov))
+		return -errno;
+	return (int)iov.iov_len;
+}
+
+/*
+ * System calls that end with EINTR after any stop, whatever SA_RESTART says (signal(7), the kernel
+ * sources of each): the program did not ask for it. Those of sockets do so where a timeout is set
+ * (SO_RCVTIMEO). Other calls are restarted by the kernel. Not here: connect and close, which would
+ * not do the same again.
+ */
+static bool ends_with_eintr(long call)
+{
+	static const short calls[] = {0 /* read */,
+				      1 /* write */,
+				      19 /* readv */,
+				      20 /* writev */,
+				      43 /* accept */,
+				      44 /* sendto */,
+				      45 /* recvfrom */,
+				      46 /* sendmsg */,
+				      47 /* recvmsg */,
+				      65 /* semop */,
+				      128 /* rt_sigtimedwait */,
+				      208 /* io_getevents */,
+				      220 /* semtimedop */,
+				      232 /* epoll_wait */,
+				      281 /* epoll_pwait */,
+				      288 /* accept4 */,
+				      299 /* recvmmsg */,
+				      307 /* sendmmsg */,
+				      333 /* io_pgetevents */,
+				      426 /* io_uring_enter */,
+				      441 /* epoll_pwait2 */};
+
+	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (calls[i] == call)
+			return true;
+	return false;
+}
+
+static bool set_regs(int tid, struct user_regs_struct *r)
+{
+	struct iovec iov = {r, sizeof(*r)};
+
+	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov);
+}
+
+/* A system call that the stop ended with EINTR, and that the kernel would not restart, is to begin
+ * anew. Set as soon as it has stopped: we may be killed at any time. */
+static void restart(struct stk_stopped *t)
+{
+	struct user_regs_struct r;
+
+	if (t->signal || t->group || t->len != sizeof(r))
+		return;
+	memcpy(&r, t->gregs, sizeof(r));
+	if ((long)r.rax != -EINTR || !ends_with_eintr((long)r.orig_rax))
+		return;
+	errno = 0;
+	long code = ptrace(PTRACE_PEEKTEXT, t->tid, (void *)(r.rip - 2), NULL);
+	if (errno || (code & 0xffff) != 0x050f) /* syscall */
+		return;
+	r.rip -= 2;
+	r.rax = r.orig_rax;
+	t->anew = set_regs(t->tid, &r);
+}
+
+/*
+ * Has it stopped? Each is asked by its own number: there may be children that are not ours. The
+ * stop is left as it is (WNOWAIT): to take it takes the signal that is on its way in with it, and
+ * that would be lost if we were killed before it is given back (kernel/exit.c,
+ * wait_task_stopped()).
+ */
 static bool still_stopping(struct stk_stopped *t)
 {
-	int status;
-	pid_t r;
+	const int flags = WSTOPPED | WEXITED | WNOHANG | __WALL;
+	siginfo_t si = {0};
+	int r;
 
 	if (t->state != STK_STOPPING)
 		return false;
-	while ((r = waitpid(t->tid, &status, __WALL | WNOHANG)) < 0 && errno == EINTR)
+	while ((r = waitid(P_PID, (id_t)t->tid, &si, flags | WNOWAIT)) && errno == EINTR)
 		;
-	if (r == 0)
+	if (!r && !si.si_pid)
 		return true;
-	t->state = r > 0 && WIFSTOPPED(status) ? STK_STOPPED : STK_GONE;
-	/* A signal on its way in, not a stop of ours (ptrace(2), "PTRACE_EVENT_STOP"). */
-	if (t->state == STK_STOPPED && status >> 16 == 0)
-		t->signal = WSTOPSIG(status);
-	t->group = status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
+	if (!r && si.si_code != CLD_TRAPPED && si.si_code != CLD_STOPPED)
+		waitid(P_PID, (id_t)t->tid, &si, flags);
+	else if (!r) {
+		int event = si.si_status >> 8, sig = si.si_status & 0xff;
+		t->state = STK_STOPPED;
+		/* Without an event a signal is on its way in (ptrace(2), "PTRACE_EVENT_STOP"). */
+		t->signal = event ? 0 : sig;
+		t->group = event == PTRACE_EVENT_STOP && sig != SIGTRAP;
+		t->len = stk_stop_regs(t->tid, NT_PRSTATUS, t->gregs, sizeof(t->gregs));
+		restart(t);
+		return false;
+	}
+	t->state = STK_GONE;
 	return false;
 }
 
@@ -153,92 +239,14 @@ int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
 	return n < 0 && !s->n ? n : 0;
 }
 
-int stk_stop_regs(int tid, unsigned note, void *buf, size_t len)
-{
-	struct iovec iov = {buf, len};
-
-	if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)note, &iov))
-		return -errno;
-	return (int)iov.iov_len;
-}
-
-/*
- * System calls that end with EINTR after any stop, whatever SA_RESTART says (signal(7), the kernel
- * sources of each): the program did not ask for it. Those of sockets do so where a timeout is set
- * (SO_RCVTIMEO). Other calls are restarted by the kernel. Not here: connect and close, which would
- * not do the same again.
- */
-static bool ends_with_eintr(long call)
-{
-	static const short calls[] = {0 /* read */,
-				      1 /* write */,
-				      19 /* readv */,
-				      20 /* writev */,
-				      43 /* accept */,
-				      44 /* sendto */,
-				      45 /* recvfrom */,
-				      46 /* sendmsg */,
-				      47 /* recvmsg */,
-				      65 /* semop */,
-				      128 /* rt_sigtimedwait */,
-				      208 /* io_getevents */,
-				      220 /* semtimedop */,
-				      232 /* epoll_wait */,
-				      281 /* epoll_pwait */,
-				      288 /* accept4 */,
-				      299 /* recvmmsg */,
-				      307 /* sendmmsg */,
-				      333 /* io_pgetevents */,
-				      426 /* io_uring_enter */,
-				      441 /* epoll_pwait2 */};
-
-	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++)
-		if (calls[i] == call)
-			return true;
-	return false;
-}
-
-static bool get_regs(int tid, struct user_regs_struct *r)
-{
-	struct iovec iov = {r, sizeof(*r)};
-
-	return !ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) &&
-	       iov.iov_len == sizeof(*r);
-}
-
-static bool set_regs(int tid, struct user_regs_struct *r)
-{
-	struct iovec iov = {r, sizeof(*r)};
-
-	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov);
-}
-
-void stk_stop_restart(struct stk_stopped *t)
-{
-	struct user_regs_struct r;
-
-	if (t->signal || t->group || t->anew || !get_regs(t->tid, &r) || (long)r.rax != -EINTR ||
-	    !ends_with_eintr((long)r.orig_rax))
-		return;
-	errno = 0;
-	long code = ptrace(PTRACE_PEEKTEXT, t->tid, (void *)(r.rip - 2), NULL);
-	if (errno || (code & 0xffff) != 0x050f) /* syscall */
-		return;
-	r.rip -= 2;
-	r.rax = r.orig_rax;
-	t->anew = set_regs(t->tid, &r);
-}
-
 /* A handler will run when it goes on: then EINTR is what the program waits for. */
 static void undo_restart(const struct stk_stops *s, const struct stk_stopped *t)
 {
 	struct user_regs_struct r;
 
-	if (!stk_proc_handler_due(s->pid, t->tid) || !get_regs(t->tid, &r))
-		return;
-	r.rip += 2;
-	r.rax = (unsigned long)-EINTR;
-	set_regs(t->tid, &r);
+	memcpy(&r, t->gregs, sizeof(r));
+	if (stk_proc_handler_due(s->pid, t->tid))
+		set_regs(t->tid, &r);
 }
 
 void stk_stop_done(struct stk_stops *s)
@@ -247,7 +255,6 @@ void stk_stop_done(struct stk_stops *s)
 		struct stk_stopped *t = &s->v[i];
 		if (t->state != STK_STOPPED)
 			continue;
-		stk_stop_restart(t);
 		if (t->anew)
 			undo_restart(s, t);
 		ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(intptr_t)t->signal);

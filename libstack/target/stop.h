@@ -13,12 +13,18 @@ enum stk_stop_state {
 	STK_REFUSED, /* `err` tells why */
 };
 
+#define STK_GREGS 216 /* struct user_regs_struct */
+
 struct stk_stopped {
 	int tid, err;
 	enum stk_stop_state state;
 	int signal; /* taken from it on the way in; given back when it goes on */
 	bool group; /* it had been stopped by a signal (SIGSTOP, terminal), and stays so */
-	bool anew;  /* its system call begins anew (stk_stop_restart), unless a signal comes */
+	bool anew;  /* its system call begins anew when it goes on, unless a signal comes */
+	/* Its general registers when it stopped, and their length or a negative errno: those that
+	 * it goes on with may be others. */
+	uint8_t gregs[STK_GREGS];
+	int len;
 };
 
 struct stk_stops {
@@ -33,13 +39,9 @@ struct stk_stops {
  * cannot be listed. */
 int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms);
 
-/* Registers of a stopped thread by note type (NT_PRSTATUS, NT_PRFPREG); the bytes read, or a
- * negative errno. */
+/* Other registers of a stopped thread by note type (NT_PRFPREG); the bytes read, or a negative
+ * errno. The general ones are those of struct stk_stopped. */
 int stk_stop_regs(int tid, unsigned note, void *buf, size_t len);
-
-/* After its registers were read: a system call that the stop ended with EINTR, and that the kernel
- * would not restart, is to begin anew. Set at once, so that it is so too when we are killed. */
-void stk_stop_restart(struct stk_stopped *t);
 
 /* Let all go on that have stopped. Those that have not are let go by the end of the tracing thread
  * (ptrace(2)). */
