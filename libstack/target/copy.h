@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct stk_region {
 	uint64_t start, end;
@@ -22,6 +23,9 @@ struct stk_copy {
 /* Read all regions of `c->v` from a process. false: memory is exhausted. What cannot be read is
  * left out of `have`. */
 bool stk_copy_read(struct stk_copy *c, int pid);
+/* Bytes at one place; how many were read, or negative. */
+ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len);
+
 void stk_copy_done(struct stk_copy *c);
 
 #endif

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "base/text.h"
 #include "target/copy.h"
@@ -74,15 +73,13 @@ static bool same_program(struct live *l)
 
 static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
 {
-	struct iovec here = {to, PAGE}, there = {(void *)(uintptr_t)addr, PAGE};
-
 	if (l->resumed && !l->o.brief)
 		l->info.gone = "was let go";
 	if (l->resumed && (!l->o.brief || !same_program(l)))
 		return false;
 	if (l->o.read)
 		return l->o.read(l->o.arg, addr, to, PAGE) == 0;
-	return process_vm_readv(l->pid, &here, 1, &there, 1, 0) == (ssize_t)PAGE;
+	return stk_read_process(l->pid, addr, to, PAGE) == (ssize_t)PAGE;
 }
 
 /* Pages of files that are mapped read-only are as they were. */

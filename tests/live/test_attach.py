@@ -326,6 +326,12 @@ def refused(t):
                 "only: detach there" % (p.pid, tracer.pid), 2), "traced")
             tracer.send_signal(signal.SIGINT)
             tracer.wait()
+            done = subprocess.run(
+                ["strace", "-f", "-o", "/dev/null", "-e", "inject=process_vm_readv:error=EPERM",
+                 s.CORECTL, "-p", str(p.pid), *batch("thread 3", "bt", "x/dw &reads")],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, text=True)
+            t.check("in step(0x1, 0x1)\n" in done.stdout and "<reads>:\t0\n" in done.stdout,
+                    "without process_vm_readv:", done)
         if os.getuid() == 0 and shutil.which("setpriv"):
             err, status = fail_text(["stack", str(p.pid)], NOBODY)
             t.check(status == 2 and err.startswith(
