@@ -4,6 +4,7 @@ import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -343,6 +344,52 @@ def refused(t):
         check_free(t, p.pid, "after the refusals")
 
 
+def refused_programs(t):
+    """32-bit code, and a process that is not dumpable."""
+    path = os.path.join(s.workdir(), "small")
+    with open(path, "wb") as f: # an ELF file for i386 whose code is `jmp .`
+        f.write(b"\x7fELF\1\1\1" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, 0x8048054, 52,
+                                                           0, 0, 52, 32, 1, 0, 0, 0) +
+                struct.pack("<8I", 1, 0, 0x8048000, 0x8048000, 86, 86, 5, 4096) + b"\xeb\xfe")
+    os.chmod(path, 0o755)
+    try:
+        small = subprocess.Popen([path])
+    except OSError as e:
+        print("not tried: 32-bit programs,", e)
+    else:
+        t.equal(fail_text(["stack", str(small.pid)]), (
+            "corectl: process %d (small) is a 32-bit program: not supported" % small.pid, 2), "32 bit")
+        small.kill()
+        small.wait()
+    if os.getuid() or not shutil.which("setpriv"):
+        print("not tried: a process that is not dumpable")
+        return
+    shut = ("import ctypes, os, sys; ctypes.CDLL(None).prctl(4, 0); print('pid', os.getpid(), "
+            "flush=True); sys.stdin.read()")
+    with Target([*NOBODY, sys.executable, "-c", shut]) as p:
+        t.equal(fail_text(["stack", str(p.pid)], NOBODY), (
+            "corectl: process %d is not dumpable (set-user-ID, changed credentials, or PR_SET_DUMPABLE)"
+            ": that takes CAP_SYS_PTRACE: sudo corectl -p %d" % (p.pid, p.pid), 2), "not dumpable")
+
+
+def ending(t, rounds=60):
+    """The process ends while it is looked at: an answer or a reason, always an end."""
+    seed = random.randrange(1 << 30)
+    chance, seen = random.Random(seed), set()
+    for _ in range(rounds):
+        with Target([fixture("watch"), "20", "3"]) as p:
+            c = subprocess.Popen([s.CORECTL, "stack", str(p.pid)], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+            time.sleep(chance.random() * 0.008)
+            p.process.kill()
+            out, err = c.communicate(timeout=30)
+        seen.add(c.returncode)
+        t.check(c.returncode in (0, 1) and " threads shown" in out or c.returncode == 2 and
+                re.search(r"process %d\b" % p.pid, err), "seed %d, status %d: %s%s" % (
+                    seed, c.returncode, out[-300:], err))
+    print("statuses", seen)
+
+
 def asleep(t):
     """A vfork parent sleeps in the kernel: a bounded wait, the other thread is shown."""
     with Target([fixture("vfork")]) as p:
@@ -410,7 +457,7 @@ def places(t):
         inner.wait()
 
 
-PARTS = {f.__name__: f for f in (transcript, truth, churn, killed, handler_due, states_kept, moving, refused,
+PARTS = {f.__name__: f for f in (transcript, truth, churn, killed, handler_due, states_kept, moving, refused, refused_programs, ending,
                                  asleep, places)}
 
 
