@@ -31,6 +31,11 @@ class Target:
         self.process.stdin.flush()
         return self.process.stdout.readline().strip()
 
+    def settled(self):
+        """Once its main thread waits for a line of ours."""
+        wait_for("the main thread to read", lambda: call(self.pid)[:2] == ["0", "0x0"])
+        return self
+
     def __enter__(self):
         return self
 
@@ -50,6 +55,12 @@ def status_of(pid, tid, key):
 
 def tids(pid):
     return sorted(int(n) for n in os.listdir("/proc/%d/task" % pid))
+
+
+def call(pid):
+    """The system call that the main thread sleeps in, and its arguments."""
+    with open("/proc/%d/syscall" % pid) as f:
+        return f.read().split()
 
 
 def wait_for(what, holds, deadline=30):
@@ -121,7 +132,7 @@ def transcript(t):
     expected = os.path.join(HERE, "attach.expected")
     with open(os.path.join(HERE, "attach.script")) as f:
         commands = f.read().splitlines()
-    with Target([fixture("watch"), "3", "3"]) as p:
+    with Target([fixture("watch"), "3", "3"]).settled() as p:
         out, err, status = s.corectl("-p", str(p.pid), *batch(*commands))
         check_free(t, p.pid, "after the transcript")
         got = "--- stdout\n%s--- stderr\n%s--- status %d\n" % (normal(out, p.pid),
@@ -139,7 +150,7 @@ def transcript(t):
 def truth(t):
     """Words as the program logged them, pcs as gdb sees them; the same by `stack PID`."""
     log = os.path.join(s.workdir(), "log")
-    with Target([fixture("watch"), "6", "4"], log=log) as p:
+    with Target([fixture("watch"), "6", "4"], log=log).settled() as p:
         with open(log) as f:
             logged = sorted(re.findall(r"^ARGS step (.*)$", f.read(), re.M))
         out, err, status = s.corectl("-p", str(p.pid), *batch("thread apply all bt"))
@@ -226,11 +237,7 @@ class Holder:
 def handler_due(t):
     """A signal that came while the process was held ends the call that it is to end."""
     with Target([fixture("handled")]) as p:
-        def call():
-            with open("/proc/%d/syscall" % p.pid) as f:
-                return f.read().split()[0]
-
-        wait_for("epoll_wait", lambda: call() == "232")
+        wait_for("epoll_wait", lambda: call(p.pid)[0] == "232")
         holder = Holder(p.pid)
         os.kill(p.pid, signal.SIGUSR1)
         t.equal(states(p.pid), {"t", "traced"}, "held")
