@@ -19,6 +19,7 @@
 #define PAGE       4096ULL
 #define GREGS_32   68 /* what the kernel gives of a task that runs 32-bit code */
 #define FPREGS     512
+#define ARGS_MAX   80          /* of the command line, as in cores */
 #define STARTTIME  22          /* proc(5) */
 #define RED_ZONE   128         /* System V ABI x86-64, 3.2.2 */
 #define STACK_MIN  (256 << 10) /* bytes copied of a stack at most, where there are many */
@@ -79,7 +80,11 @@ static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
 		return false;
 	if (l->o.read)
 		return l->o.read(l->o.arg, addr, to, PAGE) == 0;
-	return stk_read_process(l->pid, addr, to, PAGE) == (ssize_t)PAGE;
+	if (stk_read_process(l->pid, addr, to, PAGE) == (ssize_t)PAGE)
+		return true;
+	if (l->o.copy)
+		same_program(l); /* one that is held can be killed */
+	return false;
 }
 
 /* Pages of files that are mapped read-only are as they were. */
@@ -161,7 +166,9 @@ static const char *live_file(struct stk_target *t, const struct stk_mapping *m, 
 {
 	struct live *l = (struct live *)t;
 
-	return l->o.copy ? stk_live_file(&t->pool, l->pid, m, is_main, l->info.other_root) : NULL;
+	/* Where a thread of it asks for itself, its paths are ours. */
+	return l->o.own_tid ? NULL
+			    : stk_live_file(&t->pool, l->pid, m, is_main, l->info.other_root);
 }
 
 static const struct stk_target_ops live_ops = {.kind = "process",
@@ -494,6 +501,8 @@ static void describe(struct live *l)
 	for (size_t i = 0; s && i + 1 < len; i++)
 		if (!s[i])
 			s[i] = ' ';
+	if (s && len > ARGS_MAX)
+		memcpy(s + ARGS_MAX - 3, "...", 4);
 	for (unsigned i = 0; i < l->t.nthreads; i++)
 		l->t.threads[i].name = thread_name(l, l->t.threads[i].tid);
 	args = s && *s ? s : l->t.threads[0].name;
@@ -537,7 +546,7 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 	sem_init(&l->let_go, 0, 0);
 	if (o)
 		l->o = *o;
-	r = l->o.copy ? stk_rights_before(l->pid, &why) : 0;
+	r = l->o.own_tid ? 0 : stk_rights_before(l->pid, &why);
 	if (!r)
 		r = l->o.copy ? look_apart(l, &why) : look(l, &why);
 	if (r) {

@@ -274,6 +274,13 @@ def states_kept(t):
         t.check(out.startswith(" 0  0x"), "bt after detach:", out)
         t.check("process %d was let go" % p.pid in err, "x after detach:", err)
 
+        holder = Holder(p.pid)
+        os.kill(p.pid, signal.SIGKILL)
+        wait_for("the end", lambda: status_of(p.pid, p.pid, "State")[0] == "Z")
+        out, err = holder.process.communicate("x/dw &reads\nbt 1\n", timeout=30)
+        t.check("process %d has ended" % p.pid in err, "killed while it was held:", err)
+        t.check(" 0  0x" in out, "bt of it:", out)
+
 
 def moving(t):
     """Memory read later is newer than the registers, and said to be; `refresh` looks again."""
