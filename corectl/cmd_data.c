@@ -291,8 +291,8 @@ static uint64_t examine_strings(struct session *s, const struct format *f, uint6
 		unsigned n = 0;
 		struct stk_err err;
 		if (stk_mem_read(s->target, addr, &c, 1, &err)) {
-			session_fail(s, "cannot read 0x%lx: not in the core",
-				     (unsigned long)err.addr);
+			session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)err.addr,
+				     s->target->ops->kind);
 			return addr;
 		}
 		put_address(s, addr);
@@ -303,8 +303,8 @@ static uint64_t examine_strings(struct session *s, const struct format *f, uint6
 		stk_puts(&s->out, n == 200 || r ? "\"...\n" : "\"\n");
 		addr += n;
 		if (r) {
-			session_fail(s, "cannot read 0x%lx: not in the core",
-				     (unsigned long)err.addr);
+			session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)err.addr,
+				     s->target->ops->kind);
 			return addr;
 		}
 		addr += n < 200;
@@ -337,9 +337,11 @@ static uint64_t examine_code(struct session *s, const struct format *f, uint64_t
 
 	if (!bytes || stk_mem_read(s->target, addr, bytes, len, &err) ||
 	    stk_disasm(s->target->arch, false, addr, bytes, len, print_insn, &p, &err))
-		session_fail(s, "cannot read 0x%lx: not in the core", (unsigned long)addr);
+		session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)addr,
+			     s->target->ops->kind);
 	else if (p.left && !session_interrupt)
-		session_fail(s, "cannot read 0x%lx: not in the core", (unsigned long)addr + len);
+		session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)addr + len,
+			     s->target->ops->kind);
 	free(bytes);
 	return p.next;
 }
@@ -354,8 +356,8 @@ static uint64_t examine_words(struct session *s, const struct format *f, uint64_
 		if (stk_mem_read(s->target, addr, &v, f->size, &err)) {
 			if (i % row)
 				stk_putc(&s->out, '\n');
-			session_fail(s, "cannot read 0x%lx: not in the core",
-				     (unsigned long)err.addr);
+			session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)err.addr,
+				     s->target->ops->kind);
 			return addr;
 		}
 		if (i % row == 0)

@@ -49,7 +49,10 @@ static void cmd_maps(struct session *s, const char *args)
 		put_range(s, g->start, g->end);
 		stk_printf(&s->out, "  %c%c%c  ", g->r ? 'r' : '-', g->w ? 'w' : '-',
 			   g->x ? 'x' : '-');
-		if (g->have == size)
+		if (stk_live_info(s->target))
+			stk_printf(&s->out, "%lu KB%s", (unsigned long)size / 1024,
+				   g->r ? " in the process" : "");
+		else if (g->have == size)
 			stk_printf(&s->out, "%lu KB", (unsigned long)size / 1024);
 		else
 			stk_printf(&s->out, "%lu of %lu KB", (unsigned long)g->have / 1024,
@@ -229,7 +232,7 @@ const struct command info_commands[] = {
      "The state tells whether the file found is the one that ran: ok, unverified (no build-id "
      "to compare), from memory, missing, wrong build.",
      COMPLETE_NONE, NEEDS_NOTHING, cmd_modules},
-    {"maps", GROUP, "", "List the memory segments and what of them is in the core", NULL,
+    {"maps", GROUP, "", "List the memory segments and what of them is in the core or process", NULL,
      COMPLETE_NONE, NEEDS_NOTHING, cmd_maps},
     {"set", GROUP,
      "substitute-path FROM TO | listsize N | unwinder own|libunwind | color WHEN | "

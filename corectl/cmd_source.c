@@ -11,11 +11,12 @@
 /* A text that was changed after the crash may not be the one that ran; said once for a file. */
 static void note_stale(struct session *s, const char *path, const struct stk_source_file *f)
 {
-	if (!s->core_mtime || stk_source_mtime(f) <= s->core_mtime || s->stale_named == path)
+	if (!s->since || stk_source_mtime(f) <= s->since || s->stale_named == path)
 		return;
 	s->stale_named = path;
-	session_note(s, "%s is newer than the core: its lines may differ from what ran",
-		     stk_source_path(f));
+	session_note(s, "%s is newer than the %s: its lines may differ from what %s",
+		     stk_source_path(f), s->target->ops->kind,
+		     stk_live_info(s->target) ? "runs" : "ran");
 }
 
 /* Lines [from, from + listsize) of a file, `mark` with an arrow. */

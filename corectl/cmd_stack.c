@@ -154,7 +154,8 @@ static void thread_apply(struct session *s, const char *args)
 		command_run(s, c, cmd + n + strspn(cmd + n, " \t"));
 	}
 	if (c && !done)
-		session_fail(s, "no thread of '%.*s' in the core", (int)len, args);
+		session_fail(s, "no thread of '%.*s' in the %s", (int)len, args,
+			     s->target->ops->kind);
 	session_select_thread(s, was);
 	s->frame = frame;
 	s->chosen = chosen;
@@ -239,7 +240,8 @@ const struct command stack_commands[] = {
      "With N the innermost N frames, with -N the outermost. Every frame from 0 to the start of "
      "the thread is shown; nothing is left out.",
      COMPLETE_NONE, NEEDS_THREAD, cmd_bt},
-    {"threads", GROUP, "", "List the threads", "Thread 1 is the one that crashed.", COMPLETE_NONE,
+    {"threads", GROUP, "", "List the threads",
+     "Thread 1 is the one that crashed; in a live process it is the main thread.", COMPLETE_NONE,
      NEEDS_THREAD, cmd_threads},
     {"thread t", GROUP, "[N | tid T | apply all|LIST COMMAND]",
      "Show or select a thread, or run a command for several", NULL, COMPLETE_COMMAND, NEEDS_THREAD,

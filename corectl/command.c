@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-const struct command *const command_tables[] = {stack_commands, source_commands, data_commands,
-						info_commands,  help_commands,   NULL};
+const struct command *const command_tables[] = {
+    stack_commands,   source_commands, data_commands, info_commands,
+    process_commands, help_commands,   NULL};
 
 /* Does `name` stand among the blank-separated `names`: 2 exactly, 1 as a prefix, 0 not at all. */
 static int name_match(const char *names, const char *name, size_t len)
@@ -74,8 +75,14 @@ static bool needs_met(struct session *s, enum needs needs, bool alone)
 		return !alone || session_need_frame(s);
 	case NEEDS_SIGNAL:
 		if (!s->target->siginfo.present)
-			session_fail(s, "the core holds no signal information");
+			session_fail(s, "the %s holds no signal information%s",
+				     s->target->ops->kind,
+				     stk_live_info(s->target) ? ": it has not crashed" : "");
 		return s->target->siginfo.present;
+	case NEEDS_PROCESS:
+		if (!stk_live_info(s->target))
+			session_fail(s, "a core does not run: this is for live processes (-p PID)");
+		return stk_live_info(s->target);
 	case NEEDS_NOTHING:
 		break;
 	}
@@ -117,6 +124,7 @@ void command_finish(struct session *s)
 		s->interrupted = s->quit |= !s->interactive;
 	}
 	session_remarks(s);
+	session_say_age(s);
 	stk_text_flush(&s->out);
 	screen_end(&s->screen);
 	session_interrupt = 0; /* what was pressed in the pager was meant for it */
@@ -142,6 +150,7 @@ void command_line(struct session *s, const char *line)
 	s->repeated = !len;
 	s->out.cut = false;
 	screen_begin(&s->screen, s->interactive);
+	stk_live_answer(s->target);
 	if (len) {
 		one_line(s, line, len);
 		if (len < sizeof(s->last)) {

@@ -20,6 +20,7 @@ enum needs {
 	NEEDS_FRAME,
 	NEEDS_FRAME_ALONE, /* a frame, where no argument names a place */
 	NEEDS_SIGNAL,
+	NEEDS_PROCESS,
 };
 
 struct command {
@@ -35,7 +36,7 @@ struct command {
 
 /* The tables of the groups; each ends with an empty row. */
 extern const struct command stack_commands[], source_commands[], data_commands[], info_commands[],
-    help_commands[];
+    process_commands[], help_commands[];
 
 extern const struct command *const command_tables[];
 

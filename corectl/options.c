@@ -12,16 +12,20 @@
 void options_usage(FILE *out)
 {
 	fputs(
-	    "usage: corectl [OPTIONS] CORE [BIN]     open a core (either order)\n"
-	    "       corectl [OPTIONS] core [BIN] [CORE]   the same; CORE is ./core by default\n"
-	    "       corectl [OPTIONS] stack CORE [BIN]    print every thread and leave\n"
-	    "       corectl run [--no-follow] PROG ARGS   run PROG with libstack preloaded; with\n"
+	    "usage: corectl [OPTIONS] CORE [BIN]             open a core (either order)\n"
+	    "       corectl [OPTIONS] core [BIN] [CORE]      the same; CORE is ./core by default\n"
+	    "       corectl [OPTIONS] -p PID [BIN]           look at a process; also attach PID\n"
+	    "       corectl [OPTIONS] stack CORE|PID [BIN]   print every thread and leave\n"
+	    "       corectl run [--no-follow] PROG ARGS      run PROG with libstack preloaded; "
+	    "with\n"
 	    "                         --no-follow its children run without\n"
 	    "options:\n"
 	    "  -batch            no prompt: run the commands given and leave\n"
 	    "  -ex COMMAND       run a command (may be repeated)\n"
 	    "  -x FILE           run the commands of a file\n"
 	    "  -c CORE           the core, as debuggers take it\n"
+	    "  --hold            a live process stays stopped until `detach' or the end\n"
+	    "  --all             stack: frames of the runtime too, and fp, sp, pc of each\n"
 	    "  --debug-dir DIR   search DIR for debug files before /usr/lib/debug\n"
 	    "  --sysroot DIR     put DIR before the paths of the target\n"
 	    "  --no-cache        neither use nor keep inflated debug files\n"
@@ -71,6 +75,14 @@ static void add_command(struct options *o, const char *text, bool is_file)
 	o->is_file[o->ncommands++] = is_file;
 }
 
+/* Digits alone; 0: something else. */
+static int pid_of(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n && n < 10 && strspn(text, "0123456789") == n ? (int)strtol(text, NULL, 10) : 0;
+}
+
 static int parse_option(struct options *o, int argc, char **argv, int *i)
 {
 	bool missing = false;
@@ -89,6 +101,9 @@ static int parse_option(struct options *o, int argc, char **argv, int *i)
 		o->debug_dir = v;
 	else if (!missing && (v = value_of("sysroot", argv, argc, i, &missing)))
 		o->sysroot = v;
+	else if (!missing && ((v = value_of("p", argv, argc, i, &missing)) ||
+			      (v = value_of("pid", argv, argc, i, &missing))))
+		return (o->pid = pid_of(v)) ? 0 : usage("-p takes the number of a process, not", v);
 	else if (!missing && (v = value_of("color", argv, argc, i, &missing)))
 		return screen_parse_color(v, &o->color)
 			   ? 0
@@ -105,8 +120,10 @@ static int parse_option(struct options *o, int argc, char **argv, int *i)
 		o->version = true;
 	else if (flag("dump-commands", a))
 		o->dump_commands = true;
-	else if (flag("p", a) || flag("pid", a))
-		return usage("live processes are not available in this version", NULL);
+	else if (flag("hold", a))
+		o->hold = true;
+	else if (flag("all", a))
+		o->all = true;
 	else
 		return usage("unknown option", a);
 	return 0;
@@ -137,12 +154,48 @@ static char *newest_core(void)
 	return ret;
 }
 
+static bool verb_is(const struct options *o, const char *verb)
+{
+	return o->verb && !strcmp(o->verb, verb);
+}
+
+/* An operand of digits alone is a process, also where a file has that name (./4242), except after
+ * the verb `core`. What is left over is the program. */
+static int process_operands(struct options *o, const char **v, unsigned n)
+{
+	if (o->core)
+		return usage("a core and a process", o->core);
+	for (unsigned i = 0; i < n; i++) {
+		int pid = o->pid ? 0 : pid_of(v[i]);
+		if (pid)
+			o->pid = pid;
+		else if (!o->bin)
+			o->bin = v[i];
+		else
+			return usage("too many files", v[i]);
+	}
+	return o->pid ? 0 : usage("attach takes the number of a process", n ? v[0] : NULL);
+}
+
+static bool names_process(const struct options *o, const char **v, unsigned n)
+{
+	bool any = o->pid || verb_is(o, "attach");
+
+	for (unsigned i = 0; i < n && !verb_is(o, "core"); i++)
+		any |= pid_of(v[i]) != 0;
+	return any;
+}
+
 /* Which operand is the core: the one whose ELF type says so. */
 static int sort_operands(struct options *o, const char **v, unsigned n)
 {
 	const char *rest[2];
 	unsigned k = 0;
 
+	if (names_process(o, v, n))
+		return process_operands(o, v, n);
+	if (o->hold)
+		return usage("--hold is for a live process", NULL);
 	for (unsigned i = 0; i < n; i++) {
 		bool core = stk_elf_kind(v[i], NULL) == 'c';
 		if (core && o->core)
@@ -156,7 +209,7 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 	}
 	if (!o->core && k == 2)
 		o->core = rest[0], rest[0] = rest[1], k = 1;
-	if (!o->core && o->verb && !strcmp(o->verb, "core")) {
+	if (!o->core && verb_is(o, "core")) {
 		static char found[512];
 		char *newest = access("core", F_OK) ? newest_core() : strdup("core");
 		snprintf(found, sizeof(found), "%s", newest ? newest : "core");
@@ -171,7 +224,7 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 		return usage("more than one program", rest[1]);
 	if (k)
 		o->bin = rest[0];
-	return o->core ? 0 : usage("no core given", NULL);
+	return o->core ? 0 : usage("no core or process given", NULL);
 }
 
 /* The XDG Base Directory Specification: a relative path is to be ignored. */
@@ -212,13 +265,14 @@ int options_parse(struct options *o, int argc, char **argv)
 			continue;
 		}
 		bool first = !n && !o->verb && !only_files;
-		if (first && (!strcmp(argv[i], "core") || !strcmp(argv[i], "stack"))) {
+		if (first && (!strcmp(argv[i], "core") || !strcmp(argv[i], "stack") ||
+			      !strcmp(argv[i], "attach"))) {
 			o->verb = argv[i];
 			continue;
 		}
 		if (first && !strcmp(argv[i], "run"))
 			return run_parse(&o->run, argv + i + 1, &o->help) ? 0 : 64;
-		if (first && (!strcmp(argv[i], "attach") || !strcmp(argv[i], "gcore"))) {
+		if (first && !strcmp(argv[i], "gcore")) {
 			fprintf(stderr,
 				"corectl: %s is not available in this version (a file of that name "
 				"is opened as ./%s)\n",

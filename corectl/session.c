@@ -84,6 +84,10 @@ static void write_head(struct stk_text *out, const struct stk_target *t)
 	const struct stk_siginfo *si = &t->siginfo;
 	const char *name = si->present ? stk_signal_name(si->signo) : NULL;
 
+	if (stk_live_info(t)) {
+		session_put_process(out, t);
+		return;
+	}
 	stk_printf(out, "Core %s", t->path);
 	if (t->psinfo.present && t->psinfo.args)
 		stk_printf(out, " of `%s' (pid %d)", t->psinfo.args, t->psinfo.pid);
@@ -129,16 +133,49 @@ void session_put_name(struct stk_text *out, const struct stk_thread *t)
 	stk_putc(out, '"');
 }
 
+static int open_target(struct session *s, const struct options *o, struct stk_err *err)
+{
+	static char debug[48];
+	struct stat st;
+
+	s->symbols = (struct stk_symbol_options){.bin = o->bin,
+						 .debug_dir = o->debug_dir,
+						 .sysroot = o->sysroot,
+						 .cache_dir = options_cache_dir(o)};
+	if (!o->pid) {
+		s->since = stat(o->core, &st) ? 0 : (long long)st.st_mtime;
+		return stk_core_open(o->core, &s->target, err);
+	}
+	s->hold = o->hold;
+	int r = session_open_process(s, o->pid, &s->target, err);
+	if (r)
+		return r;
+	const struct stk_live_info *i = stk_live_info(s->target);
+	s->since = i->started;
+	if (i->other_root && !o->debug_dir) {
+		snprintf(debug, sizeof(debug), "/proc/%d/root%s", i->pid, "/usr/lib/debug");
+		s->symbols.debug_dir = debug;
+	}
+	return 0;
+}
+
+void session_replace(struct session *s, struct stk_target *t, struct stk_modules *ms)
+{
+	stk_stack_done(&s->stack);
+	stk_modules_close(s->modules);
+	stk_target_close(s->target);
+	s->target = t;
+	s->modules = ms;
+	s->target->interrupt = &session_interrupt;
+	s->remark_seen = NULL;
+	s->stale_named = NULL;
+	s->detached = false;
+	stk_live_answer(t);
+}
+
 int session_open(struct session *s, const struct options *o)
 {
-	struct stk_symbol_options so = {
-	    .bin = o->bin,
-	    .debug_dir = o->debug_dir,
-	    .sysroot = o->sysroot,
-	    .cache_dir = options_cache_dir(o),
-	};
 	struct stk_err err;
-	struct stat st;
 
 	s->interactive = !o->batch && isatty(STDIN_FILENO);
 	screen_init(&s->screen);
@@ -146,21 +183,21 @@ int session_open(struct session *s, const struct options *o)
 	stk_text_init_stream(&s->out, s->buf, sizeof(s->buf), screen_write, &s->screen);
 	s->listsize = 10;
 	s->unwind = stk_unwind;
-	s->core_mtime = stat(o->core, &st) ? 0 : (long long)st.st_mtime;
 	s->sources = stk_sources_new();
-	if (!s->sources || stk_core_open(o->core, &s->target, &err) ||
-	    stk_modules_open(s->target, &so, &s->modules, &err)) {
+	if (!s->sources || open_target(s, o, &err) ||
+	    stk_modules_open(s->target, &s->symbols, &s->modules, &err)) {
 		session_fail(s, "%s", s->sources ? err.msg : "out of memory");
 		return 2;
 	}
 	s->target->interrupt = &session_interrupt;
+	stk_live_answer(s->target);
 	bool stack = o->verb && !strcmp(o->verb, "stack");
-	if (!stack)
+	if (!stack || o->pid)
 		show_head(s);
 	session_remarks(s);
 	if (stack)
 		return 0;
-	session_select_frame(s);
+	session_select_tid(s, o->pid ? stk_live_info(s->target)->asked_tid : 0);
 	if (s->interactive && session_need_frame(s))
 		session_show_frame(s);
 	return 0;
@@ -195,7 +232,7 @@ bool session_need_thread(struct session *s)
 	bool there = s->thread < s->target->nthreads;
 
 	if (!there)
-		session_fail(s, "the core has no threads");
+		session_fail(s, "the %s has no threads", s->target->ops->kind);
 	return there;
 }
 

@@ -13,10 +13,12 @@
 #include "screen.h"
 #include "symbols/disasm.h"
 #include "symbols/source.h"
+#include "target/live.h"
 #include "unwind/second.h"
 
 struct options {
 	const char *core, *bin;
+	int pid; /* 0: a core */
 	const char *debug_dir, *sysroot;
 	const char *verb;      /* "core", "stack" or NULL */
 	const char **commands; /* -ex and -x in order: text, or a file where is_file */
@@ -24,6 +26,8 @@ struct options {
 	unsigned ncommands;
 	bool batch, help, version, dump_commands, no_cache;
 	struct run run;
+	bool hold; /* the process stays stopped */
+	bool all;  /* stack: frames of the runtime too */
 	enum color_when color;
 };
 
@@ -43,8 +47,10 @@ struct session {
 	struct stk_text out;
 	char buf[65536];
 	const struct stk_remark *remark_seen; /* the last one shown */
-	long long core_mtime;                 /* seconds since the epoch, 0: not known */
-	const char *stale_named;              /* the source last said to be newer than the core */
+	long long since;         /* of the core, or the start of the process; 0: not known */
+	const char *stale_named; /* the source last said to be newer than that */
+	struct stk_symbol_options symbols;
+	bool hold, detached; /* of a process */
 	bool failed, incomplete, quit;
 	bool interrupted; /* by Ctrl-C, where there is no prompt to go back to */
 
@@ -64,6 +70,19 @@ void session_catch_interrupt(void);
 
 int session_open(struct session *s, const struct options *o);
 void session_close(struct session *s);
+
+/* Another look at the same process takes the place of this one. */
+void session_replace(struct session *s, struct stk_target *t, struct stk_modules *ms);
+
+/* process.c */
+int session_open_process(struct session *s, int pid, struct stk_target **ret, struct stk_err *err);
+/* What it is, and how long it stood still. */
+void session_put_process(struct stk_text *out, const struct stk_target *t);
+void session_refresh(struct session *s);
+/* After an answer: whether memory in it is newer than the registers, on stderr. */
+void session_say_age(struct session *s);
+/* Select a thread, thread 1 where it is not there, and its frame. */
+void session_select_tid(struct session *s, int tid);
 
 /* Unwind the selected thread. false: there is none, or it has no frame. */
 bool session_stack(struct session *s);

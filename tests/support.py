@@ -153,16 +153,17 @@ def words_match(shown, logged, lossy):
         g == w or g == "_" or (g.endswith("?") and g[:-1] == w) for g, w in zip(got, wanted))
 
 
-def gdb_reference(core, program):
-    """{tid: {"frames": [[pc, type, function, file, line]], "regs": {name: value}}} as gdb sees it."""
+def gdb_reference(core, program, pid=None):
+    """{tid: {"frames": [[pc, type, function, file, line]], "regs": {name: value}}} as gdb sees it;
+    of a live process where `pid` is given."""
     if not shutil.which("gdb"):
         skip("gdb is not installed")
     script = os.path.join(SOURCE, "tests/live/gdbref.py")
     done = subprocess.run(
         ["gdb", "-q", "-batch", "-nx", "-ex", "set debuginfod enabled off",
          "-ex", "set backtrace past-main on", "-ex", "set backtrace past-entry on",
-         "-ex", "set auto-load off", "-ex", "file " + program, "-ex", "core-file " + core,
-         "-x", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+         "-ex", "set auto-load off", "-ex", "file " + program,
+         "-ex", "attach %d" % pid if pid else "core-file " + core, "-x", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
     for line in done.stdout.decode("utf-8", "replace").splitlines():
         if line.startswith("REFERENCE "):
             return {int(tid): t for tid, t in json.loads(line[10:]).items()}

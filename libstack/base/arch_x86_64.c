@@ -59,16 +59,21 @@ static uint64_t call_target(const uint8_t *code, size_t len, uint64_t ret)
 	return ret + (uint64_t)(int64_t)rel;
 }
 
-/* mov $number,%eax; syscall */
+/* mov $number,%eax; syscall; and at most the test and the jumps behind it (glibc's clone3.S). */
 static bool is_newborn(const uint8_t *code, size_t len, uint64_t result)
 {
 	uint32_t number;
 
-	if (result || len < 7 || code[len - 7] != 0xb8 || code[len - 2] != 0x0f ||
-	    code[len - 1] != 0x05)
+	if (result)
 		return false;
-	memcpy(&number, code + len - 6, 4);
-	return number == 56 /* clone */ || number == 435 /* clone3 */;
+	for (size_t end = len; end >= 7 && end + 7 >= len; end--) {
+		const uint8_t *p = code + end - 7;
+		if (p[0] != 0xb8 || p[5] != 0x0f || p[6] != 0x05)
+			continue;
+		memcpy(&number, p + 1, 4);
+		return number == 56 /* clone */ || number == 435 /* clone3 */;
+	}
+	return false;
 }
 
 const struct stk_arch stk_arch_x86_64 = {

@@ -143,7 +143,8 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 					.count = n,
 					.tid = th->tid,
 					.name = th->name,
-					.state = group[0] == 0 ? "running" : "stopped"};
+					.state = group[0] == 0 && !r->o.all_stopped ? "running"
+										    : "stopped"};
 	size_t first = first_visible(r, s), end = visible(r, s),
 	       count = end > first ? end - first : 0;
 

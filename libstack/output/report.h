@@ -19,6 +19,7 @@ struct stk_report_options {
 	stk_unwind_fn *unwind; /* NULL: stk_unwind */
 	bool single;           /* thread 1 alone */
 	bool system;           /* frames of the runtime too, and fp= sp= pc= */
+	bool all_stopped;      /* no thread was at fault: thread 1 was stopped like the others */
 	bool head_done;        /* the two header lines stand already */
 	bool others_only;      /* thread 1 and the registers stand already, too */
 	enum stk_args_mode args;

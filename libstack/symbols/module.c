@@ -92,10 +92,12 @@ static enum stk_module_state try_file(struct stk_module *m, const char *path,
 		s = STK_MODULE_MISMATCH;
 	if (s == STK_MODULE_MISMATCH) {
 		char a[32], b[32];
+		const struct stk_target *t = m->owner->target;
 		stk_remark(m->owner->target, true,
-			   "%s is another build than the one that crashed (build-id %s, the core "
-			   "has %s): not used",
-			   path, n ? hex_id(id, n, a, sizeof(a)) : "none",
+			   "%s is another build than the one that %s (build-id %s, the %s has "
+			   "%s): not used",
+			   path, t->ops->ran, n ? hex_id(id, n, a, sizeof(a)) : "none",
+			   t->ops->kind,
 			   m->build_id_len ? hex_id(m->build_id, m->build_id_len, b, sizeof(b))
 					   : "another layout");
 		stk_image_free(im);
@@ -144,9 +146,14 @@ static void find_file(struct stk_module *m, const struct stk_mapping *map)
 		enum stk_module_state r = p ? try_file(m, p, map) : STK_MODULE_MISSING;
 		s = r == STK_MODULE_MISSING ? s : r;
 	}
-	bool tried = m->is_main && ms->opts.bin && same_file(m->path, ms->opts.bin);
+	const char *(*file)(struct stk_target *, const struct stk_mapping *, bool) =
+	    ms->target->ops->file;
+	const char *path = file ? file(ms->target, map, m->is_main) : NULL;
+	if (!path)
+		path = m->path;
+	bool tried = m->is_main && ms->opts.bin && same_file(path, ms->opts.bin);
 	if (!m->image && !tried) {
-		enum stk_module_state r = try_file(m, m->path, map);
+		enum stk_module_state r = try_file(m, path, map);
 		s = r == STK_MODULE_MISSING ? s : r;
 	}
 	m->state = s;
@@ -191,15 +198,15 @@ static void module_load(struct stk_module *m, const struct stk_mapping *map)
 		use_memory(m, map->start);
 		if (m->image && was == STK_MODULE_MISSING)
 			stk_remark(t, true,
-				   "%s is not on this machine: its image was taken from the core",
-				   m->path);
+				   "%s is not on this machine: its image was taken from the %s",
+				   m->path, t->ops->kind);
 	}
 	if (m->state == STK_MODULE_MISSING)
-		stk_remark(
-		    t, true,
-		    "%s is not on this machine and not whole in the core: its frames have no "
-		    "names%s",
-		    m->path, m->is_main ? " (give the program, or --sysroot)" : "");
+		stk_remark(t, true,
+			   "%s is not on this machine and not whole in the %s: its frames have no "
+			   "names%s",
+			   m->path, t->ops->kind,
+			   m->is_main ? " (give the program, or --sysroot)" : "");
 	if (m->image && m->state != STK_MODULE_MEMORY)
 		overlay(m);
 }
@@ -334,12 +341,12 @@ int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts
 		unverified += ms->v[i]->state == STK_MODULE_UNVERIFIED;
 	if (unverified)
 		stk_remark(t, false,
-			   "%u of %u modules have no build-id in the core: whether their files are "
-			   "those that crashed could not be checked",
-			   unverified, ms->n);
+			   "%u of %u modules have no build-id in the %s: whether their files are "
+			   "those that %s could not be checked",
+			   unverified, ms->n, t->ops->kind, t->ops->ran);
 	if (ms->opts.bin && t->nmappings && !stk_module_main(ms))
-		stk_remark(t, true, "the core does not tell where its program is: %s is not used",
-			   ms->opts.bin);
+		stk_remark(t, true, "the %s does not tell where its program is: %s is not used",
+			   t->ops->kind, ms->opts.bin);
 	*ret = ms;
 	return 0;
 }

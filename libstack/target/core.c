@@ -28,7 +28,7 @@ static void core_close(struct stk_target *t)
 }
 
 static const struct stk_target_ops core_ops = {
-    .kind = "core", .absent = "is not in the core", .close = core_close};
+    .kind = "core", .ran = "crashed", .absent = "is not in the core", .close = core_close};
 
 int stk_elf_kind(const char *path, struct stk_err *err)
 {

@@ -4,7 +4,8 @@
 
 #include "target/target.h"
 
-/* How a live process is reached. Zero is the ordinary way: ptrace and process_vm_readv. */
+/* How a live process is reached. Zero is the ordinary way: ptrace and process_vm_readv, stopped
+ * until it is resumed. */
 struct stk_live_options {
 	/* A thread that stands still by itself (it waits in a signal handler), with its registers
 	 * in the layout of NT_PRSTATUS's general registers and NT_FPREGSET; 0: none. It becomes
@@ -16,6 +17,13 @@ struct stk_live_options {
 	bool only_own;    /* stop no other thread */
 	unsigned stop_ms; /* how long a thread may take to stop; 0: 2000 */
 
+	/* Copy the stacks while it stands. A thread of ours traces it and ends with the stop: what
+	 * has not stopped by then is let go by that (ptrace(2)). */
+	bool copy;
+	/* With `copy`: let it run on at once. What was not copied is read from the running process
+	 * when it is asked for. */
+	bool brief;
+
 	/* Read memory another way: `len` bytes at `addr` into `buf`, 0 or negative; NULL: not so.
 	 */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t len);
@@ -26,6 +34,22 @@ struct stk_live_options {
 	void (*collect)(void *arg);
 	void *arg;
 	int maps_fd; /* an open /proc/PID/maps; 0: opened by path */
+};
+
+#define STK_LIVE_ENDED "has ended"
+
+/* How a process was looked at, and what is known of it now. */
+struct stk_live_info {
+	int pid;
+	int asked_tid;    /* a thread of it was asked for; 0: the process */
+	int inner_pid;    /* its number in its own PID namespace */
+	int64_t still_ns; /* how long it stood still; 0: it still does */
+	bool was_stopped; /* by a signal, before we came: it stays so */
+	bool other_root;  /* its files are not ours: another mount namespace or root */
+	int64_t started;  /* seconds since the epoch, 0: not known */
+	/* Since stk_live_answer(): */
+	bool newer;       /* memory was read that may have changed since the registers were */
+	const char *gone; /* why memory can no longer be read, or NULL */
 };
 
 /*
@@ -40,5 +64,14 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 /* Let the threads run on. Memory and registers already read stay as they were; what was not read is
  * no longer to be had. A second call does nothing. */
 void stk_live_resume(struct stk_target *t);
+
+/* From here on memory of the running process is read anew. */
+void stk_live_answer(struct stk_target *t);
+
+/* Is the process still there, and the same program? info->gone tells. */
+bool stk_live_same(struct stk_target *t);
+
+/* NULL: the target is no process. */
+const struct stk_live_info *stk_live_info(const struct stk_target *t);
 
 #endif

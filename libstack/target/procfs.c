@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -75,10 +76,9 @@ static bool parse_map(char *line, struct stk_segment *s, struct stk_mapping *m)
 	m->start = s->start;
 	m->end = s->end;
 	m->file_off = strtoull(p, &p, 16);
-	for (int field = 0; field < 2; field++) {
-		p += strspn(p, " ");
-		p += strcspn(p, " ");
-	}
+	p += strspn(p, " ");
+	p += strcspn(p, " "); /* the device */
+	m->ino = strtoull(p, &p, 10);
 	m->path = p + strspn(p, " ");
 	return true;
 }
@@ -140,6 +140,15 @@ static ssize_t read_small(int pid, const char *name, char *buf, size_t cap)
 	return n;
 }
 
+/* The line of stat after the name. */
+static const char *after_name(const char *stat)
+{
+	/* The name in parentheses may hold anything: the last one closes it. */
+	const char *p = strrchr(stat, ')');
+
+	return p && p[1] == ' ' ? p + 2 : NULL;
+}
+
 char stk_proc_state(int pid, int tid)
 {
 	char name[48], buf[512];
@@ -149,17 +158,91 @@ char stk_proc_state(int pid, int tid)
 	stk_printf(&t, "task/%d/stat", tid);
 	if (read_small(pid, name, buf, sizeof(buf)) <= 0)
 		return 0;
-	/* The name in parentheses may hold anything: the last one closes it. */
-	const char *p = strrchr(buf, ')');
-	return p && p[1] == ' ' ? p[2] : 0;
+	const char *p = after_name(buf);
+	return p ? *p : 0;
+}
+
+unsigned long long stk_proc_stat(int pid, unsigned field)
+{
+	char buf[1024];
+
+	if (read_small(pid, "stat", buf, sizeof(buf)) <= 0)
+		return 0;
+	const char *p = after_name(buf);
+	for (unsigned i = 3; p && i < field; i++)
+		if ((p = strchr(p, ' ')))
+			p++;
+	return p ? strtoull(p, NULL, 10) : 0;
+}
+
+static bool status_value(const char *buf, const char *key, int base, unsigned long long *ret)
+{
+	const char *p = strstr(buf, key);
+
+	if (p)
+		*ret = strtoull(p + strlen(key), NULL, base);
+	return p;
 }
 
 long stk_proc_status(int pid, const char *key)
 {
 	char buf[4096];
+	unsigned long long v;
+
+	if (read_small(pid, "status", buf, sizeof(buf)) <= 0 || !status_value(buf, key, 10, &v))
+		return -1;
+	return (long)v;
+}
+
+bool stk_proc_mask(int pid, const char *key, unsigned long long *ret)
+{
+	char buf[4096];
+
+	return read_small(pid, "status", buf, sizeof(buf)) > 0 && status_value(buf, key, 16, ret);
+}
+
+bool stk_proc_handler_due(int pid, int tid)
+{
+	char name[48], buf[4096];
+	struct stk_text t;
+	unsigned long long own, shared, blocked, caught;
+
+	stk_text_init(&t, name, sizeof(name));
+	stk_printf(&t, "task/%d/status", tid);
+	return read_small(pid, name, buf, sizeof(buf)) > 0 &&
+	       status_value(buf, "SigPnd:", 16, &own) &&
+	       status_value(buf, "ShdPnd:", 16, &shared) &&
+	       status_value(buf, "SigBlk:", 16, &blocked) &&
+	       status_value(buf, "SigCgt:", 16, &caught) &&
+	       ((own | shared) & ~blocked & caught) != 0;
+}
+
+int stk_proc_inner_pid(int pid)
+{
+	char buf[4096];
+	int last = pid;
 
 	if (read_small(pid, "status", buf, sizeof(buf)) <= 0)
-		return -1;
-	const char *p = strstr(buf, key);
-	return p ? strtol(p + strlen(key), NULL, 10) : -1;
+		return pid;
+	/* The numbers from our namespace to its own. */
+	char *p = strstr(buf, "NSpid:"), *end;
+	for (p = p ? p + 6 : NULL; p; p = end == p ? NULL : end) {
+		long n = *p == '\n' ? 0 : strtol(p, &end, 10);
+		if (n <= 0 || memchr(p, '\n', (size_t)(end - p)))
+			break;
+		last = (int)n;
+	}
+	return last;
+}
+
+int64_t stk_proc_started(int pid)
+{
+	struct timespec now, up;
+	unsigned long long ticks = stk_proc_stat(pid, 22);
+	long per_second = sysconf(_SC_CLK_TCK);
+
+	if (!ticks || per_second <= 0 || clock_gettime(CLOCK_REALTIME, &now) ||
+	    clock_gettime(CLOCK_BOOTTIME, &up))
+		return 0;
+	return now.tv_sec - up.tv_sec + (int64_t)(ticks / (unsigned long)per_second);
 }

@@ -18,7 +18,22 @@ int stk_proc_tids(int pid, int *tids, unsigned max);
 /* The state letter of a thread ('R', 'S', 'D', 't', …), 0 when it is gone. */
 char stk_proc_state(int pid, int tid);
 
+/* A numeric field of /proc/PID/stat by its number in proc(5), from 4; 0: not there. */
+unsigned long long stk_proc_stat(int pid, unsigned field);
+
 /* A number after `key` in /proc/PID/status ("TracerPid:"); -1: not there. */
 long stk_proc_status(int pid, const char *key);
+
+/* A hexadecimal one ("CapEff:"); false: not there. */
+bool stk_proc_mask(int pid, const char *key, unsigned long long *ret);
+
+/* Its number in its own PID namespace. */
+int stk_proc_inner_pid(int pid);
+
+/* When it was started, in seconds since the epoch; 0: not known. */
+int64_t stk_proc_started(int pid);
+
+/* Does a signal wait for the thread that the program handles? */
+bool stk_proc_handler_due(int pid, int tid);
 
 #endif

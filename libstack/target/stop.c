@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +13,23 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "target/map.h"
 #include "target/procfs.h"
 
-#define ROUNDS 8 /* looks at the list of threads: each catches what the one before started */
+#define MS       1000000LL  /* nanoseconds */
+#define SPIN     (1 * MS)   /* as long a stop that goes well takes: no sleep is that short */
+#define ASLEEP   (100 * MS) /* what a thread in uninterruptible sleep gets: the others stand */
+#define TIDS_MAX (1U << 22) /* PID_MAX_LIMIT of the kernel */
 
-static struct stk_stopped *find(struct stk_stops *s, int tid)
+int64_t stk_now_ns(void)
 {
-	for (unsigned i = s->n; i-- > 0;)
-		if (s->v[i].tid == tid)
-			return &s->v[i];
-	return NULL;
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
 }
 
-static bool seize(struct stk_stops *s, int tid)
+static bool add(struct stk_stops *s, int tid)
 {
 	if (s->n == s->cap) {
 		unsigned cap = s->cap ? 2 * s->cap : 64;
@@ -38,86 +43,24 @@ static bool seize(struct stk_stops *s, int tid)
 	*t = (struct stk_stopped){.tid = tid};
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {
 		t->err = errno;
-		t->state = errno == ESRCH ? STK_GONE : STK_REFUSED;
-	} else if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL)) {
-		t->state = STK_GONE;
+		/* EPERM is also what a thread that has just ended gives, and a leader that has
+		 * ended by pthread_exit(): it stays as a zombie. */
+		char state = t->err == EPERM ? stk_proc_state(s->pid, tid) : 0;
+		bool gone = t->err == ESRCH ||
+			    (t->err == EPERM && (!state || state == 'Z' || state == 'X'));
+		t->state = gone ? STK_GONE : STK_REFUSED;
 	}
 	return true;
 }
 
-static void heard(struct stk_stopped *t, int status)
+/* Seizing stops nobody: first all are seized, then all are asked to stop. */
+static void interrupt_from(struct stk_stops *s, unsigned from)
 {
-	if (!WIFSTOPPED(status)) {
-		t->state = STK_GONE;
-		return;
-	}
-	t->state = STK_STOPPED;
-	/* A signal on its way in, not a stop of ours (ptrace(2), "PTRACE_EVENT_STOP"). */
-	if (status >> 16 == 0)
-		t->signal = WSTOPSIG(status);
-}
-
-static long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static unsigned stopping(const struct stk_stops *s)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < s->n; i++)
-		n += s->v[i].state == STK_STOPPING;
-	return n;
-}
-
-/* Wait until every seized thread has stopped or the time is over. */
-static void wait_all(struct stk_stops *s, long until)
-{
-	struct timespec nap = {.tv_nsec = 20000};
-	int status;
-
-	while (stopping(s)) {
-		pid_t tid = waitpid(-1, &status, __WALL | WNOHANG);
-		struct stk_stopped *t = tid > 0 ? find(s, tid) : NULL;
-		if (t)
-			heard(t, status);
-		if (tid > 0)
-			continue;
-		if ((tid < 0 && errno == ECHILD) || now_ms() >= until)
-			return;
-		nanosleep(&nap, NULL);
-		if (nap.tv_nsec < 1000000)
-			nap.tv_nsec *= 2;
-	}
-}
-
-int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
-{
-	long until = now_ms() + ms;
-	unsigned max = 4096;
-	int n = 0;
-
-	for (int round = 0; round < ROUNDS; round++) {
-		unsigned before = s->n;
-		int *tids = malloc(max * sizeof(*tids));
-		n = tids ? stk_proc_tids(pid, tids, max) : -ENOMEM;
-		for (int i = 0; i < n && i < (int)max; i++)
-			if (tids[i] != except && !find(s, tids[i]))
-				seize(s, tids[i]);
-		free(tids);
-		wait_all(s, until);
-		if (n > (int)max) {
-			max = 2 * (unsigned)n;
-			continue;
-		}
-		if (n < 0 || s->n == before)
-			break;
-	}
-	return n < 0 && !s->n ? n : 0;
+	if (!s->since_ns)
+		s->since_ns = stk_now_ns();
+	for (unsigned i = from; i < s->n; i++)
+		if (s->v[i].state == STK_STOPPING && ptrace(PTRACE_INTERRUPT, s->v[i].tid, 0, 0))
+			s->v[i].state = STK_GONE;
 }
 
 int stk_stop_regs(int tid, unsigned note, void *buf, size_t len)
@@ -129,43 +72,157 @@ int stk_stop_regs(int tid, unsigned note, void *buf, size_t len)
 	return (int)iov.iov_len;
 }
 
-/* A signal of the program's own that the thread has yet to take: the EINTR is that one's. */
-static bool signal_waits(int tid)
+/*
+ * Some system calls end with EINTR after any stop, whatever SA_RESTART says (signal(7),
+ * "Interruption of system calls and library functions by stop signals"; those of sockets where a
+ * timeout is set): the program did not ask for it. The kernel restarts the others by itself. close
+ * and connect would not do the same again.
+ */
+static bool may_begin_anew(long call)
 {
-	uint64_t blocked = 0;
-	siginfo_t si[16];
-
-	ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(blocked), &blocked);
-	for (unsigned shared = 0; shared < 2; shared++) {
-		struct __ptrace_peeksiginfo_args a = {.flags = shared, .nr = 16};
-		long n = ptrace(PTRACE_PEEKSIGINFO, tid, &a, si);
-		for (long i = 0; i < n; i++)
-			if (!(blocked >> (si[i].si_signo - 1) & 1))
-				return true;
-	}
-	return false;
+	return call >= 0 && call != SYS_close && call != SYS_connect;
 }
 
-/*
- * Some system calls end with EINTR after any stop (signal(7), "Interruption of system calls and
- * library functions by stop signals"; sockets with a timeout too): the program did not ask for it.
- * The kernel restarts the others. close(2) has done its work all the same.
- */
-static void restart_call(int tid)
+static bool set_regs(int tid, struct user_regs_struct *r)
+{
+	struct iovec iov = {r, sizeof(*r)};
+
+	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov);
+}
+
+/* A system call that the stop ended with EINTR, and that the kernel would not restart, is to begin
+ * anew. Set as soon as it has stopped: we may be killed at any time. */
+static void restart(struct stk_stopped *t)
 {
 	struct user_regs_struct r;
-	struct iovec iov = {&r, sizeof(r)};
 
-	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) || (long)r.rax != -EINTR ||
-	    (long)r.orig_rax < 0 || r.orig_rax == SYS_close || signal_waits(tid))
+	if (t->signal || t->group || t->len != sizeof(r))
+		return;
+	memcpy(&r, t->gregs, sizeof(r));
+	if ((long)r.rax != -EINTR || !may_begin_anew((long)r.orig_rax))
 		return;
 	errno = 0;
-	long code = ptrace(PTRACE_PEEKTEXT, tid, (void *)(r.rip - 2), NULL);
+	long code = ptrace(PTRACE_PEEKTEXT, t->tid, (void *)(r.rip - 2), NULL);
 	if (errno || (code & 0xffff) != 0x050f) /* syscall */
 		return;
 	r.rip -= 2;
 	r.rax = r.orig_rax;
-	ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov);
+	t->anew = set_regs(t->tid, &r);
+}
+
+/*
+ * Has it stopped? Each is asked by its own number: there may be children that are not ours. The
+ * stop is left as it is (WNOWAIT): to take it takes the signal that is on its way in with it, and
+ * that would be lost if we were killed before it is given back (kernel/exit.c,
+ * wait_task_stopped()).
+ */
+static bool still_stopping(struct stk_stopped *t)
+{
+	const int flags = WSTOPPED | WEXITED | WNOHANG | __WALL;
+	siginfo_t si = {0};
+	int r;
+
+	if (t->state != STK_STOPPING)
+		return false;
+	while ((r = waitid(P_PID, (id_t)t->tid, &si, flags | WNOWAIT)) && errno == EINTR)
+		;
+	if (!r && !si.si_pid)
+		return true;
+	if (!r && si.si_code != CLD_TRAPPED && si.si_code != CLD_STOPPED)
+		waitid(P_PID, (id_t)t->tid, &si, flags);
+	else if (!r) {
+		int event = si.si_status >> 8, sig = si.si_status & 0xff;
+		t->state = STK_STOPPED;
+		/* Without an event a signal is on its way in (ptrace(2), "PTRACE_EVENT_STOP"). */
+		t->signal = event ? 0 : sig;
+		t->group = event == PTRACE_EVENT_STOP && sig != SIGTRAP;
+		t->len = stk_stop_regs(t->tid, NT_PRSTATUS, t->gregs, sizeof(t->gregs));
+		restart(t);
+		return false;
+	}
+	t->state = STK_GONE;
+	return false;
+}
+
+static bool all_asleep(const struct stk_stops *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->v[i].state == STK_STOPPING && stk_proc_state(s->pid, s->v[i].tid) != 'D')
+			return false;
+	return true;
+}
+
+/* Wait until every seized thread has stopped, or no longer can, or the time is over. */
+static void wait_all(struct stk_stops *s, int64_t until)
+{
+	int64_t begin = stk_now_ns();
+	struct timespec nap = {.tv_nsec = 20000};
+
+	for (;;) {
+		bool left = false;
+		for (unsigned i = 0; i < s->n; i++)
+			left |= still_stopping(&s->v[i]);
+		int64_t now = stk_now_ns();
+		if (!left || now >= until || (now - begin > ASLEEP && all_asleep(s)))
+			return;
+		if (now - begin < SPIN) {
+			sched_yield();
+			continue;
+		}
+		nanosleep(&nap, NULL);
+		if (nap.tv_nsec < MS)
+			nap.tv_nsec *= 2;
+	}
+}
+
+/* The threads that `known` does not hold yet; their number, or a negative errno. */
+static int add_new(struct stk_stops *s, struct stk_map *known, int except)
+{
+	unsigned max = s->n + 1024, before = s->n;
+	int *tids = NULL, n;
+
+	do {
+		free(tids);
+		max *= 2;
+		tids = malloc(max * sizeof(*tids));
+		n = tids ? stk_proc_tids(s->pid, tids, max) : -ENOMEM;
+	} while (n > (int)max && max < TIDS_MAX);
+	for (int i = 0; i < n && i < (int)max; i++)
+		if (tids[i] != except && !stk_map_get(known, (uint64_t)tids[i]) &&
+		    stk_map_put(known, (uint64_t)tids[i], s))
+			add(s, tids[i]);
+	free(tids);
+	return n < 0 ? n : (int)(s->n - before);
+}
+
+int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
+{
+	int64_t until = stk_now_ns() + ms * MS;
+	struct stk_map known = {0};
+	int n;
+
+	s->pid = pid;
+	/* A thread that runs can start another until it stands: look again until none is new. */
+	do {
+		unsigned from = s->n;
+		n = add_new(s, &known, except);
+		if (n <= 0)
+			break;
+		interrupt_from(s, from);
+		wait_all(s, until);
+	} while (stk_now_ns() < until);
+	stk_map_done(&known);
+	return n < 0 && !s->n ? n : 0;
+}
+
+/* A handler will run when it goes on: then EINTR is what the program waits for. */
+static void undo_restart(const struct stk_stops *s, const struct stk_stopped *t)
+{
+	struct user_regs_struct r;
+
+	memcpy(&r, t->gregs, sizeof(r));
+	if (stk_proc_handler_due(s->pid, t->tid))
+		set_regs(t->tid, &r);
 }
 
 void stk_stop_done(struct stk_stops *s)
@@ -173,9 +230,9 @@ void stk_stop_done(struct stk_stops *s)
 	for (unsigned i = 0; i < s->n; i++) {
 		struct stk_stopped *t = &s->v[i];
 		if (t->state != STK_STOPPED)
-			continue; /* one that stops later is let go by our end */
-		if (!t->signal)
-			restart_call(t->tid);
+			continue;
+		if (t->anew)
+			undo_restart(s, t);
 		ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(intptr_t)t->signal);
 	}
 	free(s->v);

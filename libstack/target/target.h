@@ -34,6 +34,7 @@ struct stk_thread {
 struct stk_mapping {
 	uint64_t start, end;
 	uint64_t file_off; /* bytes */
+	uint64_t ino;      /* of the file as it was mapped; 0: not known (cores) */
 	const char *path;  /* as the target saw it; may end in " (deleted)" */
 };
 
@@ -73,9 +74,12 @@ struct stk_remark {
 struct stk_target;
 struct stk_target_ops {
 	const char *kind;   /* "core", "process" */
+	const char *ran;    /* what the program did: "crashed", "runs" */
 	const char *absent; /* "is not in the core": what is said of bytes that are not there */
 	/* The longest run of bytes at `addr`, 0 where there are none; NULL: segments hold them. */
 	size_t (*piece)(struct stk_target *t, uint64_t addr, const uint8_t **ret);
+	/* Where the file behind a mapping is best opened (pool string); NULL: by its path. */
+	const char *(*file)(struct stk_target *t, const struct stk_mapping *m, bool is_main);
 	void (*close)(struct stk_target *t);
 };
 

@@ -239,11 +239,11 @@ static bool by_scan(struct stk_modules *ms, struct stk_frame *f, struct stk_fram
 static bool is_newborn(const struct stk_modules *ms, const struct stk_frame *f)
 {
 	const struct stk_arch *a = ms->target->arch;
-	uint8_t code[CALL_BYTES];
+	uint8_t code[2 * CALL_BYTES];
 
-	return f->exact && valid(&f->regs, a->result_reg) && f->pc > CALL_BYTES &&
-	       !stk_mem_read(ms->target, f->pc - CALL_BYTES, code, CALL_BYTES, NULL) &&
-	       a->is_newborn(code, CALL_BYTES, f->regs.r[a->result_reg]);
+	return f->exact && valid(&f->regs, a->result_reg) && f->pc > sizeof(code) &&
+	       !stk_mem_read(ms->target, f->pc - sizeof(code), code, sizeof(code), NULL) &&
+	       a->is_newborn(code, sizeof(code), f->regs.r[a->result_reg]);
 }
 
 struct stk_step stk_step(struct stk_modules *ms, struct stk_frame *f, struct stk_frame *next)

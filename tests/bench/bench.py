@@ -230,6 +230,60 @@ class Bench:
                  warm <= 120)
         os.unlink(core)
 
+    def live(self):
+        """One process, looked at by each tool; its watching thread tells how long it did not run."""
+        n = 100
+        print("a live process, %d threads x 20 frames, all stacks" % n)
+        watch = subprocess.Popen([os.path.join(self.o.fixtures, "watch"), str(n), "15"], text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 env=dict(os.environ, FIXTURE_LOG="/dev/null"))
+        pid = watch.stdout.readline().split()[1]
+
+        def look(name, command, least):
+            """(median of the longest pause, median of the whole), in seconds."""
+            if not shutil.which(command[0]):
+                return None
+            pauses, wholes, log = [], [], os.path.join(self.work, "log")
+            for _ in range(self.o.runs + 1):
+                self.gap(watch)
+                wholes.append(once(command, log)[0])
+                pauses.append(self.gap(watch))
+            with open(log, errors="replace") as f:
+                lines = sum(1 for _ in f)
+            if lines < least:
+                print("  %s printed only %d lines" % (name, lines))
+            got = statistics.median(pauses[1:]), statistics.median(wholes[1:])
+            print("  %-44s %.2f ms, whole command %.0f ms" % (name + " pause", 1e3 * got[0],
+                                                              1e3 * got[1]))
+            return got
+
+        try:
+            look("(nothing)", ["sleep", "0.1"], 0)
+            ours = look("corectl stack PID", [self.o.corectl, "stack", pid], n // 2)
+            gdb = look("gdb -p", ["gdb", "-q", "-batch", "-nx", "-ex", "set debuginfod enabled off",
+                                  "-p", pid, "-ex", "thread apply all bt"], 20 * n)
+            eu = look("eu-stack -p", ["eu-stack", "-p", pid], 20 * n)
+            source = look("eu-stack -s -p", ["eu-stack", "-s", "-p", pid], 20 * n)
+        finally:
+            watch.stdin.close()
+            watch.wait()
+        for name, theirs, at, bound in (("pause against gdb", gdb, 0, 10),
+                                        ("whole command against gdb", gdb, 1, 4),
+                                        ("whole command against eu-stack -s", source, 1, 1)):
+            if theirs:
+                value = theirs[at] / ours[at]
+                self.row(name, "%.1f x shorter" % value, "at least %g x" % bound, value >= bound)
+        if eu:
+            # A thread of it waits for its own stack only; the stacks are of different moments.
+            print("  %-44s %.2f ms for each thread alone, one after the other: no bound" %
+                  ("eu-stack never stops the whole process:", 1e3 * eu[0]))
+
+    @staticmethod
+    def gap(watch):
+        watch.stdin.write("\n")
+        watch.stdin.flush()
+        return int(watch.stdout.readline()) / 1e9
+
 
 def main():
     p = argparse.ArgumentParser()
@@ -240,7 +294,7 @@ def main():
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--heap", type=int, default=4096)
     p.add_argument("--dir", help="where the cores are made (default: a temporary directory)")
-    p.add_argument("rows", nargs="*", help="threads ten recursion big start spawn crash (default: all)")
+    p.add_argument("rows", nargs="*", help="threads ten recursion big start spawn crash live (default: all)")
     o = p.parse_args()
     o.corectl, o.fixtures = os.path.abspath(o.corectl), os.path.abspath(o.fixtures)
     o.library = os.path.abspath(o.library or os.path.join(os.path.dirname(o.corectl),
@@ -249,7 +303,7 @@ def main():
     os.environ["XDG_CACHE_HOME"] = os.path.join(work, "cache")
     try:
         b = Bench(o, work)
-        for row in o.rows or ["threads", "ten", "recursion", "big", "start", "spawn", "crash"]:
+        for row in o.rows or ["threads", "ten", "recursion", "big", "start", "spawn", "crash", "live"]:
             getattr(b, row)()
         print("%s" % ("all bounds met" if not b.missed else "%d bounds NOT met" % b.missed))
         return 1 if b.missed else 0

@@ -135,9 +135,27 @@ static void calls(void **state)
 	assert_int_equal(x86()->call_target(good[2].b, 2, 0x10000), 0);
 }
 
+static void a_new_thread_has_an_empty_stack(void **state)
+{
+	const struct stk_arch *a = stk_arch_find(62);
+	/* glibc's clone3.S: mov $435,%eax; syscall; test %rax,%rax; jl; je */
+	uint8_t code[] = {0xb8, 0xb3, 0x01, 0,    0,    0x0f, 0x05,
+			  0x48, 0x85, 0xc0, 0x7c, 0x18, 0x74, 0x01};
+
+	(void)state;
+	for (size_t len = 7; len <= sizeof(code); len++) {
+		assert_true(a->is_newborn(code, len, 0));
+		assert_false(a->is_newborn(code, len, 4242));
+	}
+	assert_false(a->is_newborn(code, 6, 0));
+	code[1] = 0xca; /* futex */
+	assert_false(a->is_newborn(code, sizeof(code), 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_new_thread_has_an_empty_stack),
 	    cmocka_unit_test(note_layout),
 	    cmocka_unit_test(registers),
 	    cmocka_unit_test(calls),

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A live process as the target of a session. */
+#include <string.h>
+
+#include "session.h"
+
+int session_open_process(struct session *s, int pid, struct stk_target **ret, struct stk_err *err)
+{
+	struct stk_live_options o = {.copy = true, .brief = !s->hold};
+
+	return stk_live_open(pid, &o, ret, err);
+}
+
+/* 0.4, 3.2, 15: a tenth where it tells something. */
+static void put_ms(struct stk_text *out, int64_t ns)
+{
+	unsigned long tenths = (unsigned long)((ns + 50000) / 100000);
+
+	if (tenths < 100)
+		stk_printf(out, "%lu.%lu ms", tenths / 10, tenths % 10);
+	else
+		stk_printf(out, "%lu ms", (tenths + 5) / 10);
+}
+
+void session_put_process(struct stk_text *out, const struct stk_target *t)
+{
+	const struct stk_live_info *i = stk_live_info(t);
+
+	stk_printf(out, "Process %d", i->pid);
+	if (i->inner_pid != i->pid)
+		stk_printf(out, " (%d in its PID namespace)", i->inner_pid);
+	if (t->psinfo.args)
+		stk_printf(out, " of `%s'", t->psinfo.args);
+	stk_printf(out, ", %u thread%s, ", t->nthreads, t->nthreads == 1 ? "" : "s");
+	if (i->still_ns) {
+		stk_puts(out, "stood still for ");
+		put_ms(out, i->still_ns);
+		stk_puts(out, ".\n");
+	} else {
+		stk_puts(out, "held until `detach' or the end of corectl.\n");
+	}
+	if (i->was_stopped)
+		stk_puts(out, "It was stopped by a signal before, and stays so.\n");
+}
+
+void session_say_age(struct session *s)
+{
+	const struct stk_live_info *i = s->target ? stk_live_info(s->target) : NULL;
+
+	if (i && i->gone)
+		session_note(s, "process %d %s: of its memory only what was copied is left", i->pid,
+			     i->gone);
+	else if (i && i->newer)
+		session_note(s, "memory shown here is newer than the registers: the process runs "
+				"on (`refresh' takes a new look)");
+	if (i)
+		stk_live_answer(s->target); /* said once */
+}
+
+static int thread_index(const struct stk_target *t, int tid)
+{
+	for (unsigned i = 0; i < t->nthreads; i++)
+		if (t->threads[i].tid == tid)
+			return (int)i;
+	return -1;
+}
+
+void session_select_tid(struct session *s, int tid)
+{
+	int i = thread_index(s->target, tid);
+
+	session_select_thread(s, i < 0 ? 0 : (unsigned)i);
+	session_select_frame(s);
+}
+
+void session_refresh(struct session *s)
+{
+	const struct stk_live_info *i = stk_live_info(s->target);
+	int tid = s->thread < s->target->nthreads ? s->target->threads[s->thread].tid : 0;
+	struct stk_target *t = NULL;
+	struct stk_modules *ms = NULL;
+	struct stk_err err;
+
+	bool ended = !stk_live_same(s->target) && !strcmp(i->gone, STK_LIVE_ENDED);
+	stk_live_answer(s->target);
+	if (ended) {
+		session_fail(s, "process %d has ended: the last look stays", i->pid);
+		return;
+	}
+	/* There can be one tracer only. */
+	if (s->hold)
+		stk_live_resume(s->target);
+	if (session_open_process(s, i->pid, &t, &err) ||
+	    stk_modules_open(t, &s->symbols, &ms, &err)) {
+		stk_target_close(t);
+		session_fail(s, "%s: the last look stays", err.msg);
+		return;
+	}
+	session_replace(s, t, ms);
+	session_put_process(&s->out, t);
+	session_select_tid(s, tid);
+	if (thread_index(t, tid) < 0)
+		session_note(s, "thread %d has ended", tid);
+	session_show_frame(s);
+}

@@ -1,0 +1,31 @@
+/* Copying memory of another process in few system calls. Inside target/ only. */
+#ifndef STK_TARGET_COPY_H
+#define STK_TARGET_COPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct stk_region {
+	uint64_t start, end;
+	uint8_t *bytes; /* in the copy; NULL: not copied */
+	size_t have;    /* bytes from start that were read */
+};
+
+struct stk_copy {
+	struct stk_region *v;
+	unsigned n;
+	uint8_t *map; /* holds all of them */
+	size_t size;
+};
+
+/* Read all regions of `c->v` from a process. false: memory is exhausted. What cannot be read is
+ * left out of `have`. */
+bool stk_copy_read(struct stk_copy *c, int pid);
+/* Bytes at one place; how many were read, or negative. */
+ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len);
+
+void stk_copy_done(struct stk_copy *c);
+
+#endif
