@@ -1,4 +1,4 @@
-"""Every level and signal, preloaded and linked, against the fixture's own log; the other variables."""
+"""Every level and signal, preloaded, linked and static, against the fixture's own log; the other variables."""
 import os
 import re
 import signal
@@ -16,10 +16,13 @@ THREADS = 2
 CAUSES_PROGRAM = os.path.join(s.FIXTURES, "causes")
 
 
-def run(cause, level=None, linked=False, **more):
+def run(cause, level=None, how="preloaded", **more):
+    """`how` libstack comes into the program: preloaded, linked, static."""
     variables = {k: more.pop(k) for k in list(more) if k.startswith("LIBSTACK_")}
-    return lib.Run([CAUSES_PROGRAM + ("_linked" if linked else ""), cause, str(THREADS)],
-                   lib.environment(not linked, LIBSTACK_TRACEBACK=level, **variables), **more)
+    if how == "static":  # libstack.a looks for the helper where it will be installed
+        variables.setdefault("LIBSTACK_HELPER", os.path.join(os.path.dirname(lib.LIBRARY), "libstack-helper"))
+    return lib.Run([CAUSES_PROGRAM + {"preloaded": ""}.get(how, "_" + how), cause, str(THREADS)],
+                   lib.environment(how == "preloaded", LIBSTACK_TRACEBACK=level, **variables), **more)
 
 
 def check_level(t, r, cause, level, what):
@@ -59,11 +62,11 @@ def check_level(t, r, cause, level, what):
 
 
 def check_levels(t):
-    for linked in (False, True):
+    for how in ("preloaded", "linked", "static"):
         for level in LEVELS:
             for cause in CAUSES:
-                what = "%s %s %s" % ("linked" if linked else "preloaded", level, cause)
-                check_level(t, run(cause, level, linked), cause, level, what)
+                what = "%s %s %s" % (how, level, cause)
+                check_level(t, run(cause, level, how), cause, level, what)
 
 
 def check_unknown(t):
@@ -148,8 +151,8 @@ def check_filter(t):
 
 def check_crash(t):
     lib.need_kernel_cores()
-    for linked in (False, True):
-        r = run("segv", "crash", linked, core="0")
+    for how in ("preloaded", "linked", "static"):
+        r = run("segv", "crash", how, core="0")
         if not t.check(r.core, "crash: no core", r.err[:300]):
             continue
         t.check("[no core" not in r.err, "crash:", r.err[:300])
@@ -158,7 +161,7 @@ def check_crash(t):
         t.check(len(shown) >= 17, "registers", shown)
         t.equal({k: int(v, 16) for k, v in shown.items()}, {k: notes.regs[k] for k in shown},
                 "registers of report and core")
-        program = CAUSES_PROGRAM + ("_linked" if linked else "")
+        program = CAUSES_PROGRAM + {"preloaded": ""}.get(how, "_" + how)
         out, _, status = s.corectl("stack", r.core, program)
         t.equal(status, 0, "corectl stack")
         lib.check_trace(t, out, lib.log_of(r.log), "corectl stack", THREADS + 1)
