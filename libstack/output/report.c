@@ -249,7 +249,7 @@ static void write_end(struct report *r)
 
 	for (unsigned i = 0; i < r->unwound; i++)
 		e.shown += r->shown[i] && r->stacks[i].n > 0;
-	if (r->o.single && r->n < t->nthreads)
+	if (r->o.single)
 		e.missing_reason = "not asked for";
 	else if (stk_interrupted(t))
 		e.missing_reason = r->o.interrupted ? r->o.interrupted : "interrupted";

@@ -16,6 +16,7 @@
 #include "target/rights.h"
 #include "target/stop.h"
 
+#define TIDS_MAX   (1U << 22) /* PID_MAX_LIMIT of the kernel */
 #define PAGE       4096ULL
 #define GREGS_32   68 /* what the kernel gives of a task that runs 32-bit code */
 #define FPREGS     512
@@ -343,6 +344,10 @@ static int stop_threads(struct live *l, struct stk_err *err)
 	if (!l->o.only_own)
 		r = stk_stop_all(&l->stops, l->pid, l->o.own_tid,
 				 l->o.stop_ms ? l->o.stop_ms : 2000);
+	else if ((l->t.missing = (unsigned)stk_proc_status(l->pid, "Threads:") - 1) > TIDS_MAX)
+		l->t.missing = 0;
+	if (l->t.missing)
+		l->t.missing_reason = "not asked for";
 	if (l->o.collect && refused(l))
 		l->o.collect(l->o.arg);
 	if (r < 0 && !l->o.own_tid)

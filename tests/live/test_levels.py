@@ -48,6 +48,8 @@ def check_level(t, r, cause, level, what):
         t.check("park(" not in r.err, what, "another thread")
         t.equal(len(threads), 1, what + ": stacks")
     lib.check_trace(t, r.err, calls, what, None if level == "single" else THREADS + 1)
+    if level == "single":
+        t.equal(lines[-1], "1 of %d threads shown, %d missing: not asked for" % (THREADS + 1, THREADS), what)
     names = [f[0] for f in threads[0][1]] if threads else []
     t.check(cause in names, what, "no", cause, "in", names)
     for word in ("rip", "rsp", "rax", "fs"):
