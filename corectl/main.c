@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "gcore.h"
 #include "session.h"
 
 /* The wait status tells a shell that Ctrl-C ended its command: it stops its loop too. */
@@ -100,8 +101,10 @@ int main(int argc, char **argv)
 {
 	static struct session s;
 	struct options o = {0};
-	int r = options_parse(&o, argc, argv);
 
+	if (argc > 1 && !strcmp(argv[1], "gcore"))
+		return flush_stdout(gcore_main(argc - 1, argv + 1));
+	int r = options_parse(&o, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	if (r) {
 		if (r == 64 && argc < 2)

@@ -14,6 +14,8 @@ void options_usage(FILE *out)
 	fputs("usage: corectl [OPTIONS] CORE [BIN]     open a core (either order)\n"
 	      "       corectl [OPTIONS] core [BIN] [CORE]   the same; CORE is ./core by default\n"
 	      "       corectl [OPTIONS] stack CORE [BIN]    print every thread and leave\n"
+	      "       corectl gcore [OPTIONS] PID           write the core of a process (gcore "
+	      "--help)\n"
 	      "options:\n"
 	      "  -batch            no prompt: run the commands given and leave\n"
 	      "  -ex COMMAND       run a command (may be repeated)\n"
@@ -213,8 +215,7 @@ int options_parse(struct options *o, int argc, char **argv)
 			o->verb = argv[i];
 			continue;
 		}
-		if (first && (!strcmp(argv[i], "attach") || !strcmp(argv[i], "gcore") ||
-			      !strcmp(argv[i], "run"))) {
+		if (first && (!strcmp(argv[i], "attach") || !strcmp(argv[i], "run"))) {
 			fprintf(stderr,
 				"corectl: %s is not available in this version (a file of that name "
 				"is opened as ./%s)\n",
