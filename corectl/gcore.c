@@ -71,8 +71,8 @@ static int parse(struct arguments *a, int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		const char *s = argv[i], *name = s + (s[0] == '-') + (s[0] == '-' && s[1] == '-');
 		if (s[0] != '-') {
-			int r = a->pid ? bad_usage("more than one process", s)
-				       : parse_pid(s, &a->pid);
+			int r =
+			    a->pid ? bad_usage("more than one process", s) : parse_pid(s, &a->pid);
 			if (r)
 				return r;
 		} else if (!strcmp(name, "o") && i + 1 < argc) {
@@ -230,9 +230,9 @@ static int dump(const struct arguments *a, struct stk_dump_file *file, struct ou
 		struct stk_err *err)
 {
 	struct stk_dump_options dump_options = {.pid = a->pid,
-				      .full = a->full,
-				      .stacks_only = a->stacks_only,
-				      .stacks_first = a->short_pause && !a->stacks_only};
+						.full = a->full,
+						.stacks_only = a->stacks_only,
+						.stacks_first = a->short_pause && !a->stacks_only};
 	struct gcore_job j = {.file = file, .name = isatty(2) ? a->out : NULL};
 	struct stk_target *t = NULL;
 	bool early = dump_options.stacks_only || dump_options.stacks_first;

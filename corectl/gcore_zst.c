@@ -104,8 +104,9 @@ static int put_head(struct gcore_job *j, size_t room, struct stk_err *err)
 	if (head && out) {
 		size_t len = ZSTD_compress(out, room - 8, head, j->d->data, LEVEL);
 		uint32_t skip[2] = {SKIPPABLE, (uint32_t)(room - len - 8)};
-		r = ZSTD_isError(len) ? stk_fail(err, STK_ENOMEM, "zstd: %s", ZSTD_getErrorName(len))
-				      : stk_dump_put(j->file->fd, out, len, 0, err);
+		r = ZSTD_isError(len)
+			? stk_fail(err, STK_ENOMEM, "zstd: %s", ZSTD_getErrorName(len))
+			: stk_dump_put(j->file->fd, out, len, 0, err);
 		if (!r)
 			r = stk_dump_put(j->file->fd, skip, sizeof(skip), len, err);
 	} else {

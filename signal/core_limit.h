@@ -2,8 +2,11 @@
 #ifndef SIGNAL_CORE_LIMIT_H
 #define SIGNAL_CORE_LIMIT_H
 
+#include <stdbool.h>
+
 /* Raise the soft limit of core files to the hard one. NULL: a core is to be expected; else why not
- * (static storage, one line). */
-const char *stk_core_allow(void);
+ * (static storage, one line). *ret_private: the process does not want its memory to be seen, nobody
+ * else may leave one either. */
+const char *stk_core_allow(bool *ret_private);
 
 #endif

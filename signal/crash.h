@@ -34,6 +34,12 @@ struct stk_crash {
 	/* Tier 2: threads by the collecting signal; `others` is an address in the program. */
 	uint64_t others;
 	uint32_t nothers;
+	/* The core that the helper is to write, why the kernel writes none, and what the core says
+	 * of thread 1 besides: its signal mask, where its extended registers are. */
+	uint32_t xstate_len;
+	uint64_t xstate, blocked;
+	char core_path[768]; /* empty: none is wanted */
+	char core_reason[256];
 };
 
 /* What the helper's exit status says. */
@@ -48,7 +54,12 @@ enum stk_helper_status {
 
 /* Requests over the socket between the helper and its supervisor, which shares the program's
  * memory (tier 2). One packet each way. */
-enum stk_ask { STK_ASK_READ = 1, STK_ASK_MAPS = 2, STK_ASK_THREADS = 3 };
+enum stk_ask {
+	STK_ASK_READ = 1,
+	STK_ASK_MAPS = 2,
+	STK_ASK_THREADS = 3,
+	STK_ASK_TIME = 4, /* the report is out, the core goes on: the reply is milliseconds */
+};
 struct stk_request {
 	uint32_t ask, len;
 	uint64_t addr;

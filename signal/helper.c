@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "helper_core.h"
 #include "output/report.h"
 #include "symbols/module.h"
 #include "target/live.h"
@@ -148,6 +149,17 @@ static bool read_crash(int pid, uint64_t addr, bool *by_socket)
 	return crash.magic == STK_CRASH_MAGIC && crash.size == sizeof(crash);
 }
 
+/* The report is out; the core takes as long as it takes, while it goes on. */
+static void more_time(void)
+{
+	uint64_t ms;
+
+	if (ask(STK_ASK_TIME, 0, 0, &ms, sizeof(ms)) != sizeof(ms))
+		return;
+	set_alarm((unsigned)ms);
+	late = 0;
+}
+
 /* The libraries of the C runtime: their debug files are large and their names in the symbol table
  * say enough. */
 static const char no_debug[] = "libc.so.6:ld-linux-x86-64.so.2:libpthread.so.0:libm.so.6";
@@ -192,6 +204,8 @@ static int report(bool by_socket)
 		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");
 	int r = stk_report_write(&out, ms, &ro);
 	stk_text_flush(&out);
+	if (crash.core_path[0] && !write_failed)
+		helper_core(t, &crash, &out, by_socket ? read_by_socket : NULL, more_time);
 	/* Threads run on, memory is the kernel's to free: the program is waiting for us. */
 	stk_live_resume(t);
 	if (write_failed)

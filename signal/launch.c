@@ -35,7 +35,9 @@
 static struct {
 	struct stk_crash *crash;
 	int out_fd;
-	uint64_t deadline_ns;
+	_Atomic uint64_t deadline_ns;
+	uint64_t grant_ns;       /* what the report had: so much again for each part of the core */
+	_Atomic uint32_t report; /* 1: the helper has written it */
 	/* 0: the supervisor is gone; 1: at work; 2: it wants the threads collected. */
 	_Atomic uint32_t word;
 	_Atomic uint32_t collected;
@@ -176,11 +178,19 @@ static void want_collected(void)
 		sys4(SYS_futex, &run.collected, FUTEX_WAIT, 0, 0);
 }
 
+static uint64_t extend(void)
+{
+	atomic_store(&run.report, 1);
+	atomic_store(&run.deadline_ns, stk_now_ns() + run.grant_ns);
+	return run.deadline_ns;
+}
+
 /* The first clone: starts the helper, serves it, sees how it ends. */
 static void supervise(void)
 {
 	struct stk_serve s = {.pid = run.crash->pid,
 			      .collect = want_collected,
+			      .extend = extend,
 			      .crash = run.crash,
 			      .deadline_ns = run.deadline_ns};
 	int status = 0;
@@ -281,8 +291,10 @@ void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_
 	run.out_fd = out_fd;
 	/* A quarter of the time, at most two seconds, is kept for the report in process. */
 	run.deadline_ns = deadline_ns - (left / 4 < 2000000000U ? left / 4 : 2000000000U);
+	run.grant_ns = run.deadline_ns > now ? run.deadline_ns - now : 0;
 	run.status = -1;
 	run.failed = 0;
+	atomic_store(&run.report, 0);
 	atomic_store(&run.helper_pid, 0);
 	atomic_store(&run.collected, 0);
 	atomic_store(&run.word, 1);
@@ -299,9 +311,10 @@ void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_
 		sys2(SYS_prctl, PR_SET_PTRACER, 0);
 	}
 	stk_collect_done();
-	ret->done = !run.failed && run.status >= 0 && WIFEXITED(run.status) &&
-		    (WEXITSTATUS(run.status) == STK_HELPER_DONE ||
-		     WEXITSTATUS(run.status) == STK_HELPER_PARTIAL ||
-		     WEXITSTATUS(run.status) == STK_HELPER_WRITE);
-	ret->why = ret->done ? 0 : describe(supervisor);
+	bool ended = !run.failed && run.status >= 0 && WIFEXITED(run.status) &&
+		     (WEXITSTATUS(run.status) == STK_HELPER_DONE ||
+		      WEXITSTATUS(run.status) == STK_HELPER_PARTIAL ||
+		      WEXITSTATUS(run.status) == STK_HELPER_WRITE);
+	ret->done = ended || run.report;
+	ret->why = ended ? 0 : describe(supervisor);
 }

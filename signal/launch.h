@@ -9,7 +9,7 @@
 
 struct stk_launch {
 	bool done;       /* the report stands */
-	const char *why; /* not done: one line */
+	const char *why; /* not done, or the core was not: one line */
 };
 
 /* Start the helper and wait for its end, at most until a part of the deadline is left. */

@@ -84,8 +84,8 @@ static void put_comm(struct stk_text *t)
 		stk_putc(t, '-');
 }
 
-/* LIBSTACK_OUTPUT with %p (pid), %e (name), %t (seconds since the epoch), %%. CRASH context. */
-static void expand(struct stk_text *t, const char *path)
+/* CRASH context. */
+void stk_out_expand(struct stk_text *t, const char *path)
 {
 	struct timespec ts = {0, 0};
 
@@ -123,7 +123,7 @@ static long open_output(const char *path)
 	struct stk_text t;
 
 	stk_text_init(&t, buf, sizeof(buf));
-	expand(&t, path);
+	stk_out_expand(&t, path);
 	return sys3(SYS_open, buf, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
 }
 

@@ -49,7 +49,7 @@ static void send_maps(int fd)
 		sys1(SYS_close, maps);
 }
 
-static bool answer(const struct stk_serve *s, const struct stk_request *q)
+static bool answer(struct stk_serve *s, const struct stk_request *q)
 {
 	long n = 0;
 
@@ -66,6 +66,13 @@ static bool answer(const struct stk_serve *s, const struct stk_request *q)
 		memcpy(reply + 8, &s->crash->nothers, 4);
 		n = 12;
 		break;
+	case STK_ASK_TIME: {
+		s->deadline_ns = s->extend();
+		uint64_t ms = (s->deadline_ns - stk_now_ns()) / 1000000U;
+		memcpy(reply, &ms, 8);
+		n = 8;
+		break;
+	}
 	default:
 		break;
 	}
@@ -73,7 +80,7 @@ static bool answer(const struct stk_serve *s, const struct stk_request *q)
 	return sys6(SYS_sendto, s->fd, (long)reply, n > 0 ? n : 0, MSG_NOSIGNAL, 0, 0) >= 0;
 }
 
-void stk_serve(const struct stk_serve *s)
+void stk_serve(struct stk_serve *s)
 {
 	struct stk_request q;
 	uint64_t now;

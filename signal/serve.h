@@ -10,11 +10,12 @@ struct stk_serve {
 	int fd;  /* the supervisor's end of the socket; negative: there is none */
 	int pid; /* of the program, whose memory is also ours */
 	void (*collect)(void);
+	uint64_t (*extend)(void); /* the report is out, more time is wanted: the new deadline */
 	struct stk_crash *crash;
 	uint64_t deadline_ns;
 };
 
 /* Answer requests until the helper closes its end or the deadline is over. */
-void stk_serve(const struct stk_serve *s);
+void stk_serve(struct stk_serve *s);
 
 #endif

@@ -52,6 +52,9 @@ uint64_t stk_now_ns(void);
 void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns);
 void stk_out_done(struct stk_out *o);
 
+/* CRASH context. A path with %p (pid), %e (name), %t (seconds since the epoch), %%. */
+void stk_out_expand(struct stk_text *t, const char *path);
+
 /* CRASH context: the handler of every signal that the library handles. */
 void stk_handler(int sig, siginfo_t *si, void *uc);
 

@@ -15,17 +15,27 @@ const char *stk_strcode(int code)
 	}
 }
 
-/* The errno values that opening and mapping files gives (errno(3)). */
+/* The errno values that opening, mapping and writing files gives (errno(3)). */
 static const char *sys_text(int sys)
 {
 	static const struct {
 		int sys;
 		const char *text;
-	} table[] = {{1, "operation not permitted"}, {2, "no such file or directory"},
-		     {5, "input/output error"},      {12, "out of memory"},
-		     {13, "permission denied"},      {20, "not a directory"},
-		     {21, "is a directory"},         {23, "too many open files in the system"},
-		     {24, "too many open files"},    {36, "name too long"},
+	} table[] = {{1, "operation not permitted"},
+		     {2, "no such file or directory"},
+		     {3, "no such process"},
+		     {5, "input/output error"},
+		     {12, "out of memory"},
+		     {27, "file too large"},
+		     {28, "no space left"},
+		     {30, "read-only file system"},
+		     {122, "disk quota exceeded"},
+		     {13, "permission denied"},
+		     {20, "not a directory"},
+		     {21, "is a directory"},
+		     {23, "too many open files in the system"},
+		     {24, "too many open files"},
+		     {36, "name too long"},
 		     {40, "too many symbolic links"}};
 
 	for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++)

@@ -187,7 +187,8 @@ static void add_area(struct stk_dump *d, struct headers *h, const struct stk_dum
 		add_header(h, a, at, a->end, at < end ? end - at : 0, d->o.stacks_only);
 }
 
-static void join_lost(const struct stk_dump_worker *w, unsigned nworkers, struct stk_dump_spans *ret)
+static void join_lost(const struct stk_dump_worker *w, unsigned nworkers,
+		      struct stk_dump_spans *ret)
 {
 	for (unsigned i = 0; i < nworkers; i++)
 		for (unsigned k = 0; k < w[i].lost.n; k++)
@@ -225,7 +226,8 @@ static void say_unread(struct stk_dump *d, unsigned headers)
 	if (!d->unread)
 		return;
 	stk_text_init(&t, text, sizeof(text));
-	stk_printf(&t, "%llu KB of memory could not be read%s", (unsigned long long)d->unread / 1024,
+	stk_printf(&t, "%llu KB of memory could not be read%s",
+		   (unsigned long long)d->unread / 1024,
 		   headers + 3 >= d->room ? "; some of them stand as zeros" : "");
 	stk_dump_remark(d, text);
 }

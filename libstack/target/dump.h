@@ -24,10 +24,11 @@ struct stk_dump_options {
 	int pid;
 	bool full;         /* whatever coredump_filter and MADV_DONTDUMP say */
 	bool stacks_only;  /* stacks, what they point into, the loader's list */
-	bool stacks_first; /* copy these while planning: the rest may be read from the running process */
+	bool stacks_first; /* copy these while planning: the rest may be read from the running
+			      process */
 
-	/* Of mappings that are the same as before: what they hold is then not looked at again; NULL:
-	 * it is. */
+	/* Of mappings that are the same as before: what they hold is then not looked at again;
+	 * NULL: it is. */
 	const struct stk_dump_survey *survey;
 
 	/* The signal of thread 1 (128 bytes), and its extended registers where ptrace cannot tell
@@ -35,13 +36,15 @@ struct stk_dump_options {
 	const void *siginfo;
 	const void *own_xstate;
 	size_t own_xstate_len;
+	const uint64_t *own_blocked; /* its signal mask; NULL: that of /proc */
 
 	/* Read memory another way, as in struct stk_live_options; NULL: not so. */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t len);
 	void *arg;
 };
 
-/* What becomes one program header: [start, end), of which the first `have` bytes are in the file. */
+/* What becomes one program header: [start, end), of which the first `have` bytes are in the file.
+ */
 struct stk_dump_area {
 	uint64_t start, end, have, off;
 	uint32_t flags;       /* PF_R … */
@@ -67,7 +70,7 @@ struct stk_dump {
 	unsigned nareas, room; /* room: program headers that fit before the notes */
 	uint8_t *notes;
 	size_t notes_len;
-	uint64_t data, size; /* of the file: where the areas' bytes begin, and its end */
+	uint64_t data, size;         /* of the file: where the areas' bytes begin, and its end */
 	struct stk_dump_spans first; /* the stacks that were copied before all else */
 	uint64_t unread;             /* bytes that could not be read, after stk_dump_head() */
 	_Atomic uint64_t done;       /* bytes of the file dealt with, for whoever shows progress */
@@ -75,8 +78,8 @@ struct stk_dump {
 
 /* One who copies. Zero at first; stk_dump_worker_done() in the end. */
 struct stk_dump_worker {
-	int pagemap, mem; /* descriptors + 1 */
-	bool no_scan;     /* the kernel has no PAGEMAP_SCAN (before Linux 6.7) */
+	int pagemap, mem;                  /* descriptors + 1 */
+	bool no_scan;                      /* the kernel has no PAGEMAP_SCAN (before Linux 6.7) */
 	uint64_t touched_from, touched_to; /* what the last look at pagemap found */
 	uint8_t *buf;
 	struct stk_dump_spans lost; /* what could not be read */
@@ -109,10 +112,12 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 int stk_dump_fetch(struct stk_dump *d, struct stk_dump_worker *w, const struct stk_dump_run *r,
 		   uint8_t *buf, struct stk_err *err);
 
-/* Lay those bytes of the stacks copied first over [off, off + len) of the file that belong there. */
+/* Lay those bytes of the stacks copied first over [off, off + len) of the file that belong there.
+ */
 void stk_dump_lay_first(const struct stk_dump *d, uint64_t off, uint8_t *buf, size_t len);
 
-/* Copy [off, end) of the areas' bytes into the file, leaving holes for zeros. STK_ESYS, STK_EINTR. */
+/* Copy [off, end) of the areas' bytes into the file, leaving holes for zeros. STK_ESYS, STK_EINTR.
+ */
 int stk_dump_copy(struct stk_dump *d, struct stk_dump_worker *w, int fd, uint64_t off, uint64_t end,
 		  struct stk_err *err);
 
@@ -122,8 +127,10 @@ int stk_dump_copy_first(struct stk_dump *d, int fd, struct stk_err *err);
 /* A line for the note of the core; at most a few, short. */
 void stk_dump_remark(struct stk_dump *d, const char *text);
 
-/* The first `d->data` bytes of the file, once all is copied: a pointer that lives as long as `d`. */
-const uint8_t *stk_dump_head(struct stk_dump *d, const struct stk_dump_worker *w, unsigned nworkers);
+/* The first `d->data` bytes of the file, once all is copied: a pointer that lives as long as `d`.
+ */
+const uint8_t *stk_dump_head(struct stk_dump *d, const struct stk_dump_worker *w,
+			     unsigned nworkers);
 
 /* pwrite(2) all of it. STK_ESYS. */
 int stk_dump_put(int fd, const void *bytes, size_t len, uint64_t off, struct stk_err *err);

@@ -216,7 +216,7 @@ int stk_dump_put(int fd, const void *bytes, size_t len, uint64_t off, struct stk
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return stk_fail_sys(err, n ? errno : ENOSPC, "the core cannot be written");
+			return stk_fail_sys(err, n ? errno : ENOSPC, "writing the core");
 		p += n;
 		off += (uint64_t)n;
 		len -= (size_t)n;
@@ -231,7 +231,8 @@ static int put_sparse(int fd, const uint8_t *p, size_t len, uint64_t off, struct
 	int r = 0;
 
 	while (at < len && !r) {
-		size_t n = PAGE - (off + at) % PAGE < len - at ? PAGE - (off + at) % PAGE : len - at;
+		size_t n =
+		    PAGE - (off + at) % PAGE < len - at ? PAGE - (off + at) % PAGE : len - at;
 		bool zero = is_zero(p + at, n);
 		if (zero && at > from)
 			r = stk_dump_put(fd, p + from, at - from, off + from, err);

@@ -1,7 +1,7 @@
 /* Which memory goes into a core. */
 #include <ctype.h>
-#include <errno.h>
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,8 +182,15 @@ static bool is_module_head(struct stk_dump *d, const struct stk_vma *v)
 }
 
 /* The bits of coredump_filter. */
-enum { ANON_PRIVATE = 1, ANON_SHARED = 2, FILE_PRIVATE = 4, FILE_SHARED = 8, ELF_HEADERS = 16,
-       HUGE_PRIVATE = 32, HUGE_SHARED = 64 };
+enum {
+	ANON_PRIVATE = 1,
+	ANON_SHARED = 2,
+	FILE_PRIVATE = 4,
+	FILE_SHARED = 8,
+	ELF_HEADERS = 16,
+	HUGE_PRIVATE = 32,
+	HUGE_SHARED = 64
+};
 
 uint64_t stk_vma_wanted(struct stk_dump *d, const struct stk_vma *v, unsigned filter)
 {
@@ -196,7 +203,8 @@ uint64_t stk_vma_wanted(struct stk_dump *d, const struct stk_vma *v, unsigned fi
 	if (v->path[0] == '[' && (v->path[1] == 'v' || !strcmp(v->path, "[uprobes]")))
 		return v->r && strncmp(v->path, "[vvar", 5) ? whole : 0;
 	if (d->o.full)
-		return v->touched || v->shared || v->huge || (stk_vma_is_file(v) && v->r) ? whole : 0;
+		return v->touched || v->shared || v->huge || (stk_vma_is_file(v) && v->r) ? whole
+											  : 0;
 	if (v->dontdump)
 		return 0;
 	if (v->huge)

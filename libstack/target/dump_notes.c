@@ -11,12 +11,12 @@
 #include "target/procfs.h"
 #include "target/stop.h"
 
-#define NT_SIGINFO_           0x53494749 /* "SIGI", include/uapi/linux/elf.h */
-#define NT_FILE_              0x46494c45 /* "FILE" */
-#define NT_X86_SHSTK_         0x204
-#define NT_X86_XSAVE_LAYOUT_  0x205
-#define XSTATE_MAX            16384
-#define REMARKS               1024 /* room for what is only known in the end */
+#define NT_SIGINFO_          0x53494749 /* "SIGI", include/uapi/linux/elf.h */
+#define NT_FILE_             0x46494c45 /* "FILE" */
+#define NT_X86_SHSTK_        0x204
+#define NT_X86_XSAVE_LAYOUT_ 0x205
+#define XSTATE_MAX           16384
+#define REMARKS              1024 /* room for what is only known in the end */
 
 struct buffer {
 	uint8_t *p;
@@ -213,13 +213,15 @@ static void put_layout(struct buffer *b, uint64_t xcr0)
 	unsigned n = 0, size, offset, flags, rest;
 
 	for (unsigned i = 2; i < 63; i++)
-		if (xcr0 >> i & 1 && __get_cpuid_count(0xd, i, &size, &offset, &flags, &rest) && size)
+		if (xcr0 >> i & 1 && __get_cpuid_count(0xd, i, &size, &offset, &flags, &rest) &&
+		    size)
 			v[n].type = i, v[n].size = size, v[n].offset = offset, v[n++].flags = flags;
 	if (n)
 		note(b, "LINUX", NT_X86_XSAVE_LAYOUT_, v, n * sizeof(*v));
 }
 
-/* The registers that NT_PRSTATUS does not hold. The mask of the enabled parts of XSTATE, 0: none. */
+/* The registers that NT_PRSTATUS does not hold. The mask of the enabled parts of XSTATE, 0: none.
+ */
 static uint64_t put_more_registers(struct buffer *b, struct stk_dump *d,
 				   const struct stk_thread *th, bool own)
 {
@@ -262,6 +264,8 @@ int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err 
 		if (!sig && !stk_stop_siginfo(th->tid, &si))
 			sig = &si;
 		read_facts(d, th->tid, &f);
+		if (!i && d->o.own_blocked)
+			f.blocked = *d->o.own_blocked;
 		put_prstatus(&b, d, th, &f, sig);
 		if (!i)
 			put_prpsinfo(&b, d, &f);

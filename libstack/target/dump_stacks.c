@@ -153,7 +153,8 @@ static void pick_stack(struct picker *p, const struct stk_thread *th)
 /* Memory that files do not hold. */
 static bool worth_following(const struct stk_dump *d, const struct stk_vma *v)
 {
-	return v && v->r && !v->io && (!v->dontdump || d->o.full) && (v->w || (v->x && !stk_vma_is_file(v)));
+	return v && v->r && !v->io && (!v->dontdump || d->o.full) &&
+	       (v->w || (v->x && !stk_vma_is_file(v)));
 }
 
 static bool add_grain(struct picker *p, uint64_t addr, struct stk_dump_spans *next)
