@@ -12,6 +12,7 @@ import argparse
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -133,6 +134,70 @@ class Bench:
                  warm <= 120)
         os.unlink(core)
 
+    def process(self, *args):
+        """The memory fixture, and how to ask it how long its watcher stood still (ms)."""
+        p = subprocess.Popen([os.path.join(self.o.fixtures, "memory"), *args],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        pid = p.stdout.readline().split()[1].decode()
+
+        def gap():
+            p.stdin.write(b"gap\n")
+            p.stdin.flush()
+            return int(p.stdout.readline()) / 1000
+        return p, pid, gap
+
+    def write_core(self, command, gap):
+        """Median (seconds, ms that the process stood still), and the size and the room of the file."""
+        out, runs = os.path.join(self.work, "written"), []
+        command = [a.replace("OUT", out) for a in command]
+        for _ in range(3):
+            if os.path.exists(out):
+                os.unlink(out)
+            gap()
+            seconds, _, status = once(command, os.path.join(self.work, "log"))
+            runs.append((seconds, gap()))
+            if status or not os.path.exists(out):
+                print("  %s: status %d, no core" % (command[0], status))
+                return None
+        st = os.stat(out)
+        os.unlink(out)
+        return (*(statistics.median(r) for r in zip(*runs)), st.st_size / 1e6, st.st_blocks * 512 / 1e6)
+
+    def gcore(self):
+        mb = self.o.heap
+        by_gdb = ["gdb", "-q", "-batch", "-nx", "-ex", "set debuginfod enabled off", "-p"]
+        ours = [self.o.corectl, "gcore", "-o", "OUT"]
+        print("gcore of %d MB touched memory" % mb)
+        if shutil.disk_usage(self.work).free < (mb + 500) << 20:
+            print("  skipped: not enough room in", self.work)
+        else:
+            p, pid, gap = self.process(str(mb))
+            mine, quick = (self.write_core(ours + o + [pid], gap) for o in ([], ["--short-pause"]))
+            theirs = shutil.which("gdb") and self.write_core(by_gdb + [pid, "-ex", "gcore OUT"], gap)
+            p.communicate()
+            print("  %-44s %.2f s, pause %.0f ms" % ("corectl gcore", *mine[:2]))
+            print("  %-44s %.2f s, pause %.0f ms" % ("corectl gcore --short-pause", *quick[:2]))
+            if theirs:
+                self.row("against gdb's gcore (%.2f s)" % theirs[0],
+                         "%.1f x faster" % (theirs[0] / mine[0]), "at least 2 x",
+                         theirs[0] >= 2 * mine[0])
+                self.row("its pause of %.0f ms" % theirs[1], "%.1f x shorter" % (theirs[1] / mine[1]),
+                         "shorter", theirs[1] > mine[1])
+            else:
+                print("  %-44s missing: not installed" % "against gdb's gcore")
+        print("gcore of 8 GB reserved, 10 MB touched")
+        p, pid, gap = self.process("10", "8192")
+        seconds, pause, size, disk = self.write_core(ours + [pid], gap)
+        p.communicate()
+        self.row("time", "%.3f s, pause %.0f ms" % (seconds, pause), "under 0.2 s", seconds < 0.2)
+        self.row("on disk", "%.1f MB (of %.0f)" % (disk, size), "under 30 MB", disk < 30)
+        print("gcore --stacks-only of 100 threads x 20 frames")
+        p, pid, gap = self.process("1", "0", "100", "20")
+        seconds, pause, size, disk = self.write_core(ours + ["--stacks-only", pid], gap)
+        p.communicate()
+        self.row("pause", "%.1f ms" % pause, "under 100 ms", pause < 100)
+        self.row("size", "%.2f MB" % size, "under 1 MB", size < 1)
+
 
 def main():
     p = argparse.ArgumentParser()
@@ -142,14 +207,14 @@ def main():
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--heap", type=int, default=4096)
     p.add_argument("--dir", help="where the cores are made (default: a temporary directory)")
-    p.add_argument("rows", nargs="*", help="threads ten recursion big (default: all)")
+    p.add_argument("rows", nargs="*", help="threads ten recursion big gcore (default: all)")
     o = p.parse_args()
     o.corectl, o.fixtures = os.path.abspath(o.corectl), os.path.abspath(o.fixtures)
     work = tempfile.mkdtemp(prefix="libstack-bench-", dir=o.dir)
     os.environ["XDG_CACHE_HOME"] = os.path.join(work, "cache")
     try:
         b = Bench(o, work)
-        for row in o.rows or ["threads", "ten", "recursion", "big"]:
+        for row in o.rows or ["threads", "ten", "recursion", "big", "gcore"]:
             getattr(b, row)()
         print("%s" % ("all bounds met" if not b.missed else "%d bounds NOT met" % b.missed))
         return 1 if b.missed else 0

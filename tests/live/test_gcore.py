@@ -63,8 +63,8 @@ class Process:
 
     def end(self, by=signal.SIGKILL):
         self.p.send_signal(by)
+        self.p.wait()
         self.p.stdin.close()
-        return self.p.wait()
 
 
 def gcore(process, out, *args):
