@@ -146,22 +146,20 @@ class Bench:
             return int(p.stdout.readline()) / 1000
         return p, pid, gap
 
-    def write_core(self, command, gap):
-        """Median (seconds, ms that the process stood still), and the size and the room of the file."""
-        out, runs = os.path.join(self.work, "written"), []
-        command = [a.replace("OUT", out) for a in command]
-        for _ in range(3):
-            if os.path.exists(out):
+    def write_cores(self, gap, *commands):
+        """For each: the median seconds, ms that the process stood still, MB of the file and on disk.
+        They take turns, and what one has left to write back is not the next one's burden."""
+        out, runs = os.path.join(self.work, "written"), [[] for _ in commands]
+        for _ in range(self.o.runs):
+            for command, mine in zip(commands, runs):
+                gap()
+                seconds, _, status = once([a.replace("OUT", out) for a in command],
+                                          os.path.join(self.work, "log"))
+                st = os.stat(out)
+                mine.append((seconds, gap(), st.st_size / 1e6, st.st_blocks * 512 / 1e6))
                 os.unlink(out)
-            gap()
-            seconds, _, status = once(command, os.path.join(self.work, "log"))
-            runs.append((seconds, gap()))
-            if status or not os.path.exists(out):
-                print("  %s: status %d, no core" % (command[0], status))
-                return None
-        st = os.stat(out)
-        os.unlink(out)
-        return (*(statistics.median(r) for r in zip(*runs)), st.st_size / 1e6, st.st_blocks * 512 / 1e6)
+                os.sync()
+        return [[statistics.median(column) for column in zip(*r)] for r in runs]
 
     def gcore(self):
         mb = self.o.heap
@@ -172,28 +170,30 @@ class Bench:
             print("  skipped: not enough room in", self.work)
         else:
             p, pid, gap = self.process(str(mb))
-            mine, quick = (self.write_core(ours + o + [pid], gap) for o in ([], ["--short-pause"]))
-            theirs = shutil.which("gdb") and self.write_core(by_gdb + [pid, "-ex", "gcore OUT"], gap)
+            commands = [ours + [pid], ours + ["--short-pause", pid]]
+            if shutil.which("gdb"):
+                commands.append(by_gdb + [pid, "-ex", "gcore OUT"])
+            mine, quick, *peers = self.write_cores(gap, *commands)
             p.communicate()
             print("  %-44s %.2f s, pause %.0f ms" % ("corectl gcore", *mine[:2]))
             print("  %-44s %.2f s, pause %.0f ms" % ("corectl gcore --short-pause", *quick[:2]))
-            if theirs:
+            for theirs in peers:
                 self.row("against gdb's gcore (%.2f s)" % theirs[0],
                          "%.1f x faster" % (theirs[0] / mine[0]), "at least 2 x",
                          theirs[0] >= 2 * mine[0])
                 self.row("its pause of %.0f ms" % theirs[1], "%.1f x shorter" % (theirs[1] / mine[1]),
                          "shorter", theirs[1] > mine[1])
-            else:
+            if not peers:
                 print("  %-44s missing: not installed" % "against gdb's gcore")
         print("gcore of 8 GB reserved, 10 MB touched")
         p, pid, gap = self.process("10", "8192")
-        seconds, pause, size, disk = self.write_core(ours + [pid], gap)
+        (seconds, pause, size, disk), = self.write_cores(gap, ours + [pid])
         p.communicate()
         self.row("time", "%.3f s, pause %.0f ms" % (seconds, pause), "under 0.2 s", seconds < 0.2)
         self.row("on disk", "%.1f MB (of %.0f)" % (disk, size), "under 30 MB", disk < 30)
         print("gcore --stacks-only of 100 threads x 20 frames")
         p, pid, gap = self.process("1", "0", "100", "20")
-        seconds, pause, size, disk = self.write_core(ours + ["--stacks-only", pid], gap)
+        (seconds, pause, size, disk), = self.write_cores(gap, ours + ["--stacks-only", pid])
         p.communicate()
         self.row("pause", "%.1f ms" % pause, "under 100 ms", pause < 100)
         self.row("size", "%.2f MB" % size, "under 1 MB", size < 1)
