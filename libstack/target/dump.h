@@ -13,9 +13,11 @@
 
 #include "target/target.h"
 
-/* Owner and type of the note that says what is special about a core (docs/FORMATS.md). */
+/* Owner and types of notes of our own: what is special about a core, and the names of its threads
+ * (docs/FORMATS.md). */
 #define STK_NOTE_OWNER  "libstack"
 #define STK_NOTE_REMARK 1
+#define STK_NOTE_NAMES  2
 
 /* What smaps tells, read before the process is stopped: it walks the page tables (10 ms a GB). */
 struct stk_dump_survey;

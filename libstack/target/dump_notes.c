@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/procfs.h>
+#include <sys/ptrace.h>
 
 #include "base/cursor.h"
 #include "base/text.h"
@@ -15,6 +16,7 @@
 #define NT_FILE_             0x46494c45 /* "FILE" */
 #define NT_X86_SHSTK_        0x204
 #define NT_X86_XSAVE_LAYOUT_ 0x205
+#define EVENT_STOP           128 /* PTRACE_EVENT_STOP of linux/ptrace.h, which contradicts sys/ptrace.h */
 #define XSTATE_MAX           16384
 #define REMARKS              1024 /* room for what is only known in the end */
 
@@ -116,6 +118,37 @@ static void read_facts(struct stk_dump *d, int tid, struct facts *f)
 static struct timeval ticks(unsigned long n)
 {
 	return (struct timeval){(time_t)(n / 100), (suseconds_t)(n % 100 * 10000)}; /* USER_HZ */
+}
+
+/* The signal that a thread that we stopped is about to get; false: none. */
+static bool signal_under_way(int tid, siginfo_t *ret)
+{
+	siginfo_t si;
+
+	/* In the stop that we asked for, si_code says that (ptrace(2), PTRACE_EVENT_STOP). */
+	if (ptrace(PTRACE_GETSIGINFO, tid, NULL, &si) || si.si_code >> 8 == EVENT_STOP)
+		return false;
+	*ret = si;
+	return true;
+}
+
+/* Names of threads, which the kernel does not put into cores: {tid, 16 bytes} each. */
+static void put_names(struct buffer *b, const struct stk_target *t, const int *tids)
+{
+	struct buffer n = {0};
+
+	for (unsigned i = 0; i < t->nthreads; i++) {
+		char name[16] = "";
+		if (!t->threads[i].name)
+			continue;
+		strncpy(name, t->threads[i].name, sizeof(name) - 1);
+		put(&n, &tids[i], 4);
+		put(&n, name, sizeof(name));
+	}
+	b->bad |= n.bad;
+	if (n.len && !n.bad)
+		note(b, STK_NOTE_OWNER, STK_NOTE_NAMES, n.p, n.len);
+	free(n.p);
 }
 
 static void put_prstatus(struct buffer *b, struct stk_dump *d, const struct stk_thread *th,
@@ -256,14 +289,18 @@ int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err 
 	struct buffer b = {0};
 	struct facts f;
 	uint64_t xcr0 = 0;
+	int *tids = stk_pool_alloc(&t->pool, (t->nthreads + 1) * sizeof(*tids));
 
+	if (!tids)
+		return stk_fail(err, STK_ENOMEM, "out of memory");
 	for (unsigned i = 0; i < t->nthreads; i++) {
 		const struct stk_thread *th = &t->threads[i];
 		siginfo_t si;
 		const void *sig = i ? NULL : d->o.siginfo;
-		if (!sig && !stk_stop_siginfo(th->tid, &si))
+		if (!sig && signal_under_way(th->tid, &si))
 			sig = &si;
 		read_facts(d, th->tid, &f);
+		tids[i] = f.tid;
 		if (!i && d->o.own_blocked)
 			f.blocked = *d->o.own_blocked;
 		put_prstatus(&b, d, th, &f, sig);
@@ -278,6 +315,7 @@ int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err 
 		xcr0 |= put_more_registers(&b, d, th, !i && d->o.siginfo);
 	}
 	put_layout(&b, xcr0);
+	put_names(&b, t, tids);
 	note(&b, STK_NOTE_OWNER, STK_NOTE_REMARK, NULL, REMARKS);
 	if (b.bad) {
 		free(b.p);

@@ -277,6 +277,18 @@ static uint64_t find_debug(struct picker *p)
 	return 0;
 }
 
+/* The variables of the loader and of libc, where libthread_db looks for the list of threads; gdb
+ * would take their initial values from the files. */
+static bool is_runtime(const struct stk_vma *v, const struct stk_vma *loader)
+{
+	const char *slash = strrchr(v->path, '/');
+
+	if (!v->touched || !slash)
+		return false;
+	return (loader && !strcmp(v->path, loader->path)) || !strncmp(slash, "/libc.so.", 9) ||
+	       !strncmp(slash, "/libpthread.so.", 15);
+}
+
 static void pick_loader(struct picker *p)
 {
 	struct stk_target *t = p->d->t;
@@ -302,9 +314,7 @@ static void pick_loader(struct picker *p)
 		const struct stk_vma *v = &p->m->v[i];
 		if (stk_vma_is_file(v) && !v->file_off && v->r && !v->shared)
 			pick_head(p, v->start, v);
-		/* The loader's own variables: libthread_db looks for the list of threads there. */
-		if (!strcmp(v->path, "[vdso]") ||
-		    (loader && v->w && v->inode == loader->inode && !strcmp(v->path, loader->path)))
+		if (!strcmp(v->path, "[vdso]") || is_runtime(v, loader))
 			take(p, &p->others, v->start, v->end);
 	}
 }

@@ -138,6 +138,26 @@ static void note_remark(struct stk_target *t, const uint8_t *p, size_t len)
 		stk_remark(t, false, "%s: %s", t->path, l);
 }
 
+static void note_names(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	struct stk_cur c = stk_cur_init(p, len);
+
+	while (stk_cur_left(&c) >= 20) {
+		struct stk_thread *th = stk_thread_by_tid(t, (int)stk_cur_u32(&c));
+		const uint8_t *name = stk_cur_bytes(&c, 16);
+		if (th && name)
+			th->name = fixed_string(t, name, 16);
+	}
+}
+
+static void note_own(struct stk_target *t, uint32_t type, const uint8_t *p, size_t len)
+{
+	if (type == STK_NOTE_REMARK)
+		note_remark(t, p, len);
+	else if (type == STK_NOTE_NAMES)
+		note_names(t, p, len);
+}
+
 static void note_one(struct stk_target *t, uint32_t type, const uint8_t *p, size_t len)
 {
 	struct stk_thread *th = t->nthreads ? &t->threads[t->nthreads - 1] : NULL;
@@ -189,8 +209,8 @@ void stk_notes_parse(struct stk_target *t, const uint8_t *bytes, size_t len)
 			stk_cur_skip(&c, pad);
 		if (namesz != sizeof(STK_NOTE_OWNER) || memcmp(name, STK_NOTE_OWNER, namesz) != 0)
 			note_one(t, type, desc, descsz);
-		else if (type == STK_NOTE_REMARK)
-			note_remark(t, desc, descsz);
+		else
+			note_own(t, type, desc, descsz);
 	}
 }
 

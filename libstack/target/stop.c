@@ -13,10 +13,6 @@
 
 #include "target/procfs.h"
 
-#ifndef PTRACE_EVENT_STOP
-#define PTRACE_EVENT_STOP 128 /* linux/ptrace.h, which contradicts sys/ptrace.h */
-#endif
-
 #define ROUNDS 8 /* looks at the list of threads: each catches what the one before started */
 
 static struct stk_stopped *find(struct stk_stops *s, int tid)
@@ -130,18 +126,6 @@ int stk_stop_regs(int tid, unsigned note, void *buf, size_t len)
 	if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)note, &iov))
 		return -errno;
 	return (int)iov.iov_len;
-}
-
-int stk_stop_siginfo(int tid, siginfo_t *ret)
-{
-	siginfo_t si;
-
-	if (ptrace(PTRACE_GETSIGINFO, tid, NULL, &si))
-		return -errno;
-	if (si.si_code >> 8 == PTRACE_EVENT_STOP)
-		return -ENODATA;
-	*ret = si;
-	return 0;
 }
 
 /*

@@ -2,7 +2,6 @@
 #ifndef STK_TARGET_STOP_H
 #define STK_TARGET_STOP_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,10 +31,6 @@ int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms);
 /* Registers of a stopped thread by note type (NT_PRSTATUS, NT_PRFPREG); the bytes read, or a
  * negative errno. */
 int stk_stop_regs(int tid, unsigned note, void *buf, size_t len);
-
-/* The signal that a stopped thread is about to get; a negative errno: none (it was stopped by us).
- */
-int stk_stop_siginfo(int tid, siginfo_t *ret);
 
 /* Let all go on: an interrupted system call that the kernel would not restart begins anew. */
 void stk_stop_done(struct stk_stops *s);
