@@ -12,7 +12,7 @@ class Core:
             self.bytes = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
         (phoff,) = struct.unpack_from("<Q", self.bytes, 32)
         (phnum,) = struct.unpack_from("<H", self.bytes, 56)
-        self.loads, self.threads, self.once, self.remarks = [], {}, {}, ""
+        self.loads, self.threads, self.once, self.names, self.remarks = [], {}, {}, {}, ""
         for i in range(phnum):
             kind, flags, off, vaddr, _, filesz, memsz, _ = struct.unpack_from(
                 "<IIQQQQQQ", self.bytes, phoff + 56 * i)
@@ -29,8 +29,12 @@ class Core:
             at += 12 + (namesz + 3 & ~3)
             desc = data[at:at + descsz]
             at += descsz + 3 & ~3
-            if name == b"libstack\0":
+            if name == b"libstack\0" and kind == 1:
                 self.remarks += desc.rstrip(b"\0").decode()
+            elif name == b"libstack\0":
+                self.names = {struct.unpack_from("<i", desc, i)[0]:
+                              desc[i + 4:i + 20].rstrip(b"\0").decode()
+                              for i in range(0, len(desc), 20)}
             elif kind == PRSTATUS:
                 thread = self.threads.setdefault(struct.unpack_from("<i", desc, 32)[0], {})
                 thread.update(cursig=struct.unpack_from("<H", desc, 12)[0], regs=desc[112:328],

@@ -139,6 +139,7 @@ def with_kernel(t):
         t.equal(ours.mapped(), theirs.mapped(), what + ": segments")
         a, b = same_pages(t, ours, theirs, what)
         t.equal(sorted("%#x" % x for x in set(a) - set(b))[:5], [], what + ": pages of ours only")
+        t.equal(ours.names, dict.fromkeys(theirs.threads, "memory"), what + ": names")
         t.check(p.dontdump not in a, what + ": MADV_DONTDUMP is left out")
         if number & 1:
             t.equal(ours.read(p.closed, 10), b"no access\0", what + ": PROT_NONE")
