@@ -35,6 +35,8 @@ static int lay_out_whole(struct stk_dump *d, const struct stk_vmas *m, struct st
 					   .end = v->end,
 					   .have = stk_vma_wanted(d, v, filter),
 					   .flags = flags_of(v),
+					   .shared = v->shared,
+					   .file_off = v->file_off,
 					   .anonymous = !v->shared && !v->huge &&
 							!stk_vma_is_file(v) && v->path[0] != '['};
 		/* [heap], [stack] and [anon:NAME] are as good as nameless. */
@@ -288,6 +290,8 @@ void stk_dump_worker_done(struct stk_dump_worker *w)
 		close(w->pagemap - 1);
 	if (w->mem)
 		close(w->mem - 1);
+	if (w->file)
+		close(w->file - 1);
 	free(w->buf);
 	stk_spans_free(&w->lost);
 	*w = (struct stk_dump_worker){0};

@@ -49,8 +49,10 @@ struct stk_dump_options {
  */
 struct stk_dump_area {
 	uint64_t start, end, have, off;
-	uint32_t flags;       /* PF_R … */
-	bool anonymous;       /* private memory: a page that was never touched reads as zeros */
+	uint32_t flags; /* PF_R … */
+	bool anonymous; /* private memory: a page that was never touched reads as zeros */
+	bool shared;    /* memory of a file, from `file_off` on: where that has a hole, too */
+	uint64_t file_off;
 	const uint8_t *bytes; /* copied while planning; NULL: to be read */
 };
 
@@ -83,6 +85,8 @@ struct stk_dump_worker {
 	int pagemap, mem;                  /* descriptors + 1 */
 	bool no_scan;                      /* the kernel has no PAGEMAP_SCAN (before Linux 6.7) */
 	uint64_t touched_from, touched_to; /* what the last look at pagemap found */
+	int file;                          /* descriptor + 1 of the file that `file_of` maps */
+	const struct stk_dump_area *file_of;
 	uint8_t *buf;
 	struct stk_dump_spans lost; /* what could not be read */
 };

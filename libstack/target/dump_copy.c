@@ -111,6 +111,42 @@ static bool touched(struct stk_dump *d, struct stk_dump_worker *w, uint64_t *fro
 	return true;
 }
 
+/*
+ * The same for shared memory, by the holes of its file (lseek(2), SEEK_DATA): to read where there
+ * is one would take memory for it, in the name of the process. false: the file cannot be looked at.
+ */
+static bool written(struct stk_dump *d, struct stk_dump_worker *w, const struct stk_dump_area *a,
+		    uint64_t *from, uint64_t *to)
+{
+	int64_t shift = (int64_t)(a->file_off - a->start);
+
+	if (w->file_of != a) {
+		char name[64];
+		struct stk_text t;
+		if (w->file)
+			close(w->file - 1);
+		stk_text_init(&t, name, sizeof(name));
+		stk_printf(&t, "map_files/%llx-%llx", (unsigned long long)a->start,
+			   (unsigned long long)a->end);
+		w->file = open_proc(d, name) + 1;
+		w->file_of = a;
+	}
+	if (!w->file)
+		return false;
+	off_t data = lseek(w->file - 1, (off_t)*from + shift, SEEK_DATA);
+	if (data < 0 && errno != ENXIO)
+		return false;
+	off_t hole = data < 0 ? -1 : lseek(w->file - 1, data, SEEK_HOLE);
+	if (data < 0 || (uint64_t)(data - shift) >= *to) {
+		*from = *to;
+		return true;
+	}
+	*from = (uint64_t)(data - shift) & ~(PAGE - 1);
+	if (hole > data && (uint64_t)(hole - shift) < *to)
+		*to = ((uint64_t)(hole - shift) + PAGE - 1) & ~(PAGE - 1);
+	return true;
+}
+
 static struct stk_dump_area *area_at(struct stk_dump *d, uint64_t off)
 {
 	unsigned lo = 0, hi = d->nareas;
@@ -136,7 +172,11 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 		uint64_t stop = a->off + a->have < end ? a->off + a->have : end;
 		uint64_t from = a->start + (off - a->off), to = a->start + (stop - a->off);
 		off = stop;
-		if (from >= to || (a->anonymous && touched(d, w, &from, &to) && from >= to))
+		if (from < to && a->anonymous && !a->bytes)
+			touched(d, w, &from, &to);
+		else if (from < to && a->shared && !a->bytes)
+			written(d, w, a, &from, &to);
+		if (from >= to)
 			continue;
 		*ret = (struct stk_dump_run){.area = a,
 					     .off = a->off + (from - a->start),
