@@ -70,9 +70,9 @@ void stk_spans_free(struct stk_dump_spans *s)
 struct picker {
 	struct stk_dump *d;
 	const struct stk_vmas *m;
-	struct stk_dump_spans stacks, others;
+	struct stk_dump_spans stacks, loader, pointed;
 	struct stk_map grains; /* address / GRAIN of what is pointed to and taken */
-	size_t budget;
+	size_t budget, keep;   /* bytes; `keep` is for others */
 };
 
 /* Add what can be read of [start, end). */
@@ -157,13 +157,31 @@ static bool worth_following(const struct stk_dump *d, const struct stk_vma *v)
 	       (v->w || (v->x && !stk_vma_is_file(v)));
 }
 
+/* Is it in one of the sorted spans? */
+static bool within(const struct stk_dump_spans *s, uint64_t addr)
+{
+	unsigned lo = 0, hi = s->n;
+
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+		if (s->v[mid].end <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < s->n && s->v[lo].start <= addr;
+}
+
+/* false: the budget is used up. */
 static bool add_grain(struct picker *p, uint64_t addr, struct stk_dump_spans *next)
 {
 	static char taken;
 	uint64_t key = addr / GRAIN;
 
-	if (p->budget < GRAIN || stk_map_get(&p->grains, key))
-		return p->budget >= GRAIN;
+	if (p->budget < p->keep + GRAIN)
+		return false;
+	if (within(&p->stacks, addr) || within(&p->loader, addr) || stk_map_get(&p->grains, key))
+		return true;
 	stk_map_put(&p->grains, key, &taken);
 	p->budget -= GRAIN;
 	stk_spans_add(next, key * GRAIN, (key + 1) * GRAIN);
@@ -196,10 +214,13 @@ static void pick_pointed(struct picker *p)
 	struct stk_dump_spans now = p->stacks, next = {0};
 
 	for (unsigned depth = 0; depth < DEPTH; depth++) {
-		for (unsigned i = 0; i < now.n; i++)
+		for (unsigned i = 0; i < now.n; i++) {
+			/* To each its share, and what those before did not use. */
+			p->keep = p->budget - p->budget / (now.n - i);
 			follow(p, &now.v[i], &next);
+		}
 		for (unsigned i = 0; i < next.n; i++)
-			take(p, &p->others, next.v[i].start, next.v[i].end);
+			take(p, &p->pointed, next.v[i].start, next.v[i].end);
 		if (depth)
 			stk_spans_free(&now);
 		now = next;
@@ -217,13 +238,13 @@ static void pick_head(struct picker *p, uint64_t base, const struct stk_vma *v)
 	if (stk_mem_read(p->d->t, base, &e, sizeof(e), NULL) ||
 	    memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 || e.e_phentsize != sizeof(ph))
 		return;
-	take(p, &p->others, base, base + sizeof(e));
-	take(p, &p->others, base + e.e_phoff, base + e.e_phoff + e.e_phnum * sizeof(ph));
+	take(p, &p->loader, base, base + sizeof(e));
+	take(p, &p->loader, base + e.e_phoff, base + e.e_phoff + e.e_phnum * sizeof(ph));
 	for (unsigned i = 0; i < e.e_phnum; i++)
 		if (!stk_mem_read(p->d->t, base + e.e_phoff + i * sizeof(ph), &ph, sizeof(ph),
 				  NULL) &&
 		    ph.p_type == PT_NOTE && ph.p_offset < v->end - v->start && ph.p_filesz < 4096)
-			take(p, &p->others, base + ph.p_offset, base + ph.p_offset + ph.p_filesz);
+			take(p, &p->loader, base + ph.p_offset, base + ph.p_offset + ph.p_filesz);
 }
 
 static void pick_string(struct picker *p, uint64_t addr)
@@ -233,7 +254,7 @@ static void pick_string(struct picker *p, uint64_t addr)
 
 	while (end - addr < 4096 && !stk_mem_read(p->d->t, end++, &c, 1, NULL) && c)
 		;
-	take(p, &p->others, addr, end);
+	take(p, &p->loader, addr, end);
 }
 
 /* A dynamic section; the value of DT_DEBUG, 0: none. */
@@ -252,7 +273,7 @@ static uint64_t pick_dynamic(struct picker *p, uint64_t addr)
 			break;
 		}
 	}
-	take(p, &p->others, addr, at);
+	take(p, &p->loader, addr, at);
 	return debug;
 }
 
@@ -265,7 +286,7 @@ static uint64_t find_debug(struct picker *p)
 
 	if (!stk_auxv(t, AT_PHDR, &at) || !stk_auxv(t, AT_PHNUM, &n) || n > 1024)
 		return 0;
-	take(p, &p->others, at, at + n * sizeof(ph));
+	take(p, &p->loader, at, at + n * sizeof(ph));
 	for (uint64_t i = 0; i < n; i++) {
 		if (stk_mem_read(t, at + i * sizeof(ph), &ph, sizeof(ph), NULL))
 			return 0;
@@ -297,13 +318,13 @@ static void pick_loader(struct picker *p)
 	struct link_map l;
 
 	if (at && !stk_mem_read(t, at, &r, sizeof(r), NULL)) {
-		take(p, &p->others, at, at + sizeof(r));
+		take(p, &p->loader, at, at + sizeof(r));
 		at = (uint64_t)(uintptr_t)r.r_map;
 	} else {
 		at = 0;
 	}
 	for (unsigned i = 0; at && i < MODULES && !stk_mem_read(t, at, &l, sizeof(l), NULL); i++) {
-		take(p, &p->others, at, at + sizeof(l));
+		take(p, &p->loader, at, at + sizeof(l));
 		pick_string(p, (uint64_t)(uintptr_t)l.l_name);
 		pick_dynamic(p, (uint64_t)(uintptr_t)l.l_ld);
 		at = (uint64_t)(uintptr_t)l.l_next;
@@ -315,7 +336,7 @@ static void pick_loader(struct picker *p)
 		if (stk_vma_is_file(v) && !v->file_off && v->r && !v->shared)
 			pick_head(p, v->start, v);
 		if (!strcmp(v->path, "[vdso]") || is_runtime(v, loader))
-			take(p, &p->others, v->start, v->end);
+			take(p, &p->loader, v->start, v->end);
 	}
 }
 
@@ -343,6 +364,13 @@ static void copy(struct stk_dump *d, struct stk_dump_spans *s)
 	s->n = n;
 }
 
+static void join(struct stk_dump_spans *to, struct stk_dump_spans *from)
+{
+	for (unsigned i = 0; i < from->n; i++)
+		stk_spans_add(to, from->v[i].start, from->v[i].end);
+	stk_spans_free(from);
+}
+
 int stk_dump_stacks(struct stk_dump *d, const struct stk_vmas *m, struct stk_dump_spans *ret,
 		    struct stk_err *err)
 {
@@ -352,16 +380,16 @@ int stk_dump_stacks(struct stk_dump *d, const struct stk_vmas *m, struct stk_dum
 		pick_stack(&p, &d->t->threads[i]);
 	stk_spans_sort(&p.stacks);
 	pick_loader(&p);
-	uint64_t used = length(&p.stacks) + length(&p.others) + d->t->nthreads * 1000;
+	stk_spans_sort(&p.loader);
+	uint64_t used = length(&p.stacks) + length(&p.loader) + d->t->nthreads * 1000;
 	p.budget = used + LEAST > WHOLE ? LEAST : WHOLE - used > MOST ? MOST : WHOLE - used;
 	pick_pointed(&p);
-	for (unsigned i = 0; i < p.stacks.n; i++)
-		stk_spans_add(&p.others, p.stacks.v[i].start, p.stacks.v[i].end);
-	stk_spans_sort(&p.others);
-	copy(d, &p.others);
+	join(&p.pointed, &p.stacks);
+	join(&p.pointed, &p.loader);
+	stk_spans_sort(&p.pointed);
+	copy(d, &p.pointed);
 	stk_map_done(&p.grains);
-	stk_spans_free(&p.stacks);
-	*ret = p.others;
+	*ret = p.pointed;
 	return ret->n || !d->t->nthreads
 		   ? 0
 		   : stk_fail(err, STK_EUNREADABLE, "no stack of process %d can be read", d->o.pid);

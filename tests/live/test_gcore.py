@@ -5,6 +5,7 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -207,6 +208,11 @@ def small(t):
     t.check(less[2] == whole[2], "gdb shows other stacks")
     t.check(all(len(f) >= 23 for tid, f in less[2].items() if tid != p.pid), "gdb's are whole")
     core = Core(little)
+    # What parked() was called with lies on the heap, and tells how deep and which it is.
+    heap = [core.read(int(f["words"], 16), 8) for frames in s.parse_bt(less[0]).values()
+            for f in frames if f["name"] == "parked"]
+    t.equal(sorted(heap, key=str), sorted((struct.pack("<ii", 20, i) for i in range(100)), key=str),
+            "what the stacks point to")
     t.equal(core.read(p.dontdump, 1), None, "MADV_DONTDUMP")
     _, err, _ = s.corectl(little, PROGRAM, "-batch")
     t.check("only the stacks and what they point into are in this core" in err, "remark: " + err)
