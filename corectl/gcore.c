@@ -201,7 +201,6 @@ static bool ends_with(const char *s, const char *end)
 	return n >= k && !strcmp(s + n - k, end);
 }
 
-/* While the process stands still or, once `newer` is told, runs. */
 static int write_core(struct gcore_job *j, const struct arguments *a, struct stk_err *err)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -213,12 +212,13 @@ static int write_core(struct gcore_job *j, const struct arguments *a, struct stk
 	int r = ends_with(a->out, ".zst") ? gcore_zst(j, &size, err) : plain(j, &size, err);
 	for (unsigned i = 0; i < j->nworkers; i++)
 		stk_dump_worker_done(&j->workers[i]);
+	if (!r && j->d->o.stacks_first && !stk_dump_same(j->d))
+		r = stk_fail(err, STK_ESYS, "process %d became another program or ended", a->pid);
 	return r ? r : stk_dump_file_commit(j->file, size, err);
 }
 
 struct outcome {
-	double paused;
-	uint64_t size;
+	double paused; /* milliseconds */
 	unsigned threads, missing;
 	const char *missing_reason;
 	uint64_t unread;
@@ -229,13 +229,13 @@ struct outcome {
 static int dump(const struct arguments *a, struct stk_dump_file *file, struct outcome *o,
 		struct stk_err *err)
 {
-	struct stk_dump_options dump_options = {.pid = a->pid,
-						.full = a->full,
-						.stacks_only = a->stacks_only,
-						.stacks_first = a->short_pause && !a->stacks_only};
+	struct stk_dump_options wanted = {.pid = a->pid,
+					  .full = a->full,
+					  .stacks_only = a->stacks_only,
+					  .stacks_first = a->short_pause && !a->stacks_only};
 	struct gcore_job j = {.file = file, .name = isatty(2) ? a->out : NULL};
 	struct stk_target *t = NULL;
-	bool early = dump_options.stacks_only || dump_options.stacks_first;
+	bool early = wanted.stacks_only || wanted.stacks_first;
 	struct stk_dump_survey *survey = early ? stk_dump_survey_new(a->pid) : NULL;
 	double begin = now_ms();
 	int r = stk_live_open(a->pid, NULL, &t, err);
@@ -245,14 +245,14 @@ static int dump(const struct arguments *a, struct stk_dump_file *file, struct ou
 		return r;
 	}
 	t->interrupt = &interrupted;
-	dump_options.survey = survey;
-	r = stk_dump_plan(t, &dump_options, &j.d, err);
+	wanted.survey = survey;
+	r = stk_dump_plan(t, &wanted, &j.d, err);
 	if (r || early) {
 		stk_live_resume(t);
 		o->paused = now_ms() - begin;
 	}
-	if (!r && dump_options.stacks_first)
-		stk_dump_remark(j.d, "memory outside the stacks is newer than the registers "
+	if (!r && wanted.stacks_first)
+		stk_dump_remark(j.d, "memory outside the stacks may be newer than the registers "
 				     "(gcore --short-pause)");
 	if (!r)
 		r = write_core(&j, a, err);
@@ -260,7 +260,7 @@ static int dump(const struct arguments *a, struct stk_dump_file *file, struct ou
 		stk_live_resume(t);
 		o->paused = now_ms() - begin;
 	}
-	o->newer = dump_options.stacks_first;
+	o->newer = wanted.stacks_first;
 	o->threads = t->nthreads;
 	o->missing = t->missing;
 	o->missing_reason = t->missing_reason;
@@ -281,7 +281,7 @@ static int tell(const struct arguments *a, const struct outcome *o)
 	       a->out, (double)st.st_size / 1e6, (double)st.st_blocks * 512 / 1e6, o->threads,
 	       o->threads == 1 ? "" : "s", a->pid, o->paused < 10, o->paused);
 	if (o->newer)
-		fputs("corectl: memory outside the stacks is newer than the registers\n", stderr);
+		fputs("corectl: memory outside the stacks may be newer than the registers\n", stderr);
 	if (o->missing)
 		fprintf(stderr, "corectl: %u threads are missing: %s\n", o->missing,
 			o->missing_reason);

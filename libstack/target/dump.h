@@ -130,6 +130,10 @@ int stk_dump_copy(struct stk_dump *d, struct stk_dump_worker *w, int fd, uint64_
 /* Put the stacks that were copied first in their places. */
 int stk_dump_copy_first(struct stk_dump *d, int fd, struct stk_err *err);
 
+/* Is it still the process that was planned for? Not when it ended, or became another program
+ * (execve(2)): its auxiliary vector is another one then. */
+bool stk_dump_same(const struct stk_dump *d);
+
 /* A line for the note of the core; at most a few, short. */
 void stk_dump_remark(struct stk_dump *d, const char *text);
 

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +12,7 @@
 
 #include "base/text.h"
 #include "target/dump_parts.h"
+#include "target/procfs.h"
 
 #define PAGE  4096ULL
 #define BLOCK (1U << 20) /* read and written at once */
@@ -189,8 +189,10 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 
 static bool gone(const struct stk_dump *d)
 {
-	/* A zombie has no memory any more. */
-	return kill(d->o.pid, 0) && errno == ESRCH;
+	char state = stk_proc_state(d->o.pid, d->o.pid);
+
+	/* A zombie has no memory any more (proc(5)). */
+	return !state || state == 'Z' || state == 'X' || state == 'x';
 }
 
 /* As much as can be read from the start on. */

@@ -326,6 +326,15 @@ int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err 
 	return 0;
 }
 
+bool stk_dump_same(const struct stk_dump *d)
+{
+	const struct stk_bytes *auxv = &d->t->auxv;
+	size_t n;
+	char *now = stk_proc_read(&d->t->pool, d->o.pid, "auxv", &n);
+
+	return now && n == auxv->len && memcmp(now, auxv->p, n) == 0;
+}
+
 void stk_dump_remark(struct stk_dump *d, const char *text)
 {
 	char *room = (char *)d->notes + d->notes_len - REMARKS;
