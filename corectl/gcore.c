@@ -281,7 +281,8 @@ static int tell(const struct arguments *a, const struct outcome *o)
 	       a->out, (double)st.st_size / 1e6, (double)st.st_blocks * 512 / 1e6, o->threads,
 	       o->threads == 1 ? "" : "s", a->pid, o->paused < 10, o->paused);
 	if (o->newer)
-		fputs("corectl: memory outside the stacks may be newer than the registers\n", stderr);
+		fputs("corectl: memory outside the stacks may be newer than the registers\n",
+		      stderr);
 	if (o->missing)
 		fprintf(stderr, "corectl: %u threads are missing: %s\n", o->missing,
 			o->missing_reason);

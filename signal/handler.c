@@ -153,6 +153,9 @@ static void report(void)
 	case PHASE_START:
 		run.phase = PHASE_HEADER;
 		stk_out_open(&run.out, run.fd, run.deadline_ns);
+		/* Nobody reads the report, but the core is wanted all the same. */
+		if (run.out.fd < 0 && stk_g.crash.core_path[0])
+			stk_out_nowhere(&run.out);
 		write_header();
 		if (run.out.fd >= 0 && stk_g.crash.level != STK_LEVEL_NONE)
 			tiers();

@@ -204,7 +204,7 @@ static int report(bool by_socket)
 		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");
 	int r = stk_report_write(&out, ms, &ro);
 	stk_text_flush(&out);
-	if (crash.core_path[0] && !write_failed)
+	if (crash.core_path[0])
 		helper_core(t, &crash, &out, by_socket ? read_by_socket : NULL, more_time);
 	/* Threads run on, memory is the kernel's to free: the program is waiting for us. */
 	stk_live_resume(t);

@@ -51,6 +51,8 @@ uint64_t stk_now_ns(void);
 /* CRASH context. `fd` < 0: LIBSTACK_OUTPUT, else stderr if it is still what it was. */
 void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns);
 void stk_out_done(struct stk_out *o);
+/* CRASH context: into /dev/null. */
+void stk_out_nowhere(struct stk_out *o);
 
 /* CRASH context. A path with %p (pid), %e (name), %t (seconds since the epoch), %%. */
 void stk_out_expand(struct stk_text *t, const char *path);

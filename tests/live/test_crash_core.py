@@ -98,6 +98,12 @@ def elsewhere(t):
     err, _ = crash([program], work, 0, LIBSTACK_HELPER="/absent")
     t.equal(tells(err)[1:], ["[no core: %s]" % REASON], "no helper: %s" % tells(err))
     t.equal(os.listdir(work), files, "files left")
+    # Nobody can read the report: closed, or a pipe without a reader.
+    for close in ("2>&-", "2>&1 >/dev/null | true"):
+        inner = 'trap "" PIPE; exec %s' % program
+        crash(["sh", "-c", "(%s) %s; sleep 0" % (inner, close)], work, 0, LIBSTACK_CORE=work + "/closed")
+        t.check(os.path.exists(work + "/closed"), "a core with stderr " + close)
+        os.unlink(work + "/closed")
 
 
 def private(t):
