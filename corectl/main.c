@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "gcore.h"
 #include "session.h"
 
 /* The wait status tells a shell that Ctrl-C ended its command: it stops its loop too. */
@@ -101,6 +102,9 @@ int main(int argc, char **argv)
 {
 	static struct session s;
 	struct options o = {0};
+
+	if (argc > 1 && !strcmp(argv[1], "gcore"))
+		return flush_stdout(gcore_main(argc - 1, argv + 1));
 	int r = options_parse(&o, argc, argv);
 
 	/* Before a signal is touched: the program inherits them. */

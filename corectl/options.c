@@ -16,6 +16,8 @@ void options_usage(FILE *out)
 	    "       corectl [OPTIONS] core [BIN] [CORE]      the same; CORE is ./core by default\n"
 	    "       corectl [OPTIONS] -p PID [BIN]           look at a process; also attach PID\n"
 	    "       corectl [OPTIONS] stack CORE|PID [BIN]   print every thread and leave\n"
+	    "       corectl gcore [OPTIONS] PID              write the core of a process; gcore "
+	    "--help\n"
 	    "       corectl run [--no-follow] PROG ARGS      run PROG with libstack preloaded; "
 	    "with\n"
 	    "                         --no-follow its children run without\n"
@@ -272,13 +274,6 @@ int options_parse(struct options *o, int argc, char **argv)
 		}
 		if (first && !strcmp(argv[i], "run"))
 			return run_parse(&o->run, argv + i + 1, &o->help) ? 0 : 64;
-		if (first && !strcmp(argv[i], "gcore")) {
-			fprintf(stderr,
-				"corectl: %s is not available in this version (a file of that name "
-				"is opened as ./%s)\n",
-				argv[i], argv[i]);
-			return 64;
-		}
 		if (n == 3)
 			return usage("too many files", argv[i]);
 		v[n++] = argv[i];

@@ -55,10 +55,13 @@ static const char *check_pattern(void)
 	return stk_core_pattern(buf, n);
 }
 
-const char *stk_core_allow(void)
+const char *stk_core_allow(bool *ret_private)
 {
 	struct rlimit r;
 
+	*ret_private = sys1(SYS_prctl, PR_GET_DUMPABLE) != 1;
+	if (*ret_private)
+		return "the process is not dumpable (set-uid, or PR_SET_DUMPABLE)";
 	if (sys4(SYS_prlimit64, 0, RLIMIT_CORE, 0, &r) != 0)
 		return "the limit of core files cannot be read";
 	/* 1 is special only for pipes (core(5)); below a page nothing useful is written. */
@@ -69,7 +72,5 @@ const char *stk_core_allow(void)
 		if (sys4(SYS_prlimit64, 0, RLIMIT_CORE, &r, 0) != 0)
 			return "the limit of core files cannot be raised";
 	}
-	if (sys1(SYS_prctl, PR_GET_DUMPABLE) != 1)
-		return "the process is not dumpable (set-uid, or PR_SET_DUMPABLE)";
 	return check_pattern();
 }

@@ -39,6 +39,12 @@ struct stk_crash {
 	uint64_t others;
 	uint32_t nothers;
 	struct stk_other parked[STK_PARKED_MAX]; /* tid 0: free; `answered`: registers are there */
+	/* The core that the helper is to write, why the kernel writes none, and what the core says
+	 * of thread 1 besides: its signal mask, where its extended registers are. */
+	uint32_t xstate_len;
+	uint64_t xstate, blocked;
+	char core_path[768]; /* empty: none is wanted */
+	char core_reason[256];
 };
 
 /* What the helper's exit status says. */
@@ -55,7 +61,13 @@ enum stk_helper_status {
 /* Requests over the socket between the helper and its supervisor, which shares the program's
  * memory (tier 2). One packet each way; none back for STK_ASK_WRITES: the helper is about to write
  * a piece of its report that ends with the byte `len`. */
-enum stk_ask { STK_ASK_READ = 1, STK_ASK_MAPS = 2, STK_ASK_THREADS = 3, STK_ASK_WRITES = 4 };
+enum stk_ask {
+	STK_ASK_READ = 1,
+	STK_ASK_MAPS = 2,
+	STK_ASK_THREADS = 3,
+	STK_ASK_WRITES = 4,
+	STK_ASK_TIME = 5, /* the report is out, the core goes on: the reply is milliseconds */
+};
 struct stk_request {
 	uint32_t ask, len;
 	uint64_t addr;

@@ -60,8 +60,10 @@ static bool wait_turn(uint64_t seen, uint64_t until)
 	uint64_t now = stk_now_ns();
 	struct timespec ts = {0, 0};
 
-	if (now >= until)
+	if (now >= until && !stk_launch_writes_core())
 		return false;
+	if (now >= until) /* look again in a second */
+		until = now + 1000000000U;
 	ts.tv_sec = (time_t)((until - now) / 1000000000U);
 	ts.tv_nsec = (long)((until - now) % 1000000000U);
 	if (atomic_load(&stk_g.gate) == seen)

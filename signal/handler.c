@@ -37,7 +37,7 @@ static struct {
 	enum phase phase;
 	unsigned faults;
 	uint64_t deadline_ns;
-	const char *core_note;
+	const char *core_note; /* why there will be no core, and nobody has said it yet */
 	struct stk_out out;
 	int fd;
 	int result;
@@ -47,6 +47,14 @@ static struct {
 
 /* A crash inside the report goes on upon the other one: its signal frame lies on the first. */
 static uint8_t own_stack[2][65536] __attribute__((aligned(16)));
+
+static void say_no_core(const char *besides)
+{
+	if (run.core_note)
+		stk_printf(&run.out.text, "[no core: %s%s%s]\n", run.core_note, besides ? "; " : "",
+			   besides ? besides : "");
+	run.core_note = 0;
+}
 
 static void write_header(void)
 {
@@ -68,8 +76,9 @@ static void write_header(void)
 		h.from_uid = si->si_uid;
 	}
 	stk_trace_write_head(&run.out.text, &h);
-	if (run.core_note)
-		stk_printf(&run.out.text, "[no core: %s]\n", run.core_note);
+	/* Where the helper is to write one, it says so itself, below the report. */
+	if (!c->core_path[0])
+		say_no_core(0);
 	stk_text_flush(&run.out.text);
 }
 
@@ -77,6 +86,10 @@ static void in_process(const char *why, bool mid_line)
 {
 	run.phase = PHASE_IN_PROCESS;
 	run.out.mid_line = mid_line;
+	if (run.core_note) {
+		stk_out_fresh_line(&run.out);
+		say_no_core(0);
+	}
 	stk_fallback_report(&run.out, &stk_g.crash, why);
 }
 
@@ -93,11 +106,16 @@ static void tiers(void)
 		c->others_only = 1;
 	}
 	run.phase = PHASE_HELPER;
-	if (stk_text_flush(&run.out.text))
+	if (stk_text_flush(&run.out.text) && !c->core_path[0])
 		return; /* nobody reads */
 	stk_launch(&l, c, run.out.fd, run.deadline_ns);
-	if (!l.done)
+	if (!l.done) {
 		in_process(l.why, l.mid_line);
+		return;
+	}
+	if (!l.why)
+		run.core_note = 0; /* the helper has told */
+	say_no_core(l.why);
 }
 
 /*
@@ -120,6 +138,9 @@ static void report(void)
 	case PHASE_START:
 		run.phase = PHASE_HEADER;
 		stk_out_open(&run.out, run.fd, run.deadline_ns);
+		/* Nobody reads the report, but the core is wanted all the same. */
+		if (run.out.fd < 0 && stk_g.crash.core_path[0])
+			stk_out_nowhere(&run.out);
 		write_header();
 		if (run.out.fd >= 0 && stk_g.crash.level != STK_LEVEL_NONE)
 			tiers();
@@ -139,6 +160,7 @@ static void report(void)
 		break;
 	}
 	run.phase = PHASE_END;
+	say_no_core(0);
 	run.result = run.faults ? -EIO : run.out.late ? -ETIMEDOUT : run.out.text.cut ? -EIO : 0;
 	stk_out_done(&run.out);
 }
@@ -173,6 +195,41 @@ static void start(int signo, unsigned level)
 	c->args = stk_g.o.args;
 	c->others = c->nothers = c->others_only = 0;
 	c->has_fpregs = c->nowhere = 0;
+	c->xstate_len = 0;
+	c->core_path[0] = 0;
+}
+
+/* The kernel will leave no core: the helper is asked for one, unless the process is private. */
+static void want_core(void)
+{
+	struct stk_crash *c = &stk_g.crash;
+	struct stk_text t;
+	bool private;
+
+	run.core_note = stk_core_allow(&private);
+	if (!run.core_note || private)
+		return;
+	stk_text_init(&t, c->core_reason, sizeof(c->core_reason));
+	stk_puts(&t, run.core_note);
+	stk_text_init(&t, c->core_path, sizeof(c->core_path));
+	stk_out_expand(&t, stk_g.o.core[0] ? stk_g.o.core : "core.%p");
+	if (t.cut)
+		c->core_path[0] = 0;
+}
+
+/* Where the rest of the extended registers is: the signal frame has them as XSAVE writes them
+ * (arch/x86/include/uapi/asm/sigcontext.h, struct _fpx_sw_bytes). */
+static void save_xstate(const ucontext_t *uc)
+{
+	struct stk_crash *c = &stk_g.crash;
+	uint32_t magic, size;
+
+	memcpy(&magic, c->fpregs + 464, 4);
+	memcpy(&size, c->fpregs + 480, 4);
+	if (magic != 0x46505853 /* FP_XSTATE_MAGIC1 */)
+		return;
+	c->xstate = (uint64_t)(uintptr_t)uc->uc_mcontext.fpregs;
+	c->xstate_len = size;
 }
 
 static void save(int sig, siginfo_t *si, ucontext_t *uc)
@@ -194,11 +251,13 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
 	if (uc->uc_mcontext.fpregs) {
 		memcpy(c->fpregs, uc->uc_mcontext.fpregs, sizeof(c->fpregs));
 		c->has_fpregs = 1;
+		save_xstate(uc);
 	}
+	memcpy(&c->blocked, &uc->uc_sigmask, sizeof(c->blocked));
 	stk_deliver_save(uc);
 	run.fd = -1;
 	if (level == STK_LEVEL_CRASH && !(sig == SIGQUIT && stk_g.o.sigquit != STK_SIGQUIT_DIE))
-		run.core_note = stk_core_allow();
+		want_core();
 }
 
 /*

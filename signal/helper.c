@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "helper_core.h"
 #include "output/report.h"
 #include "symbols/module.h"
 #include "target/live.h"
@@ -190,6 +191,22 @@ static bool read_crash(void)
 	return read && crash.magic == STK_CRASH_MAGIC && crash.size == sizeof(crash);
 }
 
+/* The report is out but for its last line; the core takes as long as it takes, while it goes on. */
+static void more_time(void)
+{
+	uint64_t ms;
+
+	if (ask(STK_ASK_TIME, 0, 0, &ms, sizeof(ms)) != sizeof(ms))
+		return;
+	set_alarm((unsigned)ms);
+	late = 0;
+}
+
+static void write_core(void *target, struct stk_text *out)
+{
+	helper_core(target, &crash, out, by_socket ? read_by_socket : NULL, more_time);
+}
+
 /* The libraries of the C runtime: their debug files are large and their names in the symbol table
  * say enough. */
 static const char no_debug[] = "libc.so.6:ld-linux-x86-64.so.2:libpthread.so.0:libm.so.6";
@@ -229,6 +246,10 @@ static int report(void)
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
 		return STK_HELPER_ATTACH;
 	t->interrupt = &late;
+	if (crash.core_path[0]) {
+		ro.before_end = write_core;
+		ro.arg = t;
+	}
 	stk_text_init_stream(&out, buf, sizeof(buf), write_out, NULL);
 	if (others)
 		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");

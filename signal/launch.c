@@ -37,7 +37,9 @@
 static struct {
 	struct stk_crash *crash;
 	int out_fd;
-	uint64_t deadline_ns; /* the helper's */
+	_Atomic uint64_t deadline_ns; /* the helper's */
+	uint64_t grant_ns;       /* what the report had: so much again for each part of the core */
+	_Atomic uint32_t report; /* 1: the helper has written it, and goes on with the core */
 	/* 0: the supervisor is gone; 1: at work; 2: it wants the threads collected. */
 	_Atomic uint32_t word;
 	_Atomic uint32_t collected;
@@ -217,6 +219,13 @@ static void on_write(char last)
 	run.last = last;
 }
 
+static uint64_t extend(void)
+{
+	atomic_store(&run.report, 1);
+	atomic_store(&run.deadline_ns, stk_now_ns() + run.grant_ns);
+	return run.deadline_ns;
+}
+
 /* What the clone has of the program, and must not keep or use. */
 static void detach(void)
 {
@@ -240,6 +249,7 @@ static void supervise(void)
 	struct stk_serve s = {.pid = run.crash->pid,
 			      .collect = want_collected,
 			      .writes = on_write,
+			      .extend = extend,
 			      .crash = run.crash,
 			      .deadline_ns = run.deadline_ns};
 	int status = 0;
@@ -352,12 +362,13 @@ static void collect(uint64_t deadline_ns)
 	let_go_on();
 }
 
-/* Wait for the supervisor until `until`; do what it asks. true: it is gone. */
-static bool attend(uint64_t until)
+/* Wait for the supervisor until the deadline, which moves; do what it asks. true: it is gone. */
+static bool attend(void)
 {
 	uint32_t seen;
 
 	while ((seen = atomic_load(&run.word)) != 0) {
+		uint64_t until = run.deadline_ns;
 		if (stk_now_ns() >= until)
 			return false;
 		if (seen == 2)
@@ -422,9 +433,11 @@ static void start(struct stk_crash *c, int out_fd, uint64_t deadline_ns)
 	run.out_fd = out_fd;
 	/* A quarter of the time, at most two seconds, is kept for the report in process. */
 	run.deadline_ns = deadline_ns - (left / 4 < 2000000000U ? left / 4 : 2000000000U);
+	run.grant_ns = run.deadline_ns > now ? run.deadline_ns - now : 0;
 	run.status = run.ended = -1;
 	run.failed = 0;
 	run.killed = run.wrote = false;
+	atomic_store(&run.report, 0);
 	atomic_store(&run.supervisor, 0);
 	atomic_store(&run.helper, 0);
 	atomic_store(&run.collected, 0);
@@ -441,15 +454,20 @@ void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_
 	if (supervisor > 0) {
 		/* Yama (ptrace_scope 1): only a declared tracer may attach, and its descendants. */
 		sys2(SYS_prctl, PR_SET_PTRACER, supervisor);
-		run.killed = !attend(run.deadline_ns);
+		run.killed = !attend();
 		if (run.killed)
 			stop_clones();
 		reap();
 	}
 	stk_collect_done();
-	ret->done = reported();
+	ret->done = reported() || run.report;
 	ret->mid_line = run.wrote && run.last != '\n';
-	ret->why = ret->done ? 0 : describe(supervisor);
+	ret->why = reported() ? 0 : describe(supervisor);
+}
+
+bool stk_launch_writes_core(void)
+{
+	return atomic_load(&run.report) && atomic_load(&run.word);
 }
 
 bool stk_launch_is_clone(void)

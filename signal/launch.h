@@ -10,7 +10,7 @@
 struct stk_launch {
 	bool done;       /* the report stands */
 	bool mid_line;   /* what the helper wrote does not end with a line */
-	const char *why; /* not done: one line */
+	const char *why; /* not done, or the core was not: one line */
 };
 
 /* Start the helper and wait for its end, at most until a part of the deadline is left. */
@@ -22,5 +22,8 @@ bool stk_launch_is_clone(void);
 /* The thread in stk_launch() has crashed: end what it started. true: what the helper wrote does not
  * end with a line. */
 bool stk_launch_abort(void);
+
+/* true: the report is out, and the helper goes on with the core, for as long as that takes. */
+bool stk_launch_writes_core(void);
 
 #endif

@@ -114,6 +114,11 @@ static int set_helper(struct stk_options *o, const char *s)
 	return set_path(o->helper, sizeof(o->helper), s);
 }
 
+static int set_core(struct stk_options *o, const char *s)
+{
+	return set_path(o->core, sizeof(o->core), s);
+}
+
 static int set_timeout(struct stk_options *o, const char *s)
 {
 	char *end;
@@ -143,6 +148,7 @@ static const struct variable variables[] = {
     {"LIBSTACK_ARGS", "words, names or none", set_args, offsetof(struct libstack_options, args)},
     {"LIBSTACK_HELPER", "a path of at most 511 bytes", set_helper,
      offsetof(struct libstack_options, helper)},
+    {"LIBSTACK_CORE", "a path of at most 511 bytes", set_core, 0},
     {"LIBSTACK_TIMEOUT", "seconds, above 0", set_timeout, 0},
 };
 

@@ -23,6 +23,7 @@ struct stk_options {
 	unsigned timeout_ms;
 	char output[512]; /* empty: stderr */
 	char helper[512]; /* empty: the default */
+	char core[512];   /* empty: core.%p in the working directory */
 };
 
 /* ANY context: the bits of the signals that can be handled, and of the six that a fault raises. */

@@ -114,8 +114,8 @@ static void put_comm(struct stk_text *t)
 		stk_putc(t, '-');
 }
 
-/* LIBSTACK_OUTPUT with %p (pid), %e (name), %t (seconds since the epoch), %%. CRASH context. */
-static void expand(struct stk_text *t, const char *path)
+/* CRASH context. */
+void stk_out_expand(struct stk_text *t, const char *path)
 {
 	struct timespec ts = {0, 0};
 
@@ -153,7 +153,7 @@ static long open_output(const char *path)
 	struct stk_text t;
 
 	stk_text_init(&t, buf, sizeof(buf));
-	expand(&t, path);
+	stk_out_expand(&t, path);
 	/* A FIFO that nobody reads would keep us here. */
 	return sys3(SYS_open, buf,
 		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
@@ -173,6 +173,13 @@ void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns)
 		o->fd = stderr_is_fit() ? 2 : -1;
 	o->pipe = o->fd >= 0 && is_pipe(o->fd);
 	stk_text_init_stream(&o->text, o->buf, sizeof(o->buf), flush, o);
+}
+
+/* CRASH context. */
+void stk_out_nowhere(struct stk_out *o)
+{
+	o->fd = (int)sys3(SYS_open, "/dev/null", O_WRONLY | O_CLOEXEC, 0);
+	o->own = o->fd >= 0;
 }
 
 /* CRASH context. */

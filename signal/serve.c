@@ -66,8 +66,10 @@ static void send_maps(int fd, const struct stk_crash *c)
 }
 
 /* An empty packet says no. */
-static bool answer(const struct stk_serve *s, const struct stk_request *q)
+static bool answer(struct stk_serve *s, const struct stk_request *q)
 {
+	uint64_t ms;
+
 	switch (q->ask) {
 	case STK_ASK_READ:
 		return send_memory(s->fd, q->addr,
@@ -83,12 +85,17 @@ static bool answer(const struct stk_serve *s, const struct stk_request *q)
 	case STK_ASK_WRITES:
 		s->writes((char)q->len);
 		return true;
+	case STK_ASK_TIME:
+		s->deadline_ns = s->extend();
+		ms = (s->deadline_ns - stk_now_ns()) / 1000000U;
+		memcpy(reply, &ms, 8);
+		return send_packet(s->fd, reply, 8) >= 0;
 	default:
 		return send_packet(s->fd, reply, 0) >= 0;
 	}
 }
 
-void stk_serve(const struct stk_serve *s)
+void stk_serve(struct stk_serve *s)
 {
 	struct stk_request q;
 	uint64_t now;

@@ -11,11 +11,12 @@ struct stk_serve {
 	int pid; /* of the program, whose memory is also ours */
 	void (*collect)(void);
 	void (*writes)(char last); /* the helper writes a piece of its report that ends so */
+	uint64_t (*extend)(void);  /* the report is out, more time is wanted: the new deadline */
 	struct stk_crash *crash;
 	uint64_t deadline_ns;
 };
 
 /* Answer requests until the helper closes its end or the deadline is over. */
-void stk_serve(const struct stk_serve *s);
+void stk_serve(struct stk_serve *s);
 
 #endif

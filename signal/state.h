@@ -56,6 +56,11 @@ void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns);
 /* End the line that something else has left unfinished. */
 void stk_out_fresh_line(struct stk_out *o);
 void stk_out_done(struct stk_out *o);
+/* CRASH context: into /dev/null. */
+void stk_out_nowhere(struct stk_out *o);
+
+/* CRASH context. A path with %p (pid), %e (name), %t (seconds since the epoch), %%. */
+void stk_out_expand(struct stk_text *t, const char *path);
 
 /* CRASH context: the handler of every signal that the library handles. */
 void stk_handler(int sig, siginfo_t *si, void *uc);

@@ -23,6 +23,7 @@ const char *stk_errno_text(int sys)
 		const char *text;
 	} table[] = {{1, "operation not permitted"},
 		     {2, "no such file or directory"},
+		     {3, "no such process"},
 		     {5, "input/output error"},
 		     {8, "not a program of this machine"},
 		     {11, "resource temporarily unavailable"},

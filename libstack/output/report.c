@@ -258,6 +258,10 @@ static void write_end(struct report *r)
 	else
 		e.missing_reason = "their registers are not known";
 	r->incomplete |= e.shown < e.total && !r->o.single;
+	if (r->o.before_end) {
+		stk_text_flush(r->out);
+		r->o.before_end(r->o.arg, r->out);
+	}
 	stk_trace_write_end(r->out, &e);
 }
 

@@ -23,7 +23,10 @@ struct stk_report_options {
 	bool head_done;        /* the two header lines stand already */
 	bool others_only;      /* thread 1 and the registers stand already, too */
 	enum stk_args_mode args;
-	const char *why;         /* the line below the header, or NULL */
+	const char *why; /* the line below the header, or NULL */
+	/* What is to be done and said before the last line; NULL: nothing. */
+	void (*before_end)(void *arg, struct stk_text *out);
+	void *arg;
 	const char *interrupted; /* why it ends early if the target's interrupt flag is set */
 };
 

@@ -195,6 +195,8 @@ static int read_header(struct stk_target *t, struct stk_err *err)
 	struct stk_cur c = stk_cur_init(t->file, t->file_len);
 	const uint8_t *id = stk_cur_bytes(&c, EI_NIDENT);
 
+	if (id && !memcmp(id, "\x28\xb5\x2f\xfd", 4)) /* RFC 8878 */
+		return stk_fail(err, STK_ENOTELF, "%s: compressed; `zstd -d' unpacks it", t->path);
 	if (!id || memcmp(id, ELFMAG, SELFMAG) != 0)
 		return stk_fail(err, STK_ENOTELF, "%s: not an ELF file", t->path);
 	if (id[EI_DATA] != ELFDATA2LSB)

@@ -6,6 +6,7 @@
 
 #include "base/cursor.h"
 #include "base/signals.h"
+#include "target/dump.h"
 
 #define NT_SIGINFO_ 0x53494749 /* "SIGI", include/uapi/linux/elf.h */
 #define NT_FILE_    0x46494c45 /* "FILE" */
@@ -127,6 +128,36 @@ static void note_file(struct stk_target *t, const uint8_t *p, size_t len)
 	t->nmappings = used;
 }
 
+/* What our own writer says of the core: lines, padded with NULs. */
+static void note_remark(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	char *save = NULL, *text = stk_pool_strndup(&t->pool, (const char *)p, len);
+
+	for (char *l = text ? strtok_r(text, "\n", &save) : NULL; l;
+	     l = strtok_r(NULL, "\n", &save))
+		stk_remark(t, false, "%s: %s", t->path, l);
+}
+
+static void note_names(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	struct stk_cur c = stk_cur_init(p, len);
+
+	while (stk_cur_left(&c) >= 20) {
+		struct stk_thread *th = stk_thread_by_tid(t, (int)stk_cur_u32(&c));
+		const uint8_t *name = stk_cur_bytes(&c, 16);
+		if (th && name)
+			th->name = fixed_string(t, name, 16);
+	}
+}
+
+static void note_own(struct stk_target *t, uint32_t type, const uint8_t *p, size_t len)
+{
+	if (type == STK_NOTE_REMARK)
+		note_remark(t, p, len);
+	else if (type == STK_NOTE_NAMES)
+		note_names(t, p, len);
+}
+
 static void note_one(struct stk_target *t, uint32_t type, const uint8_t *p, size_t len)
 {
 	struct stk_thread *th = t->nthreads ? &t->threads[t->nthreads - 1] : NULL;
@@ -167,7 +198,7 @@ void stk_notes_parse(struct stk_target *t, const uint8_t *bytes, size_t len)
 
 	while (stk_cur_left(&c) >= 12) {
 		uint32_t namesz = stk_cur_u32(&c), descsz = stk_cur_u32(&c), type = stk_cur_u32(&c);
-		stk_cur_bytes(&c, ((uint64_t)namesz + 3) & ~3ULL);
+		const uint8_t *name = stk_cur_bytes(&c, ((uint64_t)namesz + 3) & ~3ULL);
 		const uint8_t *desc = stk_cur_bytes(&c, descsz);
 		if (c.bad || !desc) {
 			stk_remark(t, true, "the notes of the core are damaged or cut off");
@@ -176,7 +207,10 @@ void stk_notes_parse(struct stk_target *t, const uint8_t *bytes, size_t len)
 		uint64_t pad = -(uint64_t)descsz & 3;
 		if (pad <= stk_cur_left(&c))
 			stk_cur_skip(&c, pad);
-		note_one(t, type, desc, descsz);
+		if (namesz != sizeof(STK_NOTE_OWNER) || memcmp(name, STK_NOTE_OWNER, namesz) != 0)
+			note_one(t, type, desc, descsz);
+		else
+			note_own(t, type, desc, descsz);
 	}
 }
 

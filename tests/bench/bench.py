@@ -283,6 +283,69 @@ class Bench:
         watch.stdin.write("\n")
         watch.stdin.flush()
         return int(watch.stdout.readline()) / 1e9
+    def process(self, *args):
+        """The memory fixture, and how to ask it how long its watcher stood still (ms)."""
+        p = subprocess.Popen([os.path.join(self.o.fixtures, "memory"), *args],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        pid = p.stdout.readline().split()[1].decode()
+
+        def gap():
+            p.stdin.write(b"gap\n")
+            p.stdin.flush()
+            return int(p.stdout.readline()) / 1000
+        return p, pid, gap
+
+    def write_cores(self, gap, *commands):
+        """For each: the median seconds, ms that the process stood still, MB of the file and on disk.
+        They take turns, and what one has left to write back is not the next one's burden."""
+        out, runs = os.path.join(self.work, "written"), [[] for _ in commands]
+        for _ in range(self.o.runs):
+            for command, mine in zip(commands, runs):
+                gap()
+                seconds, _, status = once([a.replace("OUT", out) for a in command],
+                                          os.path.join(self.work, "log"))
+                st = os.stat(out)
+                mine.append((seconds, gap(), st.st_size / 1e6, st.st_blocks * 512 / 1e6))
+                os.unlink(out)
+                os.sync()
+        return [[statistics.median(column) for column in zip(*r)] for r in runs]
+
+    def gcore(self):
+        mb = self.o.heap
+        by_gdb = ["gdb", "-q", "-batch", "-nx", "-ex", "set debuginfod enabled off", "-p"]
+        ours = [self.o.corectl, "gcore", "-o", "OUT"]
+        print("gcore of %d MB touched memory" % mb)
+        if shutil.disk_usage(self.work).free < (mb + 500) << 20:
+            print("  skipped: not enough room in", self.work)
+        else:
+            p, pid, gap = self.process(str(mb))
+            commands = [ours + [pid], ours + ["--short-pause", pid]]
+            if shutil.which("gdb"):
+                commands.append(by_gdb + [pid, "-ex", "gcore OUT"])
+            mine, quick, *peers = self.write_cores(gap, *commands)
+            p.communicate()
+            print("  %-44s %.2f s, pause %.0f ms" % ("corectl gcore", *mine[:2]))
+            print("  %-44s %.2f s, pause %.0f ms" % ("corectl gcore --short-pause", *quick[:2]))
+            for theirs in peers:
+                self.row("against gdb's gcore (%.2f s)" % theirs[0],
+                         "%.1f x faster" % (theirs[0] / mine[0]), "at least 2 x",
+                         theirs[0] >= 2 * mine[0])
+                self.row("its pause of %.0f ms" % theirs[1], "%.1f x shorter" % (theirs[1] / mine[1]),
+                         "shorter", theirs[1] > mine[1])
+            if not peers:
+                print("  %-44s missing: not installed" % "against gdb's gcore")
+        print("gcore of 8 GB reserved, 10 MB touched")
+        p, pid, gap = self.process("10", "8192")
+        (seconds, pause, size, disk), = self.write_cores(gap, ours + [pid])
+        p.communicate()
+        self.row("time", "%.3f s, pause %.0f ms" % (seconds, pause), "under 0.2 s", seconds < 0.2)
+        self.row("on disk", "%.1f MB (of %.0f)" % (disk, size), "under 30 MB", disk < 30)
+        print("gcore --stacks-only of 100 threads x 20 frames")
+        p, pid, gap = self.process("1", "0", "100", "20")
+        (seconds, pause, size, disk), = self.write_cores(gap, ours + ["--stacks-only", pid])
+        p.communicate()
+        self.row("pause", "%.1f ms" % pause, "under 100 ms", pause < 100)
+        self.row("size", "%.2f MB" % size, "under 1 MB", size < 1)
 
 
 def main():
@@ -294,7 +357,7 @@ def main():
     p.add_argument("--runs", type=int, default=5)
     p.add_argument("--heap", type=int, default=4096)
     p.add_argument("--dir", help="where the cores are made (default: a temporary directory)")
-    p.add_argument("rows", nargs="*", help="threads ten recursion big start spawn crash live (default: all)")
+    p.add_argument("rows", nargs="*", help="threads ten recursion big start spawn crash live gcore (default: all)")
     o = p.parse_args()
     o.corectl, o.fixtures = os.path.abspath(o.corectl), os.path.abspath(o.fixtures)
     o.library = os.path.abspath(o.library or os.path.join(os.path.dirname(o.corectl),
@@ -303,7 +366,7 @@ def main():
     os.environ["XDG_CACHE_HOME"] = os.path.join(work, "cache")
     try:
         b = Bench(o, work)
-        for row in o.rows or ["threads", "ten", "recursion", "big", "start", "spawn", "crash", "live"]:
+        for row in o.rows or ["threads", "ten", "recursion", "big", "start", "spawn", "crash", "live", "gcore"]:
             getattr(b, row)()
         print("%s" % ("all bounds met" if not b.missed else "%d bounds NOT met" % b.missed))
         return 1 if b.missed else 0

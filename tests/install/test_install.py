@@ -91,7 +91,8 @@ def prefix(t):
     wanted |= {os.path.join(lib, n) for n in (
         "libstack.so", "libstack.so.1", "libstack.so.0.1.0", "libstack.a", "libstack-core.a",
         "libstack-anchor.o", "pkgconfig/libstack.pc", "cmake/libstack/libstackConfig.cmake",
-        "cmake/libstack/libstackConfigVersion.cmake", "libstack/relink/helper.o",
+        "cmake/libstack/libstackConfigVersion.cmake", "libstack/relink/helper.c.o",
+        "libstack/relink/helper_core.c.o",
         "libstack/relink/libstack-engine.a", "libstack/relink/relink.sh")}
     t.equal(sorted(found - wanted), [], "files that are not known")
     t.equal(sorted(wanted - found), [], "files that are missing")

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "gcore.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "target/live.h"
+
+#define RANGE    (16U << 20)
+#define PROGRESS 200 /* milliseconds between two progress lines */
+
+struct arguments {
+	const char *out;
+	int pid;
+	bool full, stacks_only, short_pause, help;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+static double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: corectl gcore [OPTIONS] PID      write the core of a running process\n"
+	      "options:\n"
+	      "  -o FILE           where to (default core.PID); FILE.zst is compressed\n"
+	      "  --full            all memory, whatever coredump_filter and MADV_DONTDUMP say\n"
+	      "  --stacks-only     registers, stacks and what they point into: a small core\n"
+	      "  --short-pause     stop the process for its stacks only; the rest is copied while\n"
+	      "                    it runs, and may be newer\n",
+	      out);
+}
+
+static int bad_usage(const char *what, const char *arg)
+{
+	fprintf(stderr, "corectl: gcore: %s%s%s; see corectl gcore --help\n", what, arg ? ": " : "",
+		arg ? arg : "");
+	return 64;
+}
+
+static int parse_pid(const char *s, int *ret)
+{
+	char *end;
+	long v = strtol(s, &end, 10);
+
+	if (end == s || *end || v <= 0 || v > 0x7fffffff)
+		return bad_usage("not a process id", s);
+	*ret = (int)v;
+	return 0;
+}
+
+static int parse(struct arguments *a, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *s = argv[i], *name = s + (s[0] == '-') + (s[0] == '-' && s[1] == '-');
+		if (s[0] != '-') {
+			int r =
+			    a->pid ? bad_usage("more than one process", s) : parse_pid(s, &a->pid);
+			if (r)
+				return r;
+		} else if (!strcmp(name, "o") && i + 1 < argc) {
+			a->out = argv[++i];
+		} else if (!strcmp(name, "o")) {
+			return bad_usage("the option needs a value", s);
+		} else if (!strcmp(name, "full")) {
+			a->full = true;
+		} else if (!strcmp(name, "stacks-only")) {
+			a->stacks_only = true;
+		} else if (!strcmp(name, "short-pause")) {
+			a->short_pause = true;
+		} else if (!strcmp(name, "help") || !strcmp(name, "h")) {
+			a->help = true;
+		} else {
+			return bad_usage("unknown option", s);
+		}
+	}
+	if (a->stacks_only && a->full)
+		return bad_usage("--full and --stacks-only exclude each other", NULL);
+	if (!a->pid && !a->help)
+		return bad_usage("no process given", NULL);
+	return 0;
+}
+
+static void show_progress(const struct gcore_job *j, double *shown)
+{
+	double now = now_ms();
+
+	if (!j->name || now - *shown < PROGRESS)
+		return;
+	*shown = now;
+	fprintf(stderr, "\r\033[Kcorectl: %s: %llu of %llu MB", j->name,
+		(unsigned long long)(atomic_load(&j->d->done) >> 20),
+		(unsigned long long)((j->d->size - j->d->data) >> 20));
+	fflush(stderr);
+}
+
+static void fail(struct gcore_job *j, const struct stk_err *err)
+{
+	pthread_mutex_lock(&j->lock);
+	if (!j->failed)
+		j->err = *err;
+	j->failed = true;
+	pthread_cond_broadcast(&j->turn_came);
+	pthread_mutex_unlock(&j->lock);
+}
+
+static void work(struct gcore_job *j, unsigned n)
+{
+	double shown = now_ms();
+
+	while (!j->failed) {
+		struct stk_err err;
+		uint64_t off = atomic_fetch_add(&j->next, j->step);
+		uint64_t end = off + j->step < j->d->size ? off + j->step : j->d->size;
+		if (off >= j->d->size)
+			return;
+		if (j->range(j, n, off, end, &err))
+			fail(j, &err);
+		if (!n)
+			show_progress(j, &shown);
+	}
+}
+
+struct start {
+	struct gcore_job *j;
+	unsigned n;
+};
+
+static void *work_thread(void *arg)
+{
+	struct start *s = arg;
+
+	work(s->j, s->n);
+	return NULL;
+}
+
+int gcore_run(struct gcore_job *j)
+{
+	pthread_t threads[GCORE_WORKERS];
+	struct start starts[GCORE_WORKERS];
+	unsigned started = 1;
+
+	j->next = j->d->data;
+	for (; started < j->nworkers; started++) {
+		starts[started] = (struct start){j, started};
+		if (pthread_create(&threads[started], NULL, work_thread, &starts[started]))
+			break;
+	}
+	work(j, 0);
+	while (started-- > 1)
+		pthread_join(threads[started], NULL);
+	if (j->name)
+		fputs("\r\033[K", stderr);
+	return j->failed ? j->err.code : 0;
+}
+
+static int plain_range(struct gcore_job *j, unsigned n, uint64_t off, uint64_t end,
+		       struct stk_err *err)
+{
+	return stk_dump_copy(j->d, &j->workers[n], j->file->fd, off, end, err);
+}
+
+static int plain(struct gcore_job *j, uint64_t *ret_size, struct stk_err *err)
+{
+	j->step = RANGE;
+	j->range = plain_range;
+	int r = gcore_run(j);
+	if (r) {
+		*err = j->err;
+		return r;
+	}
+	r = stk_dump_copy_first(j->d, j->file->fd, err);
+	const uint8_t *head = r ? NULL : stk_dump_head(j->d, j->workers, j->nworkers);
+	if (!r && !head)
+		r = stk_fail(err, STK_ENOMEM, "out of memory");
+	*ret_size = j->d->size;
+	return r ? r : stk_dump_put(j->file->fd, head, j->d->data, 0, err);
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), k = strlen(end);
+
+	return n >= k && !strcmp(s + n - k, end);
+}
+
+static int write_core(struct gcore_job *j, const struct arguments *a, struct stk_err *err)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t size = 0;
+
+	j->nworkers = cpus < 1 ? 1 : cpus > GCORE_WORKERS ? GCORE_WORKERS : (unsigned)cpus;
+	pthread_mutex_init(&j->lock, NULL);
+	pthread_cond_init(&j->turn_came, NULL);
+	int r = ends_with(a->out, ".zst") ? gcore_zst(j, &size, err) : plain(j, &size, err);
+	for (unsigned i = 0; i < j->nworkers; i++)
+		stk_dump_worker_done(&j->workers[i]);
+	if (!r && j->d->o.stacks_first && !stk_dump_same(j->d))
+		r = stk_fail(err, STK_ESYS, "process %d became another program or ended", a->pid);
+	return r ? r : stk_dump_file_commit(j->file, size, err);
+}
+
+struct outcome {
+	double paused; /* milliseconds */
+	unsigned threads, missing;
+	const char *missing_reason;
+	uint64_t unread;
+	bool newer;
+};
+
+/* Everything between the first stop and the file under its name. */
+static int dump(const struct arguments *a, struct stk_dump_file *file, struct outcome *o,
+		struct stk_err *err)
+{
+	struct stk_dump_options wanted = {.pid = a->pid,
+					  .full = a->full,
+					  .stacks_only = a->stacks_only,
+					  .stacks_first = a->short_pause && !a->stacks_only};
+	struct gcore_job j = {.file = file, .name = isatty(2) ? a->out : NULL};
+	struct stk_target *t = NULL;
+	bool early = wanted.stacks_only || wanted.stacks_first;
+	struct stk_dump_survey *survey = early ? stk_dump_survey_new(a->pid) : NULL;
+	double begin = now_ms();
+	int r = stk_live_open(a->pid, NULL, &t, err);
+
+	if (r) {
+		stk_dump_survey_free(survey);
+		return r;
+	}
+	t->interrupt = &interrupted;
+	wanted.survey = survey;
+	r = stk_dump_plan(t, &wanted, &j.d, err);
+	if (r || early) {
+		stk_live_resume(t);
+		o->paused = now_ms() - begin;
+	}
+	if (!r && wanted.stacks_first)
+		stk_dump_remark(j.d, "memory outside the stacks may be newer than the registers "
+				     "(gcore --short-pause)");
+	if (!r)
+		r = write_core(&j, a, err);
+	if (!early) {
+		stk_live_resume(t);
+		o->paused = now_ms() - begin;
+	}
+	o->newer = wanted.stacks_first;
+	o->threads = t->nthreads;
+	o->missing = t->missing;
+	o->missing_reason = t->missing_reason;
+	o->unread = j.d ? j.d->unread : 0;
+	stk_dump_free(j.d);
+	stk_dump_survey_free(survey);
+	stk_target_close(t);
+	return r;
+}
+
+static int tell(const struct arguments *a, const struct outcome *o)
+{
+	struct stat st = {0};
+
+	if (stat(a->out, &st))
+		return 1;
+	printf("%s: %.1f MB, %.1f MB on disk, %u thread%s; process %d stood still for %.*f ms\n",
+	       a->out, (double)st.st_size / 1e6, (double)st.st_blocks * 512 / 1e6, o->threads,
+	       o->threads == 1 ? "" : "s", a->pid, o->paused < 10, o->paused);
+	if (o->newer)
+		fputs("corectl: memory outside the stacks may be newer than the registers\n",
+		      stderr);
+	if (o->missing)
+		fprintf(stderr, "corectl: %u threads are missing: %s\n", o->missing,
+			o->missing_reason);
+	if (o->unread)
+		fprintf(stderr, "corectl: %llu KB of memory could not be read\n",
+			(unsigned long long)o->unread / 1024);
+	return o->missing || o->unread;
+}
+
+static void catch_signals(void)
+{
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction sa = {.sa_handler = on_signal}, old;
+
+	for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(ends[i], &sa, NULL);
+	/* EFBIG and EPIPE say the same with words. */
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int gcore_main(int argc, char **argv)
+{
+	struct arguments a = {0};
+	struct stk_dump_file file;
+	struct outcome o = {0};
+	struct stk_err err;
+	char name[32];
+	int r = parse(&a, argc, argv);
+
+	if (r || a.help) {
+		if (!r)
+			usage(stdout);
+		return r;
+	}
+	snprintf(name, sizeof(name), "core.%d", a.pid);
+	a.out = a.out ? a.out : name;
+	catch_signals();
+	/* Before the process is stopped: a folder that cannot be written to costs it nothing. */
+	r = stk_dump_file_open(&file, a.out, &err);
+	if (!r) {
+		r = dump(&a, &file, &o, &err);
+		stk_dump_file_drop(&file);
+	}
+	if (interrupted) {
+		fprintf(stderr, "corectl: interrupted: no core is written\n");
+		signal(interrupted, SIG_DFL);
+		raise(interrupted);
+	}
+	if (r) {
+		fprintf(stderr, "corectl: %s; no core is written\n", err.msg);
+		return 2;
+	}
+	return tell(&a, &o);
+}

@@ -1,0 +1,18 @@
+/* The core that the helper writes where the kernel will not. NORMAL context. */
+#ifndef SIGNAL_HELPER_CORE_H
+#define SIGNAL_HELPER_CORE_H
+
+#include "base/text.h"
+#include "crash.h"
+#include "target/target.h"
+
+/*
+ * Write the core of `t`, whose threads still stand, to c->core_path, and one line on `out` that
+ * says what became of it. `read`: another way to its memory, or NULL; `more_time` is called before
+ * each part.
+ */
+void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_text *out,
+		 int (*read)(void *arg, uint64_t addr, void *buf, size_t len),
+		 void (*more_time)(void));
+
+#endif
