@@ -299,8 +299,9 @@ class Bench:
         """For each: the median seconds, ms that the process stood still, MB of the file and on disk.
         They take turns, and what one has left to write back is not the next one's burden."""
         out, runs = os.path.join(self.work, "written"), [[] for _ in commands]
-        for _ in range(self.o.runs):
-            for command, mine in zip(commands, runs):
+        for turn in range(self.o.runs):
+            for i in range(len(commands)):
+                command, mine = ((x[(turn + i) % len(commands)]) for x in (commands, runs))
                 gap()
                 seconds, _, status = once([a.replace("OUT", out) for a in command],
                                           os.path.join(self.work, "log"))

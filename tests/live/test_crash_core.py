@@ -101,7 +101,7 @@ def elsewhere(t):
     t.equal(os.listdir(work), files, "files left")
     # Nobody can read the report: closed, or a pipe without a reader.
     for close in ("2>&-", "2>&1 >/dev/null | true"):
-        inner = 'trap "" PIPE; exec %s' % program
+        inner = 'trap "" PIPE; exec env -u FIXTURE_LOG %s' % program
         crash(["sh", "-c", "(%s) %s; sleep 0" % (inner, close)], work, 0, LIBSTACK_CORE=work + "/closed")
         t.check(os.path.exists(work + "/closed"), "a core with stderr " + close)
         os.unlink(work + "/closed")
