@@ -42,21 +42,23 @@ const char *stk_core_pattern(char *pattern, long n)
 	return 0;
 }
 
-static const char *check_pattern(void)
+/* core_pattern into `buf`; its length, negative where it cannot be read. CRASH context. */
+static long read_pattern(char *buf, size_t cap)
 {
-	char buf[200];
 	long fd = sys3(SYS_open, "/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC, 0);
 
 	if (fd < 0)
-		return 0;
-	long n = sys3(SYS_read, fd, buf, sizeof(buf) - 1);
+		return fd;
+	long n = sys3(SYS_read, fd, buf, cap - 1);
 	sys1(SYS_close, fd);
 	buf[n > 0 ? n : 0] = 0;
-	return stk_core_pattern(buf, n);
+	return n > 0 ? n : 0;
 }
 
 const char *stk_core_allow(bool *ret_private)
 {
+	char pattern[200];
+	long n = read_pattern(pattern, sizeof(pattern));
 	struct rlimit r;
 
 	*ret_private = sys1(SYS_prctl, PR_GET_DUMPABLE) != 1;
@@ -64,13 +66,15 @@ const char *stk_core_allow(bool *ret_private)
 		return "the process is not dumpable (set-uid, or PR_SET_DUMPABLE)";
 	if (sys4(SYS_prlimit64, 0, RLIMIT_CORE, 0, &r) != 0)
 		return "the limit of core files cannot be read";
-	/* 1 is special only for pipes (core(5)); below a page nothing useful is written. */
-	if (r.rlim_max < 4096)
+	/* What goes through a pipe or a socket has no limit (core(5)). Below a page nothing useful
+	 * is written. */
+	bool file = n < 0 || (pattern[0] != '|' && pattern[0] != '@');
+	if (file && r.rlim_max < 4096)
 		return "the hard limit of core files is 0 (ulimit -Hc)";
 	if (r.rlim_cur != r.rlim_max) {
 		r.rlim_cur = r.rlim_max;
 		if (sys4(SYS_prlimit64, 0, RLIMIT_CORE, &r, 0) != 0)
 			return "the limit of core files cannot be raised";
 	}
-	return check_pattern();
+	return n < 0 ? 0 : stk_core_pattern(pattern, n);
 }
