@@ -24,7 +24,7 @@ import support as s
 HERE = os.environ.get("TORTURE", os.path.join(s.SOURCE, "build/dev/tests/torture"))
 LIBRARY = os.environ.get("LIBSTACK", os.path.join(s.SOURCE, "build/dev/signal/libstack.so.1"))
 NOBODY = 65534
-CAP_SYS_RESOURCE = 24
+CAP_SYS_PTRACE, CAP_SYS_RESOURCE = 19, 24
 PR_SET_CHILD_SUBREAPER = 36
 SEGV, ABRT, SYS, QUIT = signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS, signal.SIGQUIT
 HEAD = re.compile(r"^SIG[A-Z]+: |^no signal$", re.M)
@@ -478,7 +478,8 @@ CASES = {
     # Scope 1: only a descendant may attach, or who is declared (PR_SET_PTRACER).
     "yama": Case("threads", user=True, yama="1", frames=PLAIN + ["threads"],
                  end="2 of 2 threads shown", check=both_threads),
-    "set_uid_root": Case("plain", root=True, linked=True, setuid=0, before=set_uid(0), check=no_proof,
+    "set_uid_root": Case("plain", root=True, capability=CAP_SYS_PTRACE, linked=True, setuid=0,
+                         before=set_uid(0), check=no_proof,
                          env={"LIBSTACK_HELPER": "@WORK/helper-proves", "LIBSTACK_TRACEBACK": "none"}),
     "set_uid_user": Case("plain", root=True, linked=True, setuid=1, before=set_uid(1), check=no_proof,
                          env={"LIBSTACK_HELPER": "@WORK/helper-proves", "LIBSTACK_TRACEBACK": "none"},
@@ -549,9 +550,7 @@ def needs(case):
         s.skip("libstack is not built")
     if (case.root or case.setuid is not None) and os.getuid() != 0:
         s.skip("needs root")
-    with open("/proc/self/status") as f:
-        have = int(re.search(r"^CapEff:\s*(\w+)", f.read(), re.M).group(1), 16)
-    if case.capability is not None and not have >> case.capability & 1:
+    if case.capability is not None and not s.capable(case.capability):
         s.skip("needs the capability %d" % case.capability)
     if case.yama is not None:
         scope = "/proc/sys/kernel/yama/ptrace_scope"
