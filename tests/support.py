@@ -21,6 +21,13 @@ def skip(why):
     sys.exit(SKIP)
 
 
+def capable(capability):
+    """Whether this process has it (its number): root in a container lacks many."""
+    with open("/proc/self/status") as f:
+        have = int(re.search(r"^CapEff:\s*(\w+)", f.read(), re.M).group(1), 16)
+    return bool(have >> capability & 1)
+
+
 class Failures:
     """Collects what does not hold, so that one run tells everything."""
 

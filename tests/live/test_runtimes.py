@@ -16,9 +16,10 @@ def java(t):
     if not shutil.which("java") or not shutil.which("javac"):
         s.skip("package openjdk-17-jdk-headless is not installed")
     work = s.workdir()
-    subprocess.run(["javac", "-nowarn", "-d", work, HERE + "/Crash.java"], check=True,
+    quiet = "-XX:-UsePerfData" # leaves no /tmp/hsperfdata_USER
+    subprocess.run(["javac", "-J" + quiet, "-nowarn", "-d", work, HERE + "/Crash.java"], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    argv = [os.path.realpath(shutil.which("java")), "-Xmx64m", "-XX:ErrorFile=hs_err.log",
+    argv = [os.path.realpath(shutil.which("java")), quiet, "-Xmx64m", "-XX:ErrorFile=hs_err.log",
             "-cp", work, "Crash"]
 
     def run(preload, *more, poke=None):
