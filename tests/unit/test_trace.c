@@ -254,6 +254,41 @@ static void frames(void **state)
 	assert_true(e->inlined);
 }
 
+static void names_of_parameters(void **state)
+{
+	static const char text[] =
+	    THREAD "f(which=0x0, {0x1, _}, point={0x1, {0x2}}, gr\xc3\xb6\xc3\x9f"
+		   "e=_, ...)\n\ta.c:16 +0x18\n";
+	struct echo *e = echo(text);
+
+	(void)state;
+	assert_int_equal(e->others, 0);
+	assert_string_equal(e->buf, text);
+}
+
+static const char *name_given(void *arg, unsigned param)
+{
+	return ((const char **)arg)[param];
+}
+
+/* Names come from outside. */
+static void a_name_breaks_no_line(void **state)
+{
+	const char *names[] = {"good", "a\nthread 1", "\x1b[31m", "", "1st", "a b"};
+	struct stk_words w;
+	char buf[256];
+	struct stk_text out;
+
+	(void)state;
+	stk_words_init(&w, true);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		stk_words_add(&w, STK_WORD_VALUE, i, i);
+	w.names = (struct stk_word_names){name_given, names};
+	stk_text_init(&out, buf, sizeof(buf));
+	stk_words_write(&out, &w);
+	assert_string_equal(buf, "(good=0x0, 0x1, 0x2, 0x3, 0x4, 0x5)");
+}
+
 static void foreign_lines_stay(void **state)
 {
 	static const char text[] = "listening on port 80 (tcp)\n"
@@ -314,6 +349,8 @@ int main(void)
 	    cmocka_unit_test(heads),
 	    cmocka_unit_test(names_hold_anything),
 	    cmocka_unit_test(frames),
+	    cmocka_unit_test(names_of_parameters),
+	    cmocka_unit_test(a_name_breaks_no_line),
 	    cmocka_unit_test(foreign_lines_stay),
 	    cmocka_unit_test(a_heading_needs_no_empty_line),
 	    cmocka_unit_test(damage),
