@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/status.h"
 #include "base/text.h"
 #include "context.h"
 #include "state.h"

@@ -5,7 +5,4 @@
 /* The last number of the line that begins with `key` ("NSpid:"); 0 where there is none. */
 int stk_status_number(const char *path, const char *key);
 
-/* The decimal number at `s`; 0: none. */
-int stk_number(const char *s);
-
 #endif
