@@ -15,6 +15,7 @@
 
 static struct {
 	bool regs, modules, end;
+	bool apart;  /* no modules stand before the end */
 	bool listed; /* all threads are known */
 	unsigned shown, total;
 	const char *missing;
@@ -239,13 +240,12 @@ static void put_modules(struct stk_out *out)
 		stk_trace_write_module(&out->text, first, &m);
 		first = false;
 	}
-	if (first)
-		stk_putc(&out->text, '\n');
+	at.apart = first;
 }
 
 static void put_end(struct stk_out *out)
 {
-	struct stk_trace_end e = {at.shown, at.total, at.missing};
+	struct stk_trace_end e = {at.shown, at.total, at.missing, at.apart};
 
 	if (at.end)
 		return;

@@ -72,6 +72,7 @@ struct stk_trace_module {
 struct stk_trace_end {
 	unsigned shown, total;
 	const char *missing_reason; /* with shown < total */
+	bool apart;                 /* an empty line before it: no modules stand there */
 };
 
 void stk_trace_write_head(struct stk_text *out, const struct stk_trace_head *h);

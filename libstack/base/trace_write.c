@@ -136,7 +136,7 @@ void stk_trace_write_module(struct stk_text *out, bool first, const struct stk_t
 
 void stk_trace_write_end(struct stk_text *out, const struct stk_trace_end *e)
 {
-	stk_printf(out, "%u of %u threads shown", e->shown, e->total);
+	stk_printf(out, "%s%u of %u threads shown", e->apart ? "\n" : "", e->shown, e->total);
 	if (e->shown < e->total)
 		stk_printf(out, ", %u missing: %s", e->total - e->shown,
 			   e->missing_reason ? e->missing_reason : "not known");

@@ -225,7 +225,8 @@ static bool in_report(const struct report *r, const struct stk_module *m)
 	return false;
 }
 
-static void write_modules(struct report *r)
+/* false: there are none. */
+static bool write_modules(struct report *r)
 {
 	bool first = true;
 
@@ -238,14 +239,13 @@ static void write_modules(struct report *r)
 		stk_trace_write_module(r->out, first, &out);
 		first = false;
 	}
-	if (first)
-		stk_putc(r->out, '\n');
+	return !first;
 }
 
-static void write_end(struct report *r)
+static void write_end(struct report *r, bool modules)
 {
 	struct stk_target *t = r->ms->target;
-	struct stk_trace_end e = {.total = t->nthreads + t->missing};
+	struct stk_trace_end e = {.total = t->nthreads + t->missing, .apart = !modules};
 
 	for (unsigned i = 0; i < r->unwound; i++)
 		e.shown += r->shown[i] && r->stacks[i].n > 0;
@@ -284,8 +284,7 @@ int stk_report_write(struct stk_text *out, struct stk_modules *ms,
 		write_threads(&r);
 		if (!r.o.others_only)
 			write_regs(&r);
-		write_modules(&r);
-		write_end(&r);
+		write_end(&r, write_modules(&r));
 		for (unsigned i = 0; i < r.unwound; i++)
 			stk_stack_done(&r.stacks[i]);
 	} else {

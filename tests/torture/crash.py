@@ -27,7 +27,6 @@ NOBODY = 65534
 CAP_SYS_RESOURCE = 24
 PR_SET_CHILD_SUBREAPER = 36
 SEGV, ABRT, SYS, QUIT = signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS, signal.SIGQUIT
-HEAD = re.compile(r"^SIG[A-Z]+: |^no signal$", re.M)
 TIER = re.compile(r"^\[.*\]$", re.M)
 IN_PROCESS = "[tier 1 failed: %s; continuing in process]"
 SECCOMP = "[seccomp filters system calls: thread 1 in process]"
@@ -587,7 +586,7 @@ def helper_installed():
 
 
 def check_text(t, case, text):
-    t.equal(len(HEAD.findall(text)), case.heads, "headers")
+    t.equal(len(s.HEAD.findall(text)), case.heads, "headers")
     t.equal(len(re.findall(r"^PC=0x", text, re.M)), case.heads, "PC lines")
     notes = [n for n in case.notes if NO_MEMFD not in n or not helper_installed()]
     t.equal(TIER.findall(text), notes, "notes on the tiers")
@@ -596,6 +595,8 @@ def check_text(t, case, text):
     if case.end:
         t.equal(text.rstrip("\n").split("\n")[-1], case.end, "the last line")
         t.equal(len(re.findall(r"^rip    0x", text, re.M)), case.heads, "blocks of registers")
+        if not any(DEAD in n for n in case.notes):
+            s.check_read_back(t, s.from_head(text), "the report")
     threads = s.parse_trace(text)
     names = [f[0] for f in threads[-1 if case.heads > 1 else 0][1]] if case.frames else []
     if case.frames:
