@@ -1,4 +1,5 @@
-/* A trace written again as it is parsed: the argument of the callbacks is (or begins with) the writer.
+/* A trace written again as it is parsed: the argument of the callbacks is (or begins with) the
+ * writer.
  */
 #ifndef TESTS_ECHO_H
 #define TESTS_ECHO_H

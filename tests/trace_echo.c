@@ -1,4 +1,5 @@
-/* trace_echo < REPORT: writes it again as it is parsed; the lines that were not understood to stderr. */
+/* trace_echo < REPORT: writes it again as it is parsed; the lines that were not understood to
+ * stderr. */
 #include <stdio.h>
 
 #include "echo.h"

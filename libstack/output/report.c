@@ -134,6 +134,11 @@ static const char *number_list(struct report *r, const unsigned *group, unsigned
 	return buf;
 }
 
+static const char *interrupted(const struct report *r)
+{
+	return r->o.interrupted ? r->o.interrupted : "interrupted";
+}
+
 static void write_group(struct report *r, const unsigned *group, unsigned n)
 {
 	const struct stk_target *t = r->ms->target;
@@ -146,18 +151,18 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 					.state = group[0] == 0 && !r->o.all_stopped ? "running"
 										    : "stopped"};
 	size_t first = first_visible(r, s), end = visible(r, s),
-	       count = end > first ? end - first : 0;
+	       count = end > first ? end - first : 0, i = 0;
 
 	stk_trace_write_thread(r->out, &head);
-	for (size_t i = 0; i < count && !stk_interrupted(t); i++) {
+	for (; i < count && !stk_interrupted(t); i++) {
 		if (count > FRAMES_MAX && i == FRAMES_END) {
 			stk_trace_write_elided(r->out, count - 2 * FRAMES_END);
 			i = count - FRAMES_END;
 		}
 		write_frame(r, group, n, first + i);
 	}
-	if (!stk_stack_complete(s)) {
-		stk_trace_write_stopped(r->out, s->reason);
+	if (i < count || !stk_stack_complete(s)) {
+		stk_trace_write_stopped(r->out, i < count ? interrupted(r) : s->reason);
 		r->incomplete = true;
 	}
 }
@@ -252,7 +257,7 @@ static void write_end(struct report *r, bool modules)
 	if (r->o.single && r->n < t->nthreads)
 		e.missing_reason = "not asked for";
 	else if (stk_interrupted(t))
-		e.missing_reason = r->o.interrupted ? r->o.interrupted : "interrupted";
+		e.missing_reason = interrupted(r);
 	else if (t->missing)
 		e.missing_reason = t->missing_reason;
 	else
