@@ -260,6 +260,27 @@ def in_the_middle(act, more=True):
     return reader
 
 
+def waits_for_room(pid):
+    """In ppoll(2), and no signal is on its way."""
+    with open("/proc/%d/status" % pid) as f, open("/proc/%d/syscall" % pid) as g:
+        return not re.search(r"^S[hi][dg]Pnd:\s*0*[1-9a-f]", f.read(), re.M) and g.read().startswith("271 ")
+
+
+def signals_meanwhile(run, r, w, until):
+    """The report waits for room, and its thread gets a signal that it handles: it goes on."""
+    small_pipe(w)
+    run.start(w)
+    os.close(w)
+    for _ in range(3):
+        while not run.ended(time.monotonic() + 0.002) and time.monotonic() < until:
+            if unread(r) and waits_for_room(run.pid):
+                break
+        os.kill(run.pid, SEGV)
+    while not run.ended(time.monotonic()) and time.monotonic() < until:
+        select.select([r, run.pidfd], [], [], max(0, until - time.monotonic()))
+        run.text += drain(r)
+
+
 # --- more that holds ---
 
 def data_file(t, run, text):
@@ -420,6 +441,8 @@ CASES = {
     # A FIFO that nobody reads: stderr it is.
     "output_fifo": Case("plain", env={"LIBSTACK_OUTPUT": "@DIR/fifo"},
                         before=lambda run: os.mkfifo(run.dir + "/fifo")),
+    "stderr_signals": Case("deep", frames=PLAIN + ["down"], reader=signals_meanwhile,
+                           env={"LIBSTACK_HELPER": "/nowhere"}, notes=[NO_HELPER]),
     "stderr_slow": Case("deep", frames=PLAIN + ["down"], reader=read_slowly),
     # Resources.
     "no_core": Case("plain", limits={"CORE": (0, 0)}),
