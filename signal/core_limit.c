@@ -1,6 +1,5 @@
 #include "core_limit.h"
 
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -9,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "state.h"
+#include "status.h"
 #include "sys.h"
 
 static char why[256];
@@ -45,14 +45,9 @@ const char *stk_core_pattern(char *pattern, long n)
 static const char *check_pattern(void)
 {
 	char buf[200];
-	long fd = sys3(SYS_open, "/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC, 0);
+	long n = stk_read_small("/proc/sys/kernel/core_pattern", buf, sizeof(buf));
 
-	if (fd < 0)
-		return 0;
-	long n = sys3(SYS_read, fd, buf, sizeof(buf) - 1);
-	sys1(SYS_close, fd);
-	buf[n > 0 ? n : 0] = 0;
-	return stk_core_pattern(buf, n);
+	return n < 0 ? 0 : stk_core_pattern(buf, n);
 }
 
 const char *stk_core_allow(void)

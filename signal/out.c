@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "state.h"
+#include "status.h"
 #include "sys.h"
 
 /* CRASH context. */
@@ -110,11 +111,8 @@ static bool stderr_is_fit(void)
 static void put_comm(struct stk_text *t)
 {
 	char comm[64];
-	long fd = sys3(SYS_open, "/proc/self/comm", O_RDONLY | O_CLOEXEC, 0);
-	long n = fd < 0 ? -1 : sys3(SYS_read, fd, comm, sizeof(comm));
+	long n = stk_read_small("/proc/self/comm", comm, sizeof(comm));
 
-	if (fd >= 0)
-		sys1(SYS_close, fd);
 	for (long i = 0; i < n && comm[i] != '\n'; i++)
 		stk_putc(t, comm[i] == '/' ? '!' : comm[i]);
 	if (n <= 0)

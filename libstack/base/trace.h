@@ -14,6 +14,10 @@
 #include "base/text.h"
 #include "base/words.h"
 
+/* Of a stack with more frames than the first, the second is how many of each end are written. */
+#define STK_TRACE_FRAMES     100
+#define STK_TRACE_FRAMES_END 50
+
 enum stk_how {
 	STK_HOW_REGS, /* frame 0: the thread's own registers */
 	STK_HOW_CFI,  /* call frame information */

@@ -7,8 +7,6 @@
 #include "base/signals.h"
 #include "output/view.h"
 
-#define FRAMES_MAX  100
-#define FRAMES_END  50
 #define HANDLER_MAX 16
 
 struct report {
@@ -155,9 +153,9 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 
 	stk_trace_write_thread(r->out, &head);
 	for (; i < count && !stk_interrupted(t); i++) {
-		if (count > FRAMES_MAX && i == FRAMES_END) {
-			stk_trace_write_elided(r->out, count - 2 * FRAMES_END);
-			i = count - FRAMES_END;
+		if (count > STK_TRACE_FRAMES && i == STK_TRACE_FRAMES_END) {
+			stk_trace_write_elided(r->out, count - 2 * STK_TRACE_FRAMES_END);
+			i = count - STK_TRACE_FRAMES_END;
 		}
 		write_frame(r, group, n, first + i);
 	}

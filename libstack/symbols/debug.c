@@ -96,8 +96,7 @@ static struct stk_image *by_build_id(struct stk_module *m, const char *dir)
 	if (m->build_id_len < 2)
 		return NULL;
 	stk_text_init(&t, hex, sizeof(hex));
-	for (unsigned i = 1; i < m->build_id_len; i++)
-		stk_printf(&t, "%02x", m->build_id[i]);
+	stk_put_bytes(&t, m->build_id + 1, m->build_id_len - 1);
 	return open_checked(m,
 			    stk_pool_printf(&m->owner->target->pool, "%s/.build-id/%02x/%s.debug",
 					    dir, m->build_id[0], hex),
