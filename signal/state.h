@@ -66,10 +66,6 @@ void stk_handler(int sig, siginfo_t *si, void *uc);
 /* ANY context: the report without a signal. */
 int stk_dump(int fd, const uint64_t *gregs);
 
-/* NORMAL context: put ours where the kernel has SIG_DFL / take ours away. */
-void stk_handlers_install(void);
-void stk_handlers_remove(void);
-
 /* true: the action is ours. */
 bool stk_is_ours(const struct sigaction *sa);
 

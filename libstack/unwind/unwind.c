@@ -211,14 +211,6 @@ bool stk_stack_complete(const struct stk_stack *s)
 	return s->stop == STK_STOP_BASE;
 }
 
-const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i)
-{
-	for (size_t j = i + 1; j < s->n; j++)
-		if (s->v[j].phys != s->v[i].phys)
-			return &s->v[j];
-	return NULL;
-}
-
 /* The start of a program or thread: a name of libc's (glibc csu, nptl; sysdeps clone), or a frame
  * of libc that has none because its symbols are not here. */
 static bool is_start(const struct stk_frame *f)
