@@ -26,8 +26,7 @@ static void cmd_modules(struct session *s, const char *args)
 		bool debug = stk_module_has_debug(m);
 		put_range(s, m->start, m->end);
 		stk_printf(&s->out, "  %-11s  ", stk_module_state_name(m->state));
-		for (unsigned k = 0; k < m->build_id_len; k++)
-			stk_printf(&s->out, "%02x", m->build_id[k]);
+		stk_put_bytes(&s->out, m->build_id, m->build_id_len);
 		stk_printf(&s->out, "%s  %s", m->build_id_len ? "" : "-", m->path);
 		if (m->file && strcmp(m->file, m->path) != 0)
 			stk_printf(&s->out, " (file %s)", m->file);

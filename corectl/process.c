@@ -57,19 +57,11 @@ void session_say_age(struct session *s)
 		stk_live_answer(s->target); /* said once */
 }
 
-static int thread_index(const struct stk_target *t, int tid)
-{
-	for (unsigned i = 0; i < t->nthreads; i++)
-		if (t->threads[i].tid == tid)
-			return (int)i;
-	return -1;
-}
-
 void session_select_tid(struct session *s, int tid)
 {
-	int i = thread_index(s->target, tid);
+	const struct stk_thread *t = stk_thread_by_tid(s->target, tid);
 
-	session_select_thread(s, i < 0 ? 0 : (unsigned)i);
+	session_select_thread(s, t ? (unsigned)t->num - 1 : 0);
 	session_select_frame(s);
 }
 
@@ -99,7 +91,7 @@ void session_refresh(struct session *s)
 	session_replace(s, t, ms);
 	session_put_process(&s->out, t);
 	session_select_tid(s, tid);
-	if (thread_index(t, tid) < 0)
+	if (!stk_thread_by_tid(t, tid))
 		session_note(s, "thread %d has ended", tid);
 	session_show_frame(s);
 }

@@ -125,11 +125,7 @@ void session_put_name(struct stk_text *out, const struct stk_thread *t)
 	if (!t->name)
 		return;
 	stk_puts(out, " \"");
-	for (const char *p = t->name; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
-			stk_printf(out, "\\x%02x", (unsigned char)*p);
-		else
-			stk_putc(out, *p);
+	stk_put_escaped(out, t->name, "\"");
 	stk_putc(out, '"');
 }
 

@@ -57,7 +57,6 @@ struct session {
 	const char *list_file; /* where `ls` goes on */
 	unsigned list_next, list_first;
 	uint64_t x_next; /* where `x` goes on */
-	const char *x_format;
 	char last[4096]; /* for Enter */
 	bool repeated;   /* this command comes from Enter */
 };

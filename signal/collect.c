@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "base/mem.h"
+#include "base/status.h"
 #include "base/text.h"
 #include "context.h"
 #include "state.h"
@@ -33,9 +33,7 @@ static _Atomic bool active;
 /* CRASH context. */
 static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns)
 {
-	uint64_t now = stk_now_ns();
-	uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
-	struct timespec ts = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
+	struct timespec ts = stk_time_left(deadline_ns);
 
 	sys4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, deadline_ns ? &ts : 0);
 }

@@ -1,6 +1,5 @@
 #include "core_limit.h"
 
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -9,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "state.h"
+#include "status.h"
 #include "sys.h"
 
 static char why[256];
@@ -42,23 +42,10 @@ const char *stk_core_pattern(char *pattern, long n)
 	return 0;
 }
 
-/* core_pattern into `buf`; its length, negative where it cannot be read. CRASH context. */
-static long read_pattern(char *buf, size_t cap)
-{
-	long fd = sys3(SYS_open, "/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC, 0);
-
-	if (fd < 0)
-		return fd;
-	long n = sys3(SYS_read, fd, buf, cap - 1);
-	sys1(SYS_close, fd);
-	buf[n > 0 ? n : 0] = 0;
-	return n > 0 ? n : 0;
-}
-
 const char *stk_core_allow(bool *ret_private)
 {
 	char pattern[200];
-	long n = read_pattern(pattern, sizeof(pattern));
+	long n = stk_read_small("/proc/sys/kernel/core_pattern", pattern, sizeof(pattern));
 	struct rlimit r;
 
 	*ret_private = sys1(SYS_prctl, PR_GET_DUMPABLE) != 1;

@@ -79,7 +79,8 @@ void stk_deliver_refuse(ucontext_t *uc)
 	uc->uc_mcontext.gregs[REG_RAX] = -EPERM;
 }
 
-bool stk_deliver_ends(int sig)
+/* true: the program ends with this signal (0: libstack_dump, it does not). */
+static bool ends(int sig)
 {
 	return sig && !(sig == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_CONTINUE);
 }
@@ -88,7 +89,7 @@ void stk_deliver_later(int sig, siginfo_t *si, ucontext_t *uc)
 {
 	uint64_t mask, one = 1ULL << (sig - 1);
 
-	if (stk_deliver_ends(stk_g.crash.signo))
+	if (ends(stk_g.crash.signo))
 		return;
 	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
 	mask |= one;
@@ -101,7 +102,7 @@ bool stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 {
 	int pid = (int)sys0(SYS_getpid);
 
-	if (!stk_deliver_ends(sig)) {
+	if (!ends(sig)) {
 		stk_context_restart(uc);
 		return true;
 	}

@@ -16,9 +16,6 @@ void stk_deliver_restore(ucontext_t *uc);
 /* A seccomp filter trapped a system call of the report: it has failed with EPERM. */
 void stk_deliver_refuse(ucontext_t *uc);
 
-/* true: the program ends with this signal (0: libstack_dump, it does not). */
-bool stk_deliver_ends(int sig);
-
 /* A signal that came while this thread reports: pending and blocked until the report's handler
  * returns. Dropped where the program ends by then. */
 void stk_deliver_later(int sig, siginfo_t *si, ucontext_t *uc);

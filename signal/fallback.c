@@ -1,20 +1,18 @@
 #include "fallback.h"
 
-#include <fcntl.h>
-
 #include "base/arch_x86_64.h"
 #include "base/mem.h"
 #include "base/trace.h"
 #include "collect.h"
+#include "status.h"
 #include "stepper.h"
 #include "sys.h"
 
-#define FRAMES_MAX  100
-#define FRAMES_END  50
 #define FRAMES_LAST 1000000 /* a stack of more is damage */
 
 static struct {
 	bool regs, modules, end;
+	bool apart;  /* no modules stand before the end */
 	bool listed; /* all threads are known */
 	unsigned shown, total;
 	const char *missing;
@@ -163,9 +161,10 @@ static void walk(struct stk_out *out, const struct stack *s)
 	first_frame(s->gregs, s->nowhere, &f);
 	for (unsigned i = 0; i < s->shown; i++) {
 		stk_stepper_step(&stk_g.images, arch, &f, &next);
-		if (s->shown > FRAMES_MAX && i == FRAMES_END)
-			stk_trace_write_elided(&out->text, s->shown - 2 * FRAMES_END);
-		if (s->shown <= FRAMES_MAX || i < FRAMES_END || i >= s->shown - FRAMES_END)
+		if (s->shown > STK_TRACE_FRAMES && i == STK_TRACE_FRAMES_END)
+			stk_trace_write_elided(&out->text, s->shown - 2 * STK_TRACE_FRAMES_END);
+		if (s->shown <= STK_TRACE_FRAMES || i < STK_TRACE_FRAMES_END ||
+		    i >= s->shown - STK_TRACE_FRAMES_END)
 			put_frame(out, &f, s->detail);
 		f = next;
 		if (i % 64 == 63 && stk_now_ns() >= out->deadline_ns)
@@ -192,11 +191,9 @@ static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned n
 	stk_printf(&t, "%u", num);
 	stk_text_init(&t, path, sizeof(path));
 	stk_printf(&t, "/proc/self/task/%d/comm", tid);
-	long fd = sys3(SYS_open, path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd >= 0) {
-		long n = sys3(SYS_read, fd, comm, sizeof(comm) - 1);
-		comm[n > 0 ? n - (comm[n - 1] == '\n') : 0] = 0;
-		sys1(SYS_close, fd);
+	long n = stk_read_small(path, comm, sizeof(comm));
+	if (n > 0) {
+		comm[n - (comm[n - 1] == '\n')] = 0;
 		head.name = comm;
 	}
 	stk_trace_write_thread(&out->text, &head);
@@ -239,13 +236,12 @@ static void put_modules(struct stk_out *out)
 		stk_trace_write_module(&out->text, first, &m);
 		first = false;
 	}
-	if (first)
-		stk_putc(&out->text, '\n');
+	at.apart = first;
 }
 
 static void put_end(struct stk_out *out)
 {
-	struct stk_trace_end e = {at.shown, at.total, at.missing};
+	struct stk_trace_end e = {at.shown, at.total, at.missing, at.apart};
 
 	if (at.end)
 		return;

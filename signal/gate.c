@@ -1,7 +1,6 @@
 #include "gate.h"
 
 #include <linux/futex.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "context.h"
@@ -57,15 +56,12 @@ static void unpark(struct stk_other *p)
 static bool wait_turn(uint64_t seen, uint64_t until)
 {
 	uint32_t turn = atomic_load(&stk_g.gate_turn);
-	uint64_t now = stk_now_ns();
-	struct timespec ts = {0, 0};
+	struct timespec ts = stk_time_left(until);
 
-	if (now >= until && !stk_launch_writes_core())
+	if (!ts.tv_sec && !ts.tv_nsec && !stk_launch_writes_core())
 		return false;
-	if (now >= until) /* look again in a second */
-		until = now + 1000000000U;
-	ts.tv_sec = (time_t)((until - now) / 1000000000U);
-	ts.tv_nsec = (long)((until - now) % 1000000000U);
+	if (!ts.tv_sec && !ts.tv_nsec)
+		ts.tv_sec = 1; /* a core takes its time: look again */
 	if (atomic_load(&stk_g.gate) == seen)
 		sys4(SYS_futex, &stk_g.gate_turn, FUTEX_WAIT, turn, &ts);
 	return true;

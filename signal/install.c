@@ -59,14 +59,14 @@ static void install_one(int sig)
 	stk_view_ours(sig, true);
 }
 
-void stk_handlers_install(void)
+static void handlers_install(void)
 {
 	for (int sig = 1; sig < 32; sig++)
 		if (stk_g.o.signals & 1ULL << (sig - 1))
 			install_one(sig);
 }
 
-void stk_handlers_remove(void)
+static void handlers_remove(void)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL}, now;
 
@@ -99,13 +99,13 @@ static int install(const struct libstack_options *o, bool automatic)
 	if (opts.sigquit == STK_SIGQUIT_OFF)
 		opts.signals &= ~(1ULL << (SIGQUIT - 1));
 	if (stk_g.installed)
-		stk_handlers_remove();
+		handlers_remove();
 	stk_g.o = opts;
 	if (!stk_g.err.known)
 		remember_stderr();
 	stk_images_collect(&stk_g.images);
 	stk_altstack_main();
-	stk_handlers_install();
+	handlers_install();
 	stk_g.installed = true;
 	/* A blocked fault kills without a word. */
 	stk_view_open();
@@ -124,7 +124,7 @@ LIBSTACK_API int libstack_uninstall(void)
 {
 	pthread_mutex_lock(&lock);
 	if (stk_g.installed) {
-		stk_handlers_remove();
+		handlers_remove();
 		stk_g.installed = false;
 		stk_view_settle(stk_signals_sync());
 	}

@@ -17,7 +17,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -338,8 +337,7 @@ static void kill_clone(_Atomic int32_t *pid)
 
 static void wait_word(uint32_t seen, uint64_t until)
 {
-	uint64_t now = stk_now_ns(), left = until > now ? until - now : 0;
-	struct timespec ts = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
+	struct timespec ts = stk_time_left(until);
 
 	sys4(SYS_futex, &run.word, FUTEX_WAIT, seen, &ts);
 }
@@ -358,7 +356,9 @@ static void collect(uint64_t deadline_ns)
 
 	run.crash->others = (uint64_t)(uintptr_t)all->v;
 	run.crash->nothers = all->n;
-	atomic_store(&run.word, 1);
+	/* A supervisor that has died meanwhile stays gone. */
+	uint32_t asked = 2;
+	atomic_compare_exchange_strong(&run.word, &asked, 1);
 	let_go_on();
 }
 
@@ -442,7 +442,7 @@ static void start(struct stk_crash *c, int out_fd, uint64_t deadline_ns)
 	atomic_store(&run.helper, 0);
 	atomic_store(&run.collected, 0);
 	atomic_store(&run.word, 1);
-	c->report_ms = (uint32_t)((run.deadline_ns - now) / 1000000U);
+	c->report_ms = run.deadline_ns > now ? (uint32_t)((run.deadline_ns - now) / 1000000U) : 0;
 }
 
 void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_t deadline_ns)

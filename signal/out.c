@@ -4,10 +4,10 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "state.h"
+#include "status.h"
 #include "sys.h"
 
 /* CRASH context. */
@@ -19,17 +19,25 @@ uint64_t stk_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
+/* CRASH context. */
+struct timespec stk_time_left(uint64_t deadline_ns)
+{
+	uint64_t now = stk_now_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
+
+	return (struct timespec){(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
+}
+
 /* Wait until the descriptor takes bytes. false: the deadline is over, or it never will. CRASH. */
 static bool wait_room(struct stk_out *o)
 {
-	uint64_t now = stk_now_ns();
 	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+	long r = -EINTR;
 
-	if (now >= o->deadline_ns)
-		return false;
-	uint64_t left = o->deadline_ns - now;
-	struct timespec ts = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
-	long r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
+	/* A signal that somebody sends meanwhile ends the wait, not the report. */
+	while (r == -EINTR && stk_now_ns() < o->deadline_ns) {
+		struct timespec ts = stk_time_left(o->deadline_ns);
+		r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
+	}
 	/* Where poll is forbidden the write has to do without. */
 	return r == 1 ? !(p.revents & (POLLERR | POLLNVAL)) : r < 0 && r != -EINTR;
 }
@@ -103,11 +111,8 @@ static bool stderr_is_fit(void)
 static void put_comm(struct stk_text *t)
 {
 	char comm[64];
-	long fd = sys3(SYS_open, "/proc/self/comm", O_RDONLY | O_CLOEXEC, 0);
-	long n = fd < 0 ? -1 : sys3(SYS_read, fd, comm, sizeof(comm));
+	long n = stk_read_small("/proc/self/comm", comm, sizeof(comm));
 
-	if (fd >= 0)
-		sys1(SYS_close, fd);
 	for (long i = 0; i < n && comm[i] != '\n'; i++)
 		stk_putc(t, comm[i] == '/' ? '!' : comm[i]);
 	if (n <= 0)

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "maps.h"
@@ -98,12 +97,10 @@ static bool answer(struct stk_serve *s, const struct stk_request *q)
 void stk_serve(struct stk_serve *s)
 {
 	struct stk_request q;
-	uint64_t now;
 
-	while (s->fd >= 0 && (now = stk_now_ns()) < s->deadline_ns) {
+	while (s->fd >= 0 && stk_now_ns() < s->deadline_ns) {
 		struct pollfd p = {.fd = s->fd, .events = POLLIN};
-		uint64_t left = s->deadline_ns - now;
-		struct timespec ts = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
+		struct timespec ts = stk_time_left(s->deadline_ns);
 		long r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
 		if (r == -EINTR)
 			continue;

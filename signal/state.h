@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <ucontext.h>
 
 #include "base/text.h"
@@ -50,6 +51,8 @@ struct stk_out {
 
 /* CRASH context: nanoseconds of CLOCK_MONOTONIC, by system call. */
 uint64_t stk_now_ns(void);
+/* CRASH context: what is left until then, for a call that waits; zero when it is over. */
+struct timespec stk_time_left(uint64_t deadline_ns);
 
 /* CRASH context. `fd` < 0: LIBSTACK_OUTPUT, else stderr if it is still what it was. */
 void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns);
@@ -67,10 +70,6 @@ void stk_handler(int sig, siginfo_t *si, void *uc);
 
 /* ANY context: the report without a signal. */
 int stk_dump(int fd, const uint64_t *gregs);
-
-/* NORMAL context: put ours where the kernel has SIG_DFL / take ours away. */
-void stk_handlers_install(void);
-void stk_handlers_remove(void);
 
 /* true: the action is ours. */
 bool stk_is_ours(const struct sigaction *sa);

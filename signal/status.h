@@ -1,11 +1,13 @@
-/* Numbers of /proc/PID/status (proc(5)). CRASH context. */
+/* Small files of /proc (proc(5)). CRASH context. */
 #ifndef SIGNAL_STATUS_H
 #define SIGNAL_STATUS_H
 
+#include <stddef.h>
+
+/* The first cap − 1 bytes of a file, NUL-terminated; their number, or a negative errno value. */
+long stk_read_small(const char *path, char *buf, size_t cap);
+
 /* The last number of the line that begins with `key` ("NSpid:"); 0 where there is none. */
 int stk_status_number(const char *path, const char *key);
-
-/* The decimal number at `s`; 0: none. */
-int stk_number(const char *s);
 
 #endif

@@ -11,6 +11,7 @@ import tempfile
 SOURCE = os.environ.get("SOURCE") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORECTL = os.environ.get("CORECTL", os.path.join(SOURCE, "build/dev/corectl"))
 FIXTURES = os.environ.get("FIXTURES", os.path.join(SOURCE, "build/dev/fixtures"))
+TRACE_ECHO = os.environ.get("TRACE_ECHO", os.path.join(SOURCE, "build/dev/tests/trace_echo"))
 SKIP = 77
 # Never the developer's own cache.
 os.environ["XDG_CACHE_HOME"] = os.path.join(os.path.dirname(CORECTL), "tests/cache")
@@ -147,6 +148,25 @@ def parse_trace(text):
         elif frames is not None and line.endswith(")"):
             frames.append(split_call(line) + ("",))
     return threads
+
+
+HEAD = re.compile(r"^SIG[A-Z0-9+]+: |^no signal$", re.M)
+
+
+def from_head(text):
+    """Without what the program wrote before the report."""
+    head = HEAD.search(text)
+    return text[head.start():] if head else ""
+
+
+def check_read_back(t, text, where):
+    """What the writers write the parser reads: it understands all but notes in brackets, and writes
+    the same text."""
+    done = subprocess.run([TRACE_ECHO], input=text.encode(), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=60, check=True)
+    foreign = [l for l in done.stderr.decode().splitlines() if not re.match(r"\[.*\]$", l)]
+    t.equal(foreign, [], where + ": lines that are not read back")
+    t.equal(done.stdout.decode(), text, where + ": read and written again")
 
 
 def words_match(shown, logged, lossy):

@@ -2,19 +2,6 @@
 
 #include "base/text.h"
 
-const char *stk_strcode(int code)
-{
-	switch (code) {
-#define STK_X(name, num, text)                                                                     \
-	case name:                                                                                 \
-		return text;
-		STK_ERRORS(STK_X)
-#undef STK_X
-	default:
-		return code ? "unknown error" : "no error";
-	}
-}
-
 /* The errno values that files and new processes give (errno(3)). */
 const char *stk_errno_text(int sys)
 {

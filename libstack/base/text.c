@@ -55,6 +55,25 @@ void stk_putn(struct stk_text *t, const char *s, size_t n)
 	}
 }
 
+void stk_put_escaped(struct stk_text *t, const char *s, const char *special)
+{
+	for (; *s; s++) {
+		bool plain = (unsigned char)*s >= 0x20 && *s != 0x7f && *s != '\\';
+		for (const char *p = special; *p; p++)
+			plain &= *s != *p;
+		if (plain)
+			stk_putc(t, *s);
+		else
+			stk_printf(t, "\\x%02x", (unsigned char)*s);
+	}
+}
+
+void stk_put_bytes(struct stk_text *t, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		stk_printf(t, "%02x", p[i]);
+}
+
 void stk_putc(struct stk_text *t, char c)
 {
 	if (t->flush && t->len < t->cap)

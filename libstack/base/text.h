@@ -35,6 +35,12 @@ void stk_putc(struct stk_text *t, char c);
 void stk_puts(struct stk_text *t, const char *s);
 void stk_putn(struct stk_text *t, const char *s, size_t n);
 
+/* A text from outside: control bytes, backslashes and the bytes of `special` as \xNN. */
+void stk_put_escaped(struct stk_text *t, const char *s, const char *special);
+
+/* Bytes as two hexadecimal digits each. */
+void stk_put_bytes(struct stk_text *t, const uint8_t *p, size_t n);
+
 /*
  * printf for the subset that reports need: %s %c %d %u %x %X %p %% with the length modifiers
  * l, ll, z, the flags '-' and '0', width and precision (also '*', precision for %s only).

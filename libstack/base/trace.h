@@ -14,6 +14,10 @@
 #include "base/text.h"
 #include "base/words.h"
 
+/* Of a stack with more frames than the first, the second is how many of each end are written. */
+#define STK_TRACE_FRAMES     100
+#define STK_TRACE_FRAMES_END 50
+
 enum stk_how {
 	STK_HOW_REGS, /* frame 0: the thread's own registers */
 	STK_HOW_CFI,  /* call frame information */
@@ -72,6 +76,7 @@ struct stk_trace_module {
 struct stk_trace_end {
 	unsigned shown, total;
 	const char *missing_reason; /* with shown < total */
+	bool apart;                 /* an empty line before it: no modules stand there */
 };
 
 void stk_trace_write_head(struct stk_text *out, const struct stk_trace_head *h);

@@ -438,9 +438,10 @@ static bool parse_module(struct parser *ps, struct line l, bool headed)
 	return true;
 }
 
-static bool parse_end(struct parser *ps, struct line l)
+/* `apart`: an empty line stands before it. */
+static bool parse_end(struct parser *ps, struct line l, bool apart)
 {
-	struct stk_trace_end e = {0};
+	struct stk_trace_end e = {.apart = apart};
 	struct line whole = l, reason;
 
 	if (ps->section == NOTHING || !unsigned_number(&l, &e.shown) || !take(&l, " of ") ||
@@ -453,7 +454,7 @@ static bool parse_end(struct parser *ps, struct line l)
 		if (!(e.missing_reason = string(ps, reason)))
 			return false;
 	}
-	if (!WRITTEN_AS(whole.p, whole.end, 0, stk_trace_write_end(out, &e)))
+	if (!WRITTEN_AS(whole.p, whole.end, apart, stk_trace_write_end(out, &e)))
 		return false;
 	ps->section = NOTHING;
 	EMIT(ps, end, &e);
@@ -472,7 +473,8 @@ static unsigned parse_here(struct parser *ps, struct line l)
 
 	ps->used = 0;
 	if (!left(&l)) {
-		if (parse_thread(ps, second) || (ps->section != REGS && parse_reg(ps, second)))
+		if (parse_thread(ps, second) || (ps->section != REGS && parse_reg(ps, second)) ||
+		    (ps->section != MODULES && parse_end(ps, second, true)))
 			return 2;
 		return is_modules(second) && parse_module(ps, third, true) ? 3 : 0;
 	}
@@ -484,7 +486,7 @@ static unsigned parse_here(struct parser *ps, struct line l)
 	ps->used = 0;
 	return parse_thread(ps, l) || parse_why(ps, l) || parse_elided(ps, l) ||
 	       parse_stopped(ps, l) || parse_reg(ps, l) || parse_module(ps, l, false) ||
-	       parse_end(ps, l);
+	       parse_end(ps, l, false);
 }
 
 unsigned stk_trace_parse(const char *text, size_t len, const struct stk_trace_events *ev, void *arg)

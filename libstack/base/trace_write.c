@@ -5,20 +5,6 @@
 
 typedef unsigned long ulong_t;
 
-/* Names come from outside: whatever would break the line or its quotes is written \xNN. */
-static void put_name(struct stk_text *out, const char *s, const char *special)
-{
-	for (; *s; s++) {
-		bool plain = (unsigned char)*s >= 0x20 && *s != 0x7f && *s != '\\';
-		for (const char *p = special; *p; p++)
-			plain &= *s != *p;
-		if (plain)
-			stk_putc(out, *s);
-		else
-			stk_printf(out, "\\x%02x", (unsigned char)*s);
-	}
-}
-
 void stk_trace_write_head(struct stk_text *out, const struct stk_trace_head *h)
 {
 	const char *name = stk_signal_name(h->signo), *text = stk_signal_text(h->signo);
@@ -46,7 +32,7 @@ void stk_trace_write_head(struct stk_text *out, const struct stk_trace_head *h)
 void stk_trace_write_why(struct stk_text *out, const char *why)
 {
 	stk_puts(out, "why: ");
-	put_name(out, why, "");
+	stk_put_escaped(out, why, "");
 	stk_putc(out, '\n');
 }
 
@@ -58,7 +44,7 @@ void stk_trace_write_thread(struct stk_text *out, const struct stk_trace_thread 
 		stk_printf(out, "\nthread %s (tid %d", t->numbers, t->tid);
 	if (t->name) {
 		stk_puts(out, " \"");
-		put_name(out, t->name, "\"");
+		stk_put_escaped(out, t->name, "\"");
 		stk_putc(out, '"');
 	}
 	stk_printf(out, ") [%s]:\n", t->state);
@@ -68,10 +54,10 @@ static void write_place(struct stk_text *out, const struct stk_trace_frame *f)
 {
 	stk_putc(out, '\t');
 	if (f->file) {
-		put_name(out, f->file, "");
+		stk_put_escaped(out, f->file, "");
 		stk_printf(out, ":%u +0x%lx", f->line, (ulong_t)f->func_off);
 	} else if (f->module) {
-		put_name(out, f->module, "");
+		stk_put_escaped(out, f->module, "");
 		stk_printf(out, "+0x%lx", (ulong_t)f->module_off);
 	} else {
 		stk_printf(out, "0x%lx", (ulong_t)f->pc);
@@ -90,7 +76,7 @@ const char *stk_trace_how_mark(enum stk_how how)
 
 void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f)
 {
-	put_name(out, f->name ? f->name : "??", "");
+	stk_put_escaped(out, f->name ? f->name : "??", "");
 	stk_words_write(out, f->words);
 	stk_putc(out, '\n');
 	write_place(out, f);
@@ -113,7 +99,7 @@ void stk_trace_write_elided(struct stk_text *out, uint64_t frames)
 void stk_trace_write_stopped(struct stk_text *out, const char *reason)
 {
 	stk_puts(out, "stopped: ");
-	put_name(out, reason, "");
+	stk_put_escaped(out, reason, "");
 	stk_putc(out, '\n');
 }
 
@@ -127,16 +113,15 @@ void stk_trace_write_module(struct stk_text *out, bool first, const struct stk_t
 	if (first)
 		stk_puts(out, "\nmodules:\n");
 	stk_printf(out, "0x%lx-0x%lx ", (ulong_t)m->start, (ulong_t)m->end);
-	for (unsigned i = 0; i < m->build_id_len; i++)
-		stk_printf(out, "%02x", m->build_id[i]);
+	stk_put_bytes(out, m->build_id, m->build_id_len);
 	stk_puts(out, m->build_id_len ? " " : "- ");
-	put_name(out, m->path, "");
+	stk_put_escaped(out, m->path, "");
 	stk_putc(out, '\n');
 }
 
 void stk_trace_write_end(struct stk_text *out, const struct stk_trace_end *e)
 {
-	stk_printf(out, "%u of %u threads shown", e->shown, e->total);
+	stk_printf(out, "%s%u of %u threads shown", e->apart ? "\n" : "", e->shown, e->total);
 	if (e->shown < e->total)
 		stk_printf(out, ", %u missing: %s", e->total - e->shown,
 			   e->missing_reason ? e->missing_reason : "not known");

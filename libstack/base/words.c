@@ -14,7 +14,7 @@ void stk_words_init(struct stk_words *w, bool known)
 static void push(struct stk_words *w, unsigned kind, uint64_t value, unsigned param)
 {
 	w->v[w->n++] =
-	    (struct stk_word){.value = value, .kind = (uint8_t)kind, .param = (uint8_t)param};
+	    (struct stk_word){.value = value, .kind = (uint8_t)kind, .param = (uint16_t)param};
 }
 
 static bool is_word(unsigned kind)
@@ -84,16 +84,37 @@ static void write_token(struct stk_text *out, const struct stk_word *t)
 	}
 }
 
+/* What a parameter is called in C and its kin; other bytes of a name would break the line. */
+static bool is_name_char(char c, bool first)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
+	       (unsigned char)c >= 0x80 || (!first && c >= '0' && c <= '9');
+}
+
+/* The length of the name at `s`, `cap` bytes at most. */
+static unsigned name_length(const char *s, unsigned cap)
+{
+	unsigned n = 0;
+
+	while (n < cap && is_name_char(s[n], !n))
+		n++;
+	return n;
+}
+
 /* `name=` before the first token of a parameter; `...` at the end belongs to none. */
 static void write_name(struct stk_text *out, const struct stk_words *w, unsigned i)
 {
 	const char *name = NULL;
+	unsigned n = 0;
 
 	if (w->names.get && w->v[i].kind != STK_WORD_MORE &&
 	    (!i || w->v[i].param != w->v[i - 1].param))
 		name = w->names.get(w->names.arg, w->v[i].param);
-	if (name) {
-		stk_puts(out, name);
+	if (name)
+		n = name_length(name, UINT32_MAX);
+	/* A name that is read back ends at its `=`. */
+	if (n && (!name[n] || name[n] == '=')) {
+		stk_putn(out, name, n);
 		stk_putc(out, '=');
 	}
 }
@@ -135,20 +156,20 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool is_name_char(char c, bool first)
+/* The names of a list that was parsed: `param` is 1 + where the name stands in the text, 0 none. */
+static const char *name_in_text(void *arg, unsigned param)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
-	       (!first && c >= '0' && c <= '9');
+	return param ? (const char *)arg + param - 1 : NULL;
 }
 
-/* Past `name=`, where one stands. */
-static unsigned skip_name(const char *s, unsigned len, unsigned at)
+/* Past `name=`, where one stands; else ret_param becomes 0. */
+static unsigned take_name(const char *s, unsigned len, unsigned at, unsigned *ret_param)
 {
-	unsigned i = at;
+	unsigned n = name_length(s + at, len - at);
+	bool named = n && at + n < len && s[at + n] == '=' && at < UINT16_MAX;
 
-	while (i < len && is_name_char(s[i], i == at))
-		i++;
-	return i > at && i < len && s[i] == '=' ? i + 1 : at;
+	*ret_param = named ? at + 1 : 0;
+	return named ? at + n + 1 : at;
 }
 
 /* One token at s[*at]; false: none. */
@@ -197,10 +218,11 @@ static bool parse_token(const char *s, unsigned len, unsigned *at, struct stk_wo
 
 bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret)
 {
-	unsigned at = 1, depth = 0;
+	unsigned at = 1, depth = 0, param = 0;
 	bool comma = false;
 
 	stk_words_init(ret, true);
+	ret->names = (struct stk_word_names){name_in_text, (void *)(uintptr_t)s};
 	if (len < 2 || s[0] != '(' || s[len - 1] != ')')
 		return false;
 	if (len == 5 && !memcmp(s, "(...)", 5)) {
@@ -216,7 +238,7 @@ bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret)
 			at += 2;
 		}
 		if (!depth)
-			at = skip_name(s, len, at);
+			at = take_name(s, len, at, &param);
 		if (ret->n == STK_WORDS_TOKENS || !parse_token(s, len, &at, &t) ||
 		    (separated && t.kind == STK_WORD_CLOSE))
 			return false;
@@ -224,6 +246,7 @@ bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret)
 			return false;
 		depth += t.kind == STK_WORD_OPEN;
 		ret->words += is_word(t.kind);
+		t.param = (uint16_t)param;
 		ret->v[ret->n++] = t;
 		comma = t.kind != STK_WORD_OPEN;
 	}

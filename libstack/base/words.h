@@ -27,10 +27,11 @@ enum stk_word_kind {
 struct stk_word {
 	uint64_t value; /* VALUE and GUESS only */
 	uint8_t kind;   /* enum stk_word_kind */
-	uint8_t param;  /* index of the parameter it belongs to */
+	uint16_t param; /* index of the parameter it belongs to */
 };
 
-/* The name of a parameter by its index; NULL: none. */
+/* The name of a parameter by its index, up to a NUL or `=`; NULL: none. One that holds other bytes
+ * than names in C do is not written. */
 struct stk_word_names {
 	const char *(*get)(void *arg, unsigned param);
 	void *arg;
@@ -61,8 +62,8 @@ void stk_words_write(struct stk_text *out, const struct stk_words *w);
 /* Write only the tokens of one parameter, without parentheses: `{0x2, 0x3}`. */
 void stk_words_write_param(struct stk_text *out, const struct stk_words *w, unsigned param);
 
-/* Parse what stk_words_write() wrote (names are read over), from '(' to the end of `s`. false: not
- * that form. */
+/* Parse what stk_words_write() wrote, from '(' to the end of `s`, which must outlive `ret`: its
+ * names stand there. false: not that form. */
 bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret);
 
 /* Make `into` show `~` for each word in which `other` differs; false if their shapes differ. */

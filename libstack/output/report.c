@@ -7,8 +7,6 @@
 #include "base/signals.h"
 #include "output/view.h"
 
-#define FRAMES_MAX  100
-#define FRAMES_END  50
 #define HANDLER_MAX 16
 
 struct report {
@@ -134,6 +132,11 @@ static const char *number_list(struct report *r, const unsigned *group, unsigned
 	return buf;
 }
 
+static const char *interrupted(const struct report *r)
+{
+	return r->o.interrupted ? r->o.interrupted : "interrupted";
+}
+
 static void write_group(struct report *r, const unsigned *group, unsigned n)
 {
 	const struct stk_target *t = r->ms->target;
@@ -146,18 +149,18 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 					.state = group[0] == 0 && !r->o.all_stopped ? "running"
 										    : "stopped"};
 	size_t first = first_visible(r, s), end = visible(r, s),
-	       count = end > first ? end - first : 0;
+	       count = end > first ? end - first : 0, i = 0;
 
 	stk_trace_write_thread(r->out, &head);
-	for (size_t i = 0; i < count && !stk_interrupted(t); i++) {
-		if (count > FRAMES_MAX && i == FRAMES_END) {
-			stk_trace_write_elided(r->out, count - 2 * FRAMES_END);
-			i = count - FRAMES_END;
+	for (; i < count && !stk_interrupted(t); i++) {
+		if (count > STK_TRACE_FRAMES && i == STK_TRACE_FRAMES_END) {
+			stk_trace_write_elided(r->out, count - 2 * STK_TRACE_FRAMES_END);
+			i = count - STK_TRACE_FRAMES_END;
 		}
 		write_frame(r, group, n, first + i);
 	}
-	if (!stk_stack_complete(s)) {
-		stk_trace_write_stopped(r->out, s->reason);
+	if (i < count || !stk_stack_complete(s)) {
+		stk_trace_write_stopped(r->out, i < count ? interrupted(r) : s->reason);
 		r->incomplete = true;
 	}
 }
@@ -225,7 +228,8 @@ static bool in_report(const struct report *r, const struct stk_module *m)
 	return false;
 }
 
-static void write_modules(struct report *r)
+/* false: there are none. */
+static bool write_modules(struct report *r)
 {
 	bool first = true;
 
@@ -238,21 +242,20 @@ static void write_modules(struct report *r)
 		stk_trace_write_module(r->out, first, &out);
 		first = false;
 	}
-	if (first)
-		stk_putc(r->out, '\n');
+	return !first;
 }
 
-static void write_end(struct report *r)
+static void write_end(struct report *r, bool modules)
 {
 	struct stk_target *t = r->ms->target;
-	struct stk_trace_end e = {.total = t->nthreads + t->missing};
+	struct stk_trace_end e = {.total = t->nthreads + t->missing, .apart = !modules};
 
 	for (unsigned i = 0; i < r->unwound; i++)
 		e.shown += r->shown[i] && r->stacks[i].n > 0;
 	if (r->o.single)
 		e.missing_reason = "not asked for";
 	else if (stk_interrupted(t))
-		e.missing_reason = r->o.interrupted ? r->o.interrupted : "interrupted";
+		e.missing_reason = interrupted(r);
 	else if (t->missing)
 		e.missing_reason = t->missing_reason;
 	else
@@ -288,8 +291,7 @@ int stk_report_write(struct stk_text *out, struct stk_modules *ms,
 		write_threads(&r);
 		if (!r.o.others_only)
 			write_regs(&r);
-		write_modules(&r);
-		write_end(&r);
+		write_end(&r, write_modules(&r));
 		for (unsigned i = 0; i < r.unwound; i++)
 			stk_stack_done(&r.stacks[i]);
 	} else {

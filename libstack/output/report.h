@@ -30,7 +30,7 @@ struct stk_report_options {
 	const char *interrupted; /* why it ends early if the target's interrupt flag is set */
 };
 
-/* The trace form of DESIGN §4.1 for a whole target; `o` NULL: all threads. Returns 0, or 1 when
+/* The trace form (docs/FORMATS.md) of a whole target; `o` NULL: all threads. Returns 0, or 1 when
  * something was incomplete (a stack that does not end at its base, threads that are missing). */
 int stk_report_write(struct stk_text *out, struct stk_modules *ms,
 		     const struct stk_report_options *o);

@@ -70,8 +70,7 @@ static void entry_name(const struct trailer *t, const char *suffix, char *buf)
 	struct stk_text x;
 
 	stk_text_init(&x, buf, NAME_SIZE);
-	for (unsigned i = 0; i < t->id_len; i++)
-		stk_printf(&x, "%02x", t->id[i]);
+	stk_put_bytes(&x, t->id, t->id_len);
 	stk_puts(&x, suffix);
 }
 

@@ -13,7 +13,7 @@
 
 #define DEBUG_DIR "/usr/lib/debug"
 
-bool stk_ranges_add(struct stk_ranges *r, uint64_t start, uint64_t end, uint32_t index)
+static bool ranges_add(struct stk_ranges *r, uint64_t start, uint64_t end, uint32_t index)
 {
 	if (r->n == r->cap) {
 		unsigned cap = r->cap ? 2 * r->cap : 64;
@@ -36,13 +36,13 @@ static int range_cmp(const void *a, const void *b)
 	return (x->end < y->end) - (x->end > y->end); /* the wider one first */
 }
 
-void stk_ranges_sort(struct stk_ranges *r)
+static void ranges_sort(struct stk_ranges *r)
 {
 	if (r->n)
 		qsort(r->v, r->n, sizeof(*r->v), range_cmp);
 }
 
-const struct stk_range *stk_ranges_find(const struct stk_ranges *r, uint64_t addr)
+static const struct stk_range *ranges_find(const struct stk_ranges *r, uint64_t addr)
 {
 	unsigned lo = 0, hi = r->n;
 
@@ -96,8 +96,7 @@ static struct stk_image *by_build_id(struct stk_module *m, const char *dir)
 	if (m->build_id_len < 2)
 		return NULL;
 	stk_text_init(&t, hex, sizeof(hex));
-	for (unsigned i = 1; i < m->build_id_len; i++)
-		stk_printf(&t, "%02x", m->build_id[i]);
+	stk_put_bytes(&t, m->build_id + 1, m->build_id_len - 1);
 	return open_checked(m,
 			    stk_pool_printf(&m->owner->target->pool, "%s/.build-id/%02x/%s.debug",
 					    dir, m->build_id[0], hex),
@@ -179,7 +178,7 @@ static void add_unit(struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
 	d->units[d->nunits] = (struct stk_unit){.die = *die};
 	while ((off = dwarf_ranges(skeleton, off, &base, &start, &end)) > 0)
 		if (start && start < end)
-			stk_ranges_add(&d->ranges, start, end, d->nunits);
+			ranges_add(&d->ranges, start, end, d->nunits);
 	d->nunits++;
 }
 
@@ -257,7 +256,7 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 	if (!d->dw)
 		return d;
 	add_units(m, d);
-	stk_ranges_sort(&d->ranges);
+	ranges_sort(&d->ranges);
 	return d;
 }
 
@@ -292,7 +291,7 @@ bool stk_module_has_debug(struct stk_module *m)
 
 struct stk_unit *stk_unit_at(struct stk_debug *d, uint64_t addr)
 {
-	const struct stk_range *r = d->dw ? stk_ranges_find(&d->ranges, addr) : NULL;
+	const struct stk_range *r = d->dw ? ranges_find(&d->ranges, addr) : NULL;
 
 	return r ? &d->units[r->index] : NULL;
 }
@@ -305,7 +304,7 @@ static void add_function(struct stk_unit *u, Dwarf_Die *die)
 
 	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0)
 		if (start && start < end)
-			any |= stk_ranges_add(&u->franges, start, end, u->nfuncs);
+			any |= ranges_add(&u->franges, start, end, u->nfuncs);
 	if (!any)
 		return;
 	if (u->nfuncs == u->funcs_cap) {
@@ -355,7 +354,7 @@ void stk_unit_index(struct stk_unit *u)
 	u->indexed = true;
 	unit_producer(u);
 	index_children(u, &u->die, 0);
-	stk_ranges_sort(&u->franges);
+	ranges_sort(&u->franges);
 }
 
 bool stk_function_entry(Dwarf_Die *func, Dwarf_Addr *ret)
@@ -371,7 +370,7 @@ bool stk_function_entry(Dwarf_Die *func, Dwarf_Addr *ret)
 bool stk_function_die(struct stk_unit *u, uint64_t addr, Dwarf_Die *ret, struct stk_range *range)
 {
 	stk_unit_index(u);
-	const struct stk_range *r = stk_ranges_find(&u->franges, addr);
+	const struct stk_range *r = ranges_find(&u->franges, addr);
 	if (!r || r->index >= u->nfuncs)
 		return false;
 	*ret = u->funcs[r->index];

@@ -53,10 +53,6 @@ struct stk_debug {
 struct stk_debug *stk_debug_get(struct stk_module *m);
 void stk_debug_free(struct stk_debug *d);
 
-bool stk_ranges_add(struct stk_ranges *r, uint64_t start, uint64_t end, uint32_t index);
-void stk_ranges_sort(struct stk_ranges *r);
-const struct stk_range *stk_ranges_find(const struct stk_ranges *r, uint64_t addr);
-
 /* The unit whose code holds an ELF address; NULL: none. */
 struct stk_unit *stk_unit_at(struct stk_debug *d, uint64_t addr);
 

@@ -61,8 +61,7 @@ static const char *hex_id(const uint8_t *id, unsigned len, char *buf, size_t cap
 	struct stk_text t;
 
 	stk_text_init(&t, buf, cap);
-	for (unsigned i = 0; i < len && i < 8; i++)
-		stk_printf(&t, "%02x", id[i]);
+	stk_put_bytes(&t, id, len < 8 ? len : 8);
 	return buf;
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/status.h"
 #include "base/text.h"
 
 char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len)
@@ -177,10 +178,10 @@ unsigned long long stk_proc_stat(int pid, unsigned field)
 
 static bool status_value(const char *buf, const char *key, int base, unsigned long long *ret)
 {
-	const char *p = strstr(buf, key);
+	const char *p = stk_status_line(buf, key);
 
 	if (p)
-		*ret = strtoull(p + strlen(key), NULL, base);
+		*ret = strtoull(p, NULL, base);
 	return p;
 }
 
@@ -220,19 +221,13 @@ bool stk_proc_handler_due(int pid, int tid)
 int stk_proc_inner_pid(int pid)
 {
 	char buf[4096];
-	int last = pid;
+	const char *line = NULL;
 
-	if (read_small(pid, "status", buf, sizeof(buf)) <= 0)
-		return pid;
 	/* The numbers from our namespace to its own. */
-	char *p = strstr(buf, "NSpid:"), *end;
-	for (p = p ? p + 6 : NULL; p; p = end == p ? NULL : end) {
-		long n = *p == '\n' ? 0 : strtol(p, &end, 10);
-		if (n <= 0 || memchr(p, '\n', (size_t)(end - p)))
-			break;
-		last = (int)n;
-	}
-	return last;
+	if (read_small(pid, "status", buf, sizeof(buf)) > 0)
+		line = stk_status_line(buf, "NSpid:");
+	int inner = line ? stk_last_number(line) : 0;
+	return inner ? inner : pid;
 }
 
 int64_t stk_proc_started(int pid)

@@ -21,7 +21,7 @@ char stk_proc_state(int pid, int tid);
 /* A numeric field of /proc/PID/stat by its number in proc(5), from 4; 0: not there. */
 unsigned long long stk_proc_stat(int pid, unsigned field);
 
-/* A number after `key` in /proc/PID/status ("TracerPid:"); -1: not there. */
+/* A number in the line of /proc/PID/status that begins with `key` ("TracerPid:"); -1: not there. */
 long stk_proc_status(int pid, const char *key);
 
 /* A hexadecimal one ("CapEff:"); false: not there. */

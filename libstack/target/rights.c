@@ -134,7 +134,7 @@ int stk_rights_fail(int pid, struct stk_err *err)
 	char name[64];
 	struct stk_text t;
 
-	r.their_uid = (unsigned)stk_proc_status(pid, "\nUid:");
+	r.their_uid = (unsigned)stk_proc_status(pid, "Uid:");
 	r.cap_ptrace = stk_proc_mask(getpid(), "CapEff:", &ours) && ours >> CAP_SYS_PTRACE & 1;
 	r.more_caps = stk_proc_mask(getpid(), "CapPrm:", &ours) &&
 		      stk_proc_mask(pid, "CapPrm:", &theirs) && (theirs & ~ours);

@@ -8,7 +8,8 @@
 #define SCAN_WORDS 512
 #define CALL_BYTES 7
 
-bool stk_pc_executable(const struct stk_modules *ms, uint64_t pc)
+/* true: `pc` lies in memory that the target maps executable. */
+static bool is_executable(const struct stk_modules *ms, uint64_t pc)
 {
 	const struct stk_segment *s = stk_segment_at(ms->target, pc);
 
@@ -62,7 +63,7 @@ static bool after_call(const struct stk_modules *ms, uint64_t ret, bool unknown_
 {
 	uint8_t code[CALL_BYTES];
 
-	if (ret < CALL_BYTES || !stk_pc_executable(ms, ret - 1))
+	if (ret < CALL_BYTES || !is_executable(ms, ret - 1))
 		return false;
 	if (stk_mem_read(ms->target, ret - CALL_BYTES, code, CALL_BYTES, NULL))
 		return unknown_ok;
@@ -167,7 +168,7 @@ static bool by_bad_call(struct stk_modules *ms, struct stk_frame *f, struct stk_
 	const struct stk_arch *a = ms->target->arch;
 	uint64_t ret;
 
-	if (!f->exact || stk_pc_executable(ms, f->pc) || !valid(&f->regs, a->sp) ||
+	if (!f->exact || is_executable(ms, f->pc) || !valid(&f->regs, a->sp) ||
 	    !stk_mem_word(ms->target, f->regs.r[a->sp], &ret) || !after_call(ms, ret, false))
 		return false;
 	f->cfa = f->regs.r[a->sp] + a->word;

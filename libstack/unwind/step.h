@@ -13,7 +13,4 @@ struct stk_step {
 };
 struct stk_step stk_step(struct stk_modules *ms, struct stk_frame *f, struct stk_frame *next);
 
-/* true: `pc` lies in memory that the target maps executable. */
-bool stk_pc_executable(const struct stk_modules *ms, uint64_t pc);
-
 #endif

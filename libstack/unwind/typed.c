@@ -74,7 +74,7 @@ static bool to_integer(struct stk_typed a, struct stk_op_type type, struct stk_t
 	double d = to_double(a);
 	int64_t whole;
 
-	if (!(d >= -0x1p53 && d <= 0x1p53))
+	if (!(d >= -0x1p53 && d <= 0x1p53) || (d < 0 && type.kind == STK_OP_UNSIGNED))
 		return false;
 	whole = (int64_t)d;
 	return (double)whole == d && stk_typed_make((uint64_t)whole, type, ret) &&

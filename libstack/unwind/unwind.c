@@ -137,11 +137,21 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 #pragma GCC diagnostic pop
 }
 
+/* How far up its stack a frame is: its CFA, or where that is not known (a scan led on from there),
+ * its stack pointer. */
+static uint64_t height(const struct stk_arch *a, const struct stk_frame *f)
+{
+	return f->cfa || !(f->regs.valid >> a->sp & 1) ? f->cfa : f->regs.r[a->sp];
+}
+
 /* Stacks grow down: a caller's CFA is above, but where a signal switched stacks: that of its frame
  * is the stack pointer of what it interrupted. `left`: how often that may still be. */
-static bool moved_on(const struct stk_frame *f, const struct stk_frame *before, unsigned *left)
+static bool moved_on(const struct stk_arch *a, const struct stk_frame *f,
+		     const struct stk_frame *before, unsigned *left)
 {
-	if (!f->cfa || !before->cfa || f->cfa > before->cfa)
+	uint64_t up = height(a, f), from = height(a, before);
+
+	if (!up || up > from || (!f->cfa && up == from))
 		return true;
 	return (f->signal || before->signal) && (*left)--;
 }
@@ -150,17 +160,17 @@ static bool moved_on(const struct stk_frame *f, const struct stk_frame *before, 
 static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t max,
 			    struct stk_stack *ret)
 {
+	const struct stk_arch *a = ms->target->arch;
 	struct stk_frame next, before;
 	struct stk_step s = {.more = true};
 	size_t cap = 0;
-
 	unsigned switches = SWITCHES_MAX;
 
 	for (bool first = true;; first = false) {
 		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
 		s = stk_step(ms, f, &next);
-		if (!first && !moved_on(f, &before, &switches))
-			return (struct stk_step){.stop = STK_STOP_LOOP, .addr = before.cfa};
+		if (!first && !moved_on(a, f, &before, &switches))
+			return (struct stk_step){.stop = STK_STOP_LOOP, .addr = height(a, &before)};
 		if (!stk_append_frame(ms, ret, &cap, f, max))
 			return (struct stk_step){.stop = STK_STOP_MEMORY};
 		if (!s.more)
@@ -199,14 +209,6 @@ void stk_stack_done(struct stk_stack *s)
 bool stk_stack_complete(const struct stk_stack *s)
 {
 	return s->stop == STK_STOP_BASE;
-}
-
-const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i)
-{
-	for (size_t j = i + 1; j < s->n; j++)
-		if (s->v[j].phys != s->v[i].phys)
-			return &s->v[j];
-	return NULL;
 }
 
 /* The start of a program or thread: a name of libc's (glibc csu, nptl; sysdeps clone), or a frame

@@ -71,9 +71,6 @@ void stk_stack_done(struct stk_stack *s);
 /* true: the stack ends at its base. */
 bool stk_stack_complete(const struct stk_stack *s);
 
-/* The physical frame that called frame `i`, skipping inlined levels; NULL: none. */
-const struct stk_frame *stk_frame_caller(const struct stk_stack *s, size_t i);
-
 /* Whether the function leads back to itself by tail calls, so that what it was first called with
  * says nothing of this activation: 1 it does, 0 it jumps through a pointer somewhere, −1 no. */
 int stk_frame_may_return(struct stk_modules *ms, const struct stk_frame *f);

@@ -1,4 +1,4 @@
-/* The argument words of a frame (DESIGN: the trace form). */
+/* The argument words of a frame as the trace form prints them. */
 #ifndef STK_VALUES_ARGS_H
 #define STK_VALUES_ARGS_H
 

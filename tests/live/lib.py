@@ -139,7 +139,8 @@ def matches(shown, logged):
 
 
 def check_trace(t, text, calls, where, threads=None):
-    """Every call that the program logged stands in the trace with its words."""
+    """Every call that the program logged stands in the trace with its words, and it is read back."""
+    s.check_read_back(t, s.from_head(text), where)
     shown = [f[:2] for _, fs in s.parse_trace(text) for f in fs]
     for name, words in calls:
         t.check(any(n == name and matches(w, words) for n, w in shown),

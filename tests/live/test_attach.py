@@ -160,6 +160,7 @@ def truth(t):
         t.equal(sorted(f["words"] for fs in threads.values() for f in fs if f["name"] == "step"),
                 logged, "words of step()")
         trace, err, status = s.corectl("stack", str(p.pid))
+        s.check_read_back(t, trace, "corectl stack PID")
         t.equal(status, 0, err)
         t.check(re.search(r"^Process %d of `.*watch 6 4', 8 threads, stood still for [0-9.]+ ms\.$"
                           % p.pid, err, re.M), "the head:", err)
@@ -168,6 +169,7 @@ def truth(t):
         t.check(re.search(r"^thread 1 \(tid %d \"watch\"\) \[stopped\]:$" % p.pid, trace, re.M),
                 "the main thread is the first:", trace[:300])
         everything, _, _ = s.corectl("stack", str(p.pid), "--all")
+        s.check_read_back(t, everything, "corectl stack PID --all")
         t.check(re.search(r"^main\(0x3, 0x\w+\)\n\t.*watch\.c:\d+ \+0x\w+ fp=0x\w+ sp=0x\w+ pc=0x\w+$",
                           everything, re.M), "--all:", everything[:600])
         if shutil.which("gdb"):
@@ -361,6 +363,17 @@ def refused(t):
         check_free(t, p.pid, "after the refusals")
 
 
+def names(t):
+    """The name of a program stands in /proc/PID/status, and can look like a line of it."""
+    for name in ("Tgid: 1", "TracerPid: 1", "Threads: 1"):
+        program = os.path.join(s.workdir(), name)
+        shutil.copy(fixture("watch"), program)
+        with Target([program, "1", "1"]) as p:
+            _, err, status = s.corectl("-p", str(p.pid), *batch("threads"))
+            t.equal(status, 0, err)
+            t.check(err.startswith("Process %d of `" % p.pid), name, err)
+
+
 def refused_programs(t):
     """32-bit code, and a process that is not dumpable."""
     path = os.path.join(s.workdir(), "small")
@@ -474,7 +487,7 @@ def places(t):
         inner.wait()
 
 
-PARTS = {f.__name__: f for f in (transcript, truth, churn, killed, handler_due, states_kept, moving, refused, refused_programs, ending,
+PARTS = {f.__name__: f for f in (transcript, truth, churn, killed, handler_due, states_kept, moving, refused, names, refused_programs, ending,
                                  asleep, places)}
 
 

@@ -152,6 +152,7 @@ def main():
         check_names(t, core, program, calls)
 
     trace, _, status = s.corectl("stack", core, program)
+    s.check_read_back(t, trace, "corectl stack")
     t.equal(status, o.status, "status of corectl stack")
     shown = [f[:2] for _, fs in s.parse_trace(trace) for f in fs]
     if "~" not in trace:

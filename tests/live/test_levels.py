@@ -110,6 +110,7 @@ def check_output(t):
 def check_args(t):
     r = run("segv", LIBSTACK_ARGS="names")
     t.check(re.search(r"^die\(which=0x0, threads=0x2\)$", r.err, re.M), "names:", r.err[:600])
+    s.check_read_back(t, s.from_head(r.err), "names")
     r = run("segv", LIBSTACK_ARGS="none")
     t.check(re.search(r"^die\(\.\.\.\)$", r.err, re.M), "none:", r.err[:600])
     r = run("segv", LIBSTACK_ARGS="words")

@@ -107,6 +107,7 @@ def check(t, core, program, tids, main_tid, logged, by_kernel):
     if by_kernel:
         t.check("(SIGQUIT: quit)" in out, "siginfo", out[-300:])
     trace, _, status = s.corectl("stack", core, program)
+    s.check_read_back(t, trace, "corectl stack")
     t.equal(status, 0, "status of corectl stack")
     t.check(trace.endswith("%d of %d threads shown\n" % (len(tids), len(tids))), trace[-200:])
 

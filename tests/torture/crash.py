@@ -27,7 +27,6 @@ NOBODY = 65534
 CAP_SYS_PTRACE, CAP_SYS_RESOURCE = 19, 24
 PR_SET_CHILD_SUBREAPER = 36
 SEGV, ABRT, SYS, QUIT = signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS, signal.SIGQUIT
-HEAD = re.compile(r"^SIG[A-Z]+: |^no signal$", re.M)
 TIER = re.compile(r"^\[.*\]$", re.M)
 IN_PROCESS = "[tier 1 failed: %s; continuing in process]"
 SECCOMP = "[seccomp filters system calls: thread 1 in process]"
@@ -261,6 +260,27 @@ def in_the_middle(act, more=True):
     return reader
 
 
+def waits_for_room(pid):
+    """In ppoll(2), and no signal is on its way."""
+    with open("/proc/%d/status" % pid) as f, open("/proc/%d/syscall" % pid) as g:
+        return not re.search(r"^S[hi][dg]Pnd:\s*0*[1-9a-f]", f.read(), re.M) and g.read().startswith("271 ")
+
+
+def signals_meanwhile(run, r, w, until):
+    """The report waits for room, and its thread gets a signal that it handles: it goes on."""
+    small_pipe(w)
+    run.start(w)
+    os.close(w)
+    for _ in range(3):
+        while not run.ended(time.monotonic() + 0.002) and time.monotonic() < until:
+            if unread(r) and waits_for_room(run.pid):
+                break
+        os.kill(run.pid, SEGV)
+    while not run.ended(time.monotonic()) and time.monotonic() < until:
+        select.select([r, run.pidfd], [], [], max(0, until - time.monotonic()))
+        run.text += drain(r)
+
+
 # --- more that holds ---
 
 def data_file(t, run, text):
@@ -420,6 +440,8 @@ CASES = {
     # A FIFO that nobody reads: stderr it is.
     "output_fifo": Case("plain", env={"LIBSTACK_OUTPUT": "@DIR/fifo"},
                         before=lambda run: os.mkfifo(run.dir + "/fifo")),
+    "stderr_signals": Case("deep", frames=PLAIN + ["down"], reader=signals_meanwhile,
+                           env={"LIBSTACK_HELPER": "/nowhere"}, notes=[NO_HELPER]),
     "stderr_slow": Case("deep", frames=PLAIN + ["down"], reader=read_slowly),
     # Resources.
     "no_core": Case("plain", limits={"CORE": (0, 0)}),
@@ -581,7 +603,7 @@ def place():
 
 
 def check_text(t, case, text):
-    t.equal(len(HEAD.findall(text)), case.heads, "headers")
+    t.equal(len(s.HEAD.findall(text)), case.heads, "headers")
     t.equal(len(re.findall(r"^PC=0x", text, re.M)), case.heads, "PC lines")
     t.equal(TIER.findall(text), case.notes, "notes on the tiers")
     ends = re.findall(r"^\d+ of \d+ threads shown.*$", text, re.M)
@@ -589,6 +611,8 @@ def check_text(t, case, text):
     if case.end:
         t.equal(text.rstrip("\n").split("\n")[-1], case.end, "the last line")
         t.equal(len(re.findall(r"^rip    0x", text, re.M)), case.heads, "blocks of registers")
+        if not any(DEAD in n for n in case.notes):
+            s.check_read_back(t, s.from_head(text), "the report")
     threads = s.parse_trace(text)
     names = [f[0] for f in threads[-1 if case.heads > 1 else 0][1]] if case.frames else []
     if case.frames:

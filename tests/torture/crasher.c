@@ -27,7 +27,11 @@
 #include <threads.h>
 #include <unistd.h>
 
+#ifdef __clang__
+#define NOINLINE __attribute__((noinline))
+#else
 #define NOINLINE __attribute__((noinline, noclone))
+#endif
 
 static int nargs;
 static char **args;
@@ -257,7 +261,7 @@ void in_handler_altstack(void)
 
 static void wait_for(pid_t pid)
 {
-	int status;
+	int status = 0;
 
 	must(pid > 0 && waitpid(pid, &status, 0) == pid, "waitpid");
 	/* What the runner can see of it: the signal, and whether a core was written. */

@@ -181,6 +181,12 @@ static void typed(void **state)
 	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0x3fe0000000000000},
 		     {.atom = DW_OP_convert, S(4)}},
 	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0xbff0000000000000}, /* -1.0 */
+		     {.atom = DW_OP_convert, U(8)}},
+	     .unknown = true},
+	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0xbff0000000000000},
+		     {.atom = DW_OP_convert, S(8)}},
+	     .want = UINT64_MAX},
 	    {.ops = {{.atom = DW_OP_const_type, F(8), .n1 = 0x43b0000000000000},
 		     {.atom = DW_OP_convert, S(4)}},
 	     .unknown = true},

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "base/trace.h"
+#include "../echo.h"
 
 /* The parsed text, written again; foreign lines too. */
 struct echo {
@@ -26,12 +26,7 @@ struct echo {
 static void on_head(void *arg, const struct stk_trace_head *h)
 {
 	((struct echo *)arg)->head = *h;
-	stk_trace_write_head(arg, h);
-}
-
-static void on_why(void *arg, const char *why)
-{
-	stk_trace_write_why(arg, why);
+	echo_head(arg, h);
 }
 
 static void on_thread(void *arg, const struct stk_trace_thread *t)
@@ -40,7 +35,7 @@ static void on_thread(void *arg, const struct stk_trace_thread *t)
 
 	e->threads += t->count;
 	strncpy(e->thread, t->name ? t->name : "-", sizeof(e->thread) - 1);
-	stk_trace_write_thread(arg, t);
+	echo_thread(arg, t);
 }
 
 static void on_frame(void *arg, const struct stk_trace_frame *f)
@@ -54,53 +49,14 @@ static void on_frame(void *arg, const struct stk_trace_frame *f)
 	e->how = f->how;
 	e->signal = f->signal;
 	e->inlined = f->inlined;
-	stk_trace_write_frame(arg, f);
-}
-
-static void on_elided(void *arg, uint64_t frames)
-{
-	stk_trace_write_elided(arg, frames);
-}
-
-static void on_stopped(void *arg, const char *reason)
-{
-	stk_trace_write_stopped(arg, reason);
-}
-
-static void on_reg(void *arg, bool first, const char *name, uint64_t value)
-{
-	stk_trace_write_reg(arg, first, name, value);
-}
-
-static void on_module(void *arg, bool first, const struct stk_trace_module *m)
-{
-	stk_trace_write_module(arg, first, m);
-}
-
-static void on_end(void *arg, const struct stk_trace_end *e)
-{
-	stk_trace_write_end(arg, e);
+	echo_frame(arg, f);
 }
 
 static void on_other(void *arg, const char *line, unsigned len)
 {
 	((struct echo *)arg)->others++;
-	stk_putn(arg, line, len);
-	stk_putc(arg, '\n');
+	echo_other(arg, line, len);
 }
-
-static const struct stk_trace_events events = {
-    .head = on_head,
-    .why = on_why,
-    .thread = on_thread,
-    .frame = on_frame,
-    .elided = on_elided,
-    .stopped = on_stopped,
-    .reg = on_reg,
-    .module = on_module,
-    .end = on_end,
-    .other = on_other,
-};
 
 /* Parse a copy of the exact size, so that a sanitizer sees a read past the end. */
 static struct echo *echo(const char *text)
@@ -112,6 +68,11 @@ static struct echo *echo(const char *text)
 	memcpy(copy, text, len);
 	memset(&e, 0, sizeof(e));
 	stk_text_init(&e.out, e.buf, sizeof(e.buf));
+	struct stk_trace_events events = echo_events;
+	events.head = on_head;
+	events.thread = on_thread;
+	events.frame = on_frame;
+	events.other = on_other;
 	unsigned foreign = stk_trace_parse(copy, len, &events, &e);
 	assert_int_equal(foreign, e.others);
 	free(copy);
@@ -254,6 +215,41 @@ static void frames(void **state)
 	assert_true(e->inlined);
 }
 
+static void names_of_parameters(void **state)
+{
+	static const char text[] =
+	    THREAD "f(which=0x0, {0x1, _}, point={0x1, {0x2}}, gr\xc3\xb6\xc3\x9f"
+		   "e=_, ...)\n\ta.c:16 +0x18\n";
+	struct echo *e = echo(text);
+
+	(void)state;
+	assert_int_equal(e->others, 0);
+	assert_string_equal(e->buf, text);
+}
+
+static const char *name_given(void *arg, unsigned param)
+{
+	return ((const char **)arg)[param];
+}
+
+/* Names come from outside. */
+static void a_name_breaks_no_line(void **state)
+{
+	const char *names[] = {"good", "a\nthread 1", "\x1b[31m", "", "1st", "a b"};
+	struct stk_words w;
+	char buf[256];
+	struct stk_text out;
+
+	(void)state;
+	stk_words_init(&w, true);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		stk_words_add(&w, STK_WORD_VALUE, i, i);
+	w.names = (struct stk_word_names){name_given, names};
+	stk_text_init(&out, buf, sizeof(buf));
+	stk_words_write(&out, &w);
+	assert_string_equal(buf, "(good=0x0, 0x1, 0x2, 0x3, 0x4, 0x5)");
+}
+
 static void foreign_lines_stay(void **state)
 {
 	static const char text[] = "listening on port 80 (tcp)\n"
@@ -274,7 +270,7 @@ static void foreign_lines_stay(void **state)
 	assert_string_equal(e->buf, text);
 	assert_int_equal(e->frames, 1);
 	assert_string_equal(e->name, "g");
-	assert_int_equal(e->others, 10);
+	assert_int_equal(e->others, 9);
 }
 
 /* A missing empty line does not hide a thread: frames must not go to the one before. */
@@ -314,6 +310,8 @@ int main(void)
 	    cmocka_unit_test(heads),
 	    cmocka_unit_test(names_hold_anything),
 	    cmocka_unit_test(frames),
+	    cmocka_unit_test(names_of_parameters),
+	    cmocka_unit_test(a_name_breaks_no_line),
 	    cmocka_unit_test(foreign_lines_stay),
 	    cmocka_unit_test(a_heading_needs_no_empty_line),
 	    cmocka_unit_test(damage),

@@ -1,0 +1,15 @@
+/* The text of /proc/PID/status (proc(5)). Freestanding. */
+#ifndef STK_BASE_STATUS_H
+#define STK_BASE_STATUS_H
+
+/* Behind `key` ("NSpid:") where it begins a line of `text`; NULL: nowhere. The program chooses its
+ * name, which stands in the first line, and can look like any key. */
+const char *stk_status_line(const char *text, const char *key);
+
+/* The decimal number at `s`; 0: none. */
+int stk_number(const char *s);
+
+/* The last decimal number from `s` to the end of its line; 0: none. */
+int stk_last_number(const char *s);
+
+#endif
