@@ -12,8 +12,9 @@
 
 static struct {
 	bool regs, modules, end;
-	bool apart;  /* no modules stand before the end */
-	bool listed; /* all threads are known */
+	bool apart;   /* no modules stand before the end */
+	bool listed;  /* all threads are known */
+	bool counted; /* it was tried to count them */
 	unsigned shown, total;
 	const char *missing;
 	bool used[STK_IMAGES_MAX];
@@ -258,17 +259,24 @@ void stk_fallback_start(void)
 	at.total = 1;
 }
 
-/* Thread 1, and how many there are. */
-static const struct stk_collection *begin(struct stk_out *out, const struct stk_crash *c)
+/* How many threads there are; a report that crashes counts them once. */
+static void count_threads(void)
 {
-	const struct stk_collection *all;
+	if (at.counted)
+		return;
+	at.counted = true;
+	const struct stk_collection *all = stk_collect_list();
+	at.total = 1 + all->n + all->dropped;
+	at.listed = all->listed;
+}
 
+/* Thread 1, and how many there are. */
+static void begin(struct stk_out *out, const struct stk_crash *c)
+{
 	stk_images_refresh(&stk_g.images);
 	put_stack(out, c, 1, c->tid, c->gregs);
-	all = stk_collect_list();
-	at.total = 1 + all->n + all->dropped;
+	count_threads();
 	at.missing = c->level == STK_LEVEL_SINGLE ? "not asked for" : 0;
-	return all;
 }
 
 static void finish(struct stk_out *out)
@@ -280,12 +288,11 @@ static void finish(struct stk_out *out)
 bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c)
 {
 	stk_puts(&out->text, "[seccomp filters system calls: thread 1 in process]\n");
-	const struct stk_collection *all = begin(out, c);
+	begin(out, c);
 	put_regs(out, c);
 	stk_text_flush(&out->text);
 	if (at.total > 1 && c->level != STK_LEVEL_SINGLE)
 		return false;
-	at.listed = all->listed;
 	finish(out);
 	return true;
 }
@@ -338,7 +345,7 @@ void stk_fallback_report(struct stk_out *out, const struct stk_crash *c, const c
 	stk_out_fresh_line(out);
 	stk_printf(&out->text, "[tier 1 failed: %s; continuing in process]\n", why);
 	if (!c->others_only)
-		at.listed = begin(out, c)->listed;
+		begin(out, c);
 	if (c->level != STK_LEVEL_SINGLE)
 		put_others(out, c);
 	put_regs(out, c);
@@ -352,7 +359,7 @@ void stk_fallback_rest(struct stk_out *out, const struct stk_crash *c)
 		stk_trace_write_stopped(&out->text, "the report crashed here");
 	stk_collect_done();
 	put_regs(out, c);
-	at.listed = true;
+	count_threads();
 	at.missing = "the report crashed";
 	finish(out);
 }

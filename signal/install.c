@@ -19,6 +19,7 @@ extern const int libstack_manual __attribute__((weak));
 
 static struct stk_ksigaction ours;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool ready; /* options and images are there */
 
 /* CRASH context. */
 long stk_sigaction(int sig, const struct stk_ksigaction *sa, struct stk_ksigaction *old)
@@ -104,6 +105,7 @@ static int install(const struct libstack_options *o, bool automatic)
 	if (!stk_g.err.known)
 		remember_stderr();
 	stk_images_collect(&stk_g.images);
+	atomic_store(&ready, true);
 	stk_altstack_main();
 	handlers_install();
 	stk_g.installed = true;
@@ -137,17 +139,26 @@ LIBSTACK_API const char *libstack_version(void)
 	return STK_VERSION;
 }
 
-/* ANY context. */
+/* Where the library is not installed, what a report needs is found when one is asked for. */
+static void prepare(void)
+{
+	pthread_mutex_lock(&lock);
+	if (!atomic_load(&ready)) {
+		stk_options_read(NULL, &stk_g.o);
+		stk_images_collect(&stk_g.images);
+		atomic_store(&ready, true);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* ANY context, once the library is or has been installed. */
 LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 {
 	uint64_t gregs[STK_GREGS];
 	ucontext_t uc;
 
-	if (!stk_g.o.timeout_ms) {
-		/* Not installed: what the report needs is found now. */
-		stk_options_read(NULL, &stk_g.o);
-		stk_images_collect(&stk_g.images);
-	}
+	if (!atomic_load(&ready))
+		prepare();
 	memset(&uc, 0, sizeof(uc));
 	if (getcontext(&uc))
 		return -errno;

@@ -51,7 +51,7 @@ struct stk_trace_thread {
 };
 
 struct stk_trace_frame {
-	const char *name; /* NULL: unknown, printed ?? */
+	const char *name; /* NULL or empty: unknown, printed ?? */
 	const struct stk_words *words;
 	const char *file; /* NULL: no line information */
 	unsigned line;

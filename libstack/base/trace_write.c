@@ -76,7 +76,7 @@ const char *stk_trace_how_mark(enum stk_how how)
 
 void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f)
 {
-	stk_put_escaped(out, f->name ? f->name : "??", "");
+	stk_put_escaped(out, f->name && *f->name ? f->name : "??", "");
 	stk_words_write(out, f->words);
 	stk_putc(out, '\n');
 	write_place(out, f);

@@ -51,8 +51,9 @@ LIBSTACK_API int libstack_uninstall(void);
 
 /*
  * Write the report of every thread to `fd` now; the program goes on. May be called from any thread
- * and from a signal handler. 0, or a negative errno value: -EBADF, -EIO when it could not be
- * written, -ETIMEDOUT when it was cut short, -EBUSY from inside a report of the same thread.
+ * and, once the library is installed, from a signal handler. 0, or a negative errno value: -EBADF,
+ * -EIO when it could not be written, -ETIMEDOUT when it was cut short, -EBUSY from inside a report
+ * of the same thread.
  */
 LIBSTACK_API int libstack_dump(int fd);
 

@@ -146,8 +146,9 @@ static struct stk_image *find_debug_file(struct stk_module *m)
 {
 	struct stk_pool *pool = &m->owner->target->pool;
 	const struct stk_symbol_options *o = &m->owner->opts;
-	char *dirs = stk_pool_printf(pool, "%s:%s%s:%s", o->debug_dir ? o->debug_dir : "",
-				     o->sysroot ? o->sysroot : "", DEBUG_DIR, DEBUG_DIR);
+	char *dirs =
+	    stk_pool_printf(pool, "%s:%s%s:%s", o->debug_dir ? o->debug_dir : "",
+			    o->sysroot ? o->sysroot : "", o->sysroot ? DEBUG_DIR : "", DEBUG_DIR);
 	struct stk_image *im = NULL;
 
 	if (in_list(o->no_debug, m->name))

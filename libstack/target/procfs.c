@@ -15,9 +15,9 @@ char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len)
 {
 	size_t len = 0, cap = 65536;
 	char *buf = malloc(cap), *ret;
-	ssize_t n;
+	ssize_t n = -1;
 
-	/* The size of a file of /proc is not known before its end. */
+	/* The size of a file of /proc is not known before its end; a part of it is not its text. */
 	while (buf && (n = read(fd, buf + len, cap - len - 1)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -31,7 +31,7 @@ char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len)
 			buf = more;
 		}
 	}
-	ret = buf ? stk_pool_strndup(pool, buf, len) : NULL;
+	ret = buf && !n ? stk_pool_strndup(pool, buf, len) : NULL;
 	free(buf);
 	if (ret_len)
 		*ret_len = ret ? len : 0;

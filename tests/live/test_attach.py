@@ -57,9 +57,9 @@ def tids(pid):
     return sorted(int(n) for n in os.listdir("/proc/%d/task" % pid))
 
 
-def call(pid):
-    """The system call that the main thread sleeps in, and its arguments."""
-    with open("/proc/%d/syscall" % pid) as f:
+def call(tid):
+    """The system call that a thread sleeps in, and its arguments; the main one's tid is the pid."""
+    with open("/proc/%d/syscall" % tid) as f:
         return f.read().split()
 
 
@@ -424,6 +424,7 @@ def asleep(t):
     """A vfork parent sleeps in the kernel: a bounded wait, the other thread is shown."""
     with Target([fixture("vfork")]) as p:
         wait_for("the parent to sleep", lambda: status_of(p.pid, p.pid, "State")[0] == "D")
+        wait_for("the other one to pause", lambda: call(tids(p.pid)[-1])[0] == "34")
         out, err, status = s.corectl("stack", str(p.pid))
         t.equal(status, 1, err)
         t.equal(out.splitlines()[-1], "1 of 2 threads shown, 1 missing: they wait for a vfork child to "

@@ -215,6 +215,21 @@ static void frames(void **state)
 	assert_true(e->inlined);
 }
 
+/* A symbol may have no name: its frame is read back as one of which none is known. */
+static void an_empty_name_is_none(void **state)
+{
+	static struct stk_words words;
+	struct stk_trace_frame f = {.name = "", .words = &words, .pc = 1};
+	struct stk_text out;
+	char buf[64];
+
+	(void)state;
+	stk_words_init(&words, false);
+	stk_text_init(&out, buf, sizeof(buf));
+	stk_trace_write_frame(&out, &f);
+	assert_string_equal(buf, "?\?(...)\n\t0x1\n");
+}
+
 static void names_of_parameters(void **state)
 {
 	static const char text[] =
@@ -306,15 +321,11 @@ static void damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_report_comes_back),
-	    cmocka_unit_test(heads),
-	    cmocka_unit_test(names_hold_anything),
-	    cmocka_unit_test(frames),
-	    cmocka_unit_test(names_of_parameters),
-	    cmocka_unit_test(a_name_breaks_no_line),
-	    cmocka_unit_test(foreign_lines_stay),
-	    cmocka_unit_test(a_heading_needs_no_empty_line),
-	    cmocka_unit_test(damage),
+	    cmocka_unit_test(a_report_comes_back),           cmocka_unit_test(heads),
+	    cmocka_unit_test(names_hold_anything),           cmocka_unit_test(frames),
+	    cmocka_unit_test(an_empty_name_is_none),         cmocka_unit_test(names_of_parameters),
+	    cmocka_unit_test(a_name_breaks_no_line),         cmocka_unit_test(foreign_lines_stay),
+	    cmocka_unit_test(a_heading_needs_no_empty_line), cmocka_unit_test(damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
