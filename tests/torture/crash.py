@@ -598,8 +598,9 @@ def place():
     work = s.workdir()
     os.chmod(work, 0o755)
     with open(LIBRARY, "rb") as f, open(work + "/libstack.so.1", "wb") as copy:
-        copy.write(re.sub(rb"/[\x21-\x7e]*/libstack/libstack-helper\0",
-                          lambda path: b"/nowhere".ljust(len(path.group(0)), b"\0"), f.read()))
+        # The end of the path stays: linkers let other strings share it.
+        copy.write(re.sub(rb"/[\x21-\x7e]*(?=/libstack/libstack-helper\0)",
+                          lambda path: b"/nowhere".ljust(len(path.group(0)), b"x"), f.read()))
     for name in ("crasher", "linked", "plugin.so"):
         shutil.copy(os.path.join(HERE, name), work + "/" + name)
     shutil.copy(work + "/crasher", work + "/helper-proves")
