@@ -152,7 +152,8 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 	       count = end > first ? end - first : 0, i = 0;
 
 	stk_trace_write_thread(r->out, &head);
-	for (; i < count && !stk_interrupted(t); i++) {
+	/* What is known of thread 1 is always said: it is why there is a report. */
+	for (; i < count && (!group[0] || !stk_interrupted(t)); i++) {
 		if (count > STK_TRACE_FRAMES && i == STK_TRACE_FRAMES_END) {
 			stk_trace_write_elided(r->out, count - 2 * STK_TRACE_FRAMES_END);
 			i = count - STK_TRACE_FRAMES_END;
@@ -186,7 +187,7 @@ static void write_threads(struct report *r)
 	const struct stk_target *t = r->ms->target;
 	unsigned *group = calloc(r->n + 1, sizeof(*group));
 
-	for (unsigned i = 0; group && i < r->n && !stk_interrupted(t); i++) {
+	for (unsigned i = 0; group && i < r->n && (!i || !stk_interrupted(t)); i++) {
 		unsigned n = 0;
 		if (i == 1)
 			unwind_to(r, r->n);

@@ -61,9 +61,21 @@ static void a_stack_that_is_cut_says_so(void **state)
 	static struct written w;
 
 	(void)state;
-	report_until("\nraise(...)", &w);
-	assert_non_null(strstr(w.text, "\nraise(...)\n\tthreads+0x89b2\n"
-				       "stopped: the time is over\n\nrax "));
+	report_until("\npark(", &w);
+	assert_non_null(strstr(w.text, "\npark("));
+	assert_non_null(strstr(w.text, "\nstopped: the time is over\n\nrax "));
+	assert_null(strstr(w.text, "\nwork("));
+}
+
+static void what_is_known_of_thread_1_is_said(void **state)
+{
+	static struct written w;
+
+	(void)state;
+	report_until("\nPC=", &w);
+	assert_non_null(strstr(w.text, "\nmain("));
+	assert_null(strstr(w.text, "\npark("));
+	assert_null(strstr(w.text, "stopped: "));
 	assert_non_null(strstr(w.text, "\n1 of 4 threads shown, 3 missing: the time is over\n"));
 }
 
@@ -81,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_stack_that_is_cut_says_so),
+	    cmocka_unit_test(what_is_known_of_thread_1_is_said),
 	    cmocka_unit_test(a_whole_one_does_not),
 	};
 
