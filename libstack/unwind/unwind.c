@@ -161,7 +161,7 @@ static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t 
 			    struct stk_stack *ret)
 {
 	const struct stk_arch *a = ms->target->arch;
-	struct stk_frame next, before;
+	struct stk_frame next, before = {0};
 	struct stk_step s = {.more = true};
 	size_t cap = 0;
 	unsigned switches = SWITCHES_MAX;
