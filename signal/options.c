@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,14 +120,26 @@ static int set_core(struct stk_options *o, const char *s)
 	return set_path(o->core, sizeof(o->core), s);
 }
 
+/* Seconds, "10" or "0.5": strtod(3) would want the comma of the program's locale. */
 static int set_timeout(struct stk_options *o, const char *s)
 {
-	char *end;
-	double v = strtod(s, &end);
+	unsigned long ms = 0, unit = 1000;
+	bool above = false, digits = false;
+	const char *p = s;
 
-	if (end == s || *end || !(v > 0) || v > 3600)
+	for (; *p >= '0' && *p <= '9' && ms <= 3600000; p++) {
+		ms = 10 * ms + (unsigned)(*p - '0') * 1000;
+		digits = true;
+		above |= *p != '0';
+	}
+	for (p += *p == '.'; *p >= '0' && *p <= '9'; p++) {
+		ms += (unsigned)(*p - '0') * (unit /= 10);
+		digits = true;
+		above |= *p != '0';
+	}
+	if (*p || !digits || !above || ms > 3600000)
 		return -EINVAL;
-	o->timeout_ms = v < 0.1 ? 100 : (unsigned)(v * 1000);
+	o->timeout_ms = ms < 100 ? 100 : (unsigned)ms;
 	return 0;
 }
 
@@ -149,7 +162,7 @@ static const struct variable variables[] = {
     {"LIBSTACK_HELPER", "a path of at most 511 bytes", set_helper,
      offsetof(struct libstack_options, helper)},
     {"LIBSTACK_CORE", "a path of at most 511 bytes", set_core, 0},
-    {"LIBSTACK_TIMEOUT", "seconds, above 0", set_timeout, 0},
+    {"LIBSTACK_TIMEOUT", "seconds, above 0, at most 3600", set_timeout, 0},
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(*variables))
