@@ -15,6 +15,7 @@
 #include "target/procfs.h"
 
 #define PAGE  4096ULL
+#define VSIZE 23         /* field of /proc/PID/stat (proc(5)) */
 #define BLOCK (1U << 20) /* read and written at once */
 
 /* include/uapi/linux/fs.h, Linux 6.7 */
@@ -191,8 +192,9 @@ static bool gone(const struct stk_dump *d)
 {
 	char state = stk_proc_state(d->o.pid, d->o.pid);
 
-	/* A zombie has no memory any more (proc(5)). */
-	return !state || state == 'Z' || state == 'X' || state == 'x';
+	/* A zombie has no memory any more, nor has one that is about to become it. */
+	return !state || state == 'Z' || state == 'X' || state == 'x' ||
+	       !stk_proc_stat(d->o.pid, VSIZE);
 }
 
 /* As much as can be read from the start on. */
