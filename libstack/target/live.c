@@ -20,8 +20,9 @@
 #define PAGE       4096ULL
 #define GREGS_32   68 /* what the kernel gives of a task that runs 32-bit code */
 #define FPREGS     512
-#define ARGS_MAX   80          /* of the command line, as in cores */
-#define STARTTIME  22          /* proc(5) */
+#define ARGS_MAX   80 /* of the command line, as in cores */
+#define STARTTIME  22 /* fields of stat, proc(5) */
+#define VSIZE      23
 #define RED_ZONE   128         /* System V ABI x86-64, 3.2.2 */
 #define STACK_MIN  (256 << 10) /* bytes copied of a stack at most, where there are many */
 #define STACKS_MAX (64ULL << 20)
@@ -41,6 +42,7 @@ struct live {
 	struct stk_copy stacks;
 	struct stk_map pages; /* page number + 1 → struct page */
 	int pid;
+	int view; /* the thread by which its memory is seen: the leader, unless it has ended */
 	bool wrong_width; /* a thread runs 32-bit code */
 	bool resumed;
 	unsigned answer, checked;
@@ -64,7 +66,7 @@ static bool same_program(struct live *l)
 	if (l->checked == l->answer)
 		return !l->info.gone;
 	l->checked = l->answer;
-	uint8_t *now = (uint8_t *)stk_proc_read(&pool, l->pid, "auxv", &len);
+	uint8_t *now = (uint8_t *)stk_proc_read(&pool, l->view, "auxv", &len);
 	if (!now || !len || stk_proc_stat(l->pid, STARTTIME) != l->start_ticks)
 		l->info.gone = STK_LIVE_ENDED;
 	else if (len != l->t.auxv.len || memcmp(now, l->t.auxv.p, len) != 0)
@@ -81,7 +83,7 @@ static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
 		return false;
 	if (l->o.read)
 		return l->o.read(l->o.arg, addr, to, PAGE) == 0;
-	if (stk_read_process(l->pid, addr, to, PAGE) == (ssize_t)PAGE)
+	if (stk_read_process(l->view, addr, to, PAGE) == (ssize_t)PAGE)
 		return true;
 	if (l->o.copy)
 		same_program(l); /* one that is held can be killed */
@@ -169,7 +171,7 @@ static const char *live_file(struct stk_target *t, const struct stk_mapping *m, 
 
 	/* Where a thread of it asks for itself, its paths are ours. */
 	return l->o.own_tid ? NULL
-			    : stk_live_file(&t->pool, l->pid, m, is_main, l->info.other_root);
+			    : stk_live_file(&t->pool, l->view, m, is_main, l->info.other_root);
 }
 
 static const struct stk_target_ops live_ops = {.kind = "process",
@@ -373,11 +375,11 @@ static int read_maps(struct live *l, struct stk_err *err)
 	size_t len;
 
 	char *maps = l->o.maps_fd ? stk_proc_read_fd(&l->t.pool, l->o.maps_fd, NULL)
-				  : stk_proc_read(&l->t.pool, l->pid, "maps", NULL);
+				  : stk_proc_read(&l->t.pool, l->view, "maps", NULL);
 	int sys = errno;
 	if (maps)
 		stk_proc_maps(&l->t, maps);
-	uint8_t *auxv = (uint8_t *)stk_proc_read(&l->t.pool, l->pid, "auxv", &len);
+	uint8_t *auxv = (uint8_t *)stk_proc_read(&l->t.pool, l->view, "auxv", &len);
 	if (auxv)
 		l->t.auxv = (struct stk_bytes){auxv, len};
 	if (!maps)
@@ -413,7 +415,7 @@ static void copy_stacks(struct live *l)
 		l->stacks.v[l->stacks.n++] = (struct stk_region){
 		    .start = from, .end = s->end - from > each ? from + each : s->end};
 	}
-	stk_copy_read(&l->stacks, l->pid);
+	stk_copy_read(&l->stacks, l->view);
 }
 
 /* What was copied is found by page like all else. */
@@ -492,7 +494,7 @@ static void describe(struct live *l)
 {
 	const char *args;
 	size_t len;
-	char *s = stk_proc_read(&l->t.pool, l->pid, "cmdline", &len);
+	char *s = stk_proc_read(&l->t.pool, l->view, "cmdline", &len);
 
 	for (size_t i = 0; s && i + 1 < len; i++)
 		if (!s[i])
@@ -506,7 +508,7 @@ static void describe(struct live *l)
 	l->info.pid = l->pid;
 	l->start_ticks = stk_proc_stat(l->pid, STARTTIME);
 	l->info.inner_pid = stk_proc_inner_pid(l->pid);
-	l->info.other_root = stk_live_other_root(l->pid);
+	l->info.other_root = stk_live_other_root(l->view);
 	l->info.started = stk_proc_started(l->pid);
 	if (l->t.missing && l->o.copy)
 		stk_remark(&l->t, true, "%u thread%s missing: %s", l->t.missing,
@@ -524,6 +526,17 @@ static int process_of(struct live *l, int pid)
 	return (int)tgid;
 }
 
+/* A leader that has left by pthread_exit() has no memory any more; the other threads have. */
+static int view_of(int pid)
+{
+	int tids[64], n = stk_proc_stat(pid, VSIZE) ? 0 : stk_proc_tids(pid, tids, 64);
+
+	for (int i = 0; i < n && i < 64; i++)
+		if (stk_proc_stat(tids[i], VSIZE))
+			return tids[i];
+	return pid;
+}
+
 int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target **ret,
 		  struct stk_err *err)
 {
@@ -536,6 +549,7 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 	l->t.ops = &live_ops;
 	l->t.arch = stk_arch_find(EM_X86_64);
 	l->pid = process_of(l, pid);
+	l->view = view_of(l->pid);
 	l->t.path = stk_pool_printf(&l->t.pool, "process %d", l->pid);
 	l->checked = l->answer - 1;
 	sem_init(&l->looked, 0, 0);
