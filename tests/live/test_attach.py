@@ -448,6 +448,27 @@ def asleep(t):
         c.communicate("quit\n", timeout=30)
 
 
+def leaderless(t):
+    """A process whose first thread has ended is seen through another."""
+    with Target([fixture("leaderless")]) as p:
+        wait_for("the first thread to end", lambda: status_of(p.pid, p.pid, "State")[0] == "Z")
+        wait_for("the other one to pause", lambda: call(tids(p.pid)[-1])[0] == "34")
+        out, err, status = s.corectl("stack", str(p.pid))
+        t.equal(status, 0, err)
+        t.check(re.search(r"^work\(0x0\)$", out, re.M), out)
+        t.equal(out.splitlines()[-1], "1 of 1 threads shown", "the last line")
+        wait_free(p.pid)
+        out, err, status = s.corectl("-p", str(p.pid), *batch("bt"))
+        t.equal(status, 0, err)
+        t.check("in work(0x0)\n" in out, out)
+        wait_free(p.pid)
+        core = os.path.join(s.workdir(), "core")
+        err, status = fail_text(["gcore", "-o", core, str(p.pid)])
+        t.equal(status, 2, err)
+        t.equal(os.listdir(os.path.dirname(core)), [], "files of a core that cannot be")
+        wait_free(p.pid)
+
+
 def places(t):
     """A deleted program, a replaced one, and one in other namespaces with a root of its own."""
     work = s.workdir()
@@ -495,7 +516,7 @@ def places(t):
 
 
 PARTS = {f.__name__: f for f in (transcript, truth, churn, killed, handler_due, states_kept, moving, refused, names, refused_programs, ending,
-                                 asleep, places)}
+                                 asleep, leaderless, places)}
 
 
 def main():
