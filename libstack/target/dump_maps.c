@@ -9,31 +9,6 @@
 
 #include "base/text.h"
 #include "target/dump_parts.h"
-#include "target/procfs.h"
-
-/* start-end perms offset dev inode path */
-static bool parse_head(char *line, struct stk_vma *v)
-{
-	char *p = line;
-
-	memset(v, 0, sizeof(*v));
-	v->start = strtoull(p, &p, 16);
-	if (*p++ != '-')
-		return false;
-	v->end = strtoull(p, &p, 16);
-	if (*p++ != ' ' || strlen(p) < 5 || v->end <= v->start)
-		return false;
-	v->r = p[0] == 'r';
-	v->w = p[1] == 'w';
-	v->x = p[2] == 'x';
-	v->shared = p[3] == 's';
-	v->file_off = strtoull(p + 4, &p, 16);
-	p += strspn(p, " ");
-	p += strcspn(p, " "); /* device */
-	v->inode = strtoull(p, &p, 10);
-	v->path = p + strspn(p, " ");
-	return true;
-}
 
 static void parse_field(const char *line, struct stk_vma *v)
 {
@@ -64,7 +39,7 @@ static int read_vmas(struct stk_pool *pool, int pid, const char *name, struct st
 	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
 		if (isupper((unsigned char)*l) && ret->n)
 			parse_field(l, &ret->v[ret->n - 1]);
-		else if (ret->n < cap && parse_head(l, &ret->v[ret->n]))
+		else if (ret->n < cap && stk_proc_vma(l, &ret->v[ret->n]))
 			ret->n++;
 	}
 	return 0;

@@ -3,15 +3,7 @@
 #define STK_TARGET_DUMP_PARTS_H
 
 #include "target/dump.h"
-
-/* One line of /proc/PID/maps, with what smaps adds to it. */
-struct stk_vma {
-	uint64_t start, end, file_off, inode;
-	const char *path; /* "" where there is none; "[stack]" and the like too */
-	bool r, w, x, shared;
-	bool dontdump, io, huge; /* VmFlags dd, io or pf, ht */
-	bool touched;            /* private pages of its own */
-};
+#include "target/procfs.h"
 
 struct stk_vmas {
 	struct stk_vma *v;

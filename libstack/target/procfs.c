@@ -60,27 +60,26 @@ char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *re
 }
 
 /* start-end perms offset dev inode path */
-static bool parse_map(char *line, struct stk_segment *s, struct stk_mapping *m)
+bool stk_proc_vma(char *line, struct stk_vma *v)
 {
 	char *p = line;
 
-	s->start = strtoull(p, &p, 16);
+	memset(v, 0, sizeof(*v));
+	v->start = strtoull(p, &p, 16);
 	if (*p++ != '-')
 		return false;
-	s->end = strtoull(p, &p, 16);
-	if (*p++ != ' ' || strlen(p) < 5 || s->end <= s->start)
+	v->end = strtoull(p, &p, 16);
+	if (*p++ != ' ' || strlen(p) < 5 || v->end <= v->start)
 		return false;
-	s->r = p[0] == 'r';
-	s->w = p[1] == 'w';
-	s->x = p[2] == 'x';
-	p += 4;
-	m->start = s->start;
-	m->end = s->end;
-	m->file_off = strtoull(p, &p, 16);
+	v->r = p[0] == 'r';
+	v->w = p[1] == 'w';
+	v->x = p[2] == 'x';
+	v->shared = p[3] == 's';
+	v->file_off = strtoull(p + 4, &p, 16);
 	p += strspn(p, " ");
-	p += strcspn(p, " "); /* the device */
-	m->ino = strtoull(p, &p, 10);
-	m->path = p + strspn(p, " ");
+	p += strcspn(p, " "); /* device */
+	v->inode = strtoull(p, &p, 10);
+	v->path = p + strspn(p, " ");
 	return true;
 }
 
@@ -97,12 +96,14 @@ void stk_proc_maps(struct stk_target *t, char *text)
 		return;
 	for (char *l = strtok_r(text, "\n", &save); l && t->nsegments < lines;
 	     l = strtok_r(NULL, "\n", &save)) {
-		struct stk_segment *s = &t->segments[t->nsegments];
-		struct stk_mapping *m = &t->mappings[t->nmappings];
-		if (!parse_map(l, s, m))
+		struct stk_vma v;
+		if (!stk_proc_vma(l, &v))
 			continue;
-		t->nsegments++;
-		t->nmappings += m->path[0] == '/';
+		t->segments[t->nsegments++] = (struct stk_segment){
+		    .start = v.start, .end = v.end, .r = v.r, .w = v.w, .x = v.x};
+		if (v.path[0] == '/')
+			t->mappings[t->nmappings++] =
+			    (struct stk_mapping){v.start, v.end, v.file_off, v.inode, v.path};
 	}
 }
 

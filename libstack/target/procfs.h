@@ -8,6 +8,18 @@
 char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *ret_len);
 char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len);
 
+/* One line of /proc/PID/maps, with what smaps adds to it. */
+struct stk_vma {
+	uint64_t start, end, file_off, inode;
+	const char *path; /* "" where there is none; "[stack]" and the like too */
+	bool r, w, x, shared;
+	bool dontdump, io, huge; /* VmFlags dd, io or pf, ht */
+	bool touched;            /* private pages of its own */
+};
+
+/* The part of it that stands in maps, from that line; false: it is none. `path` points into it. */
+bool stk_proc_vma(char *line, struct stk_vma *ret);
+
 /* Fill segments (without bytes) and file mappings from the text of maps. */
 void stk_proc_maps(struct stk_target *t, char *text);
 
