@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 SOURCE = os.environ.get("SOURCE") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORECTL = os.environ.get("CORECTL", os.path.join(SOURCE, "build/dev/corectl"))
@@ -51,6 +52,16 @@ class Failures:
         if self.checks == 0:
             print("FAILED: nothing was checked")
         sys.exit(1 if self.count or not self.checks else 0)
+
+
+def wait_for(what, holds, deadline=60):
+    """Until holds() is true; the test fails at the deadline, in seconds."""
+    end = time.monotonic() + deadline
+    while not holds():
+        if time.monotonic() > end:
+            print("FAILED: waited for", what)
+            sys.exit(1)
+        time.sleep(0.001)
 
 
 def workdir():

@@ -33,7 +33,7 @@ class Target:
 
     def settled(self):
         """Once its main thread waits for a line of ours."""
-        wait_for("the main thread to read", lambda: call(self.pid)[:2] == ["0", "0x0"])
+        s.wait_for("the main thread to read", lambda: call(self.pid)[:2] == ["0", "0x0"])
         return self
 
     def __enter__(self):
@@ -63,15 +63,6 @@ def call(tid):
         return f.read().split()
 
 
-def wait_for(what, holds, deadline=30):
-    end = time.monotonic() + deadline
-    while not holds():
-        if time.monotonic() > end:
-            print("FAILED: waited for", what)
-            sys.exit(1)
-        time.sleep(0.001)
-
-
 def states(pid):
     """The state letters of all threads that are still there, each traced by nobody."""
     letters = set()
@@ -91,7 +82,7 @@ def check_free(t, pid, when):
 
 def wait_free(pid):
     """Let go by the end of the tracer, which is not the end of its wait(2)."""
-    wait_for("the process to be let go", lambda: not states(pid) & {"t", "T", "traced"})
+    s.wait_for("the process to be let go", lambda: not states(pid) & {"t", "T", "traced"})
 
 
 def batch(*commands):
@@ -245,7 +236,7 @@ class Holder:
 def handler_due(t):
     """A signal that came while the process was held ends the call that it is to end."""
     with Target([fixture("handled")]) as p:
-        wait_for("epoll_wait", lambda: call(p.pid)[0] == "232")
+        s.wait_for("epoll_wait", lambda: call(p.pid)[0] == "232")
         holder = Holder(p.pid)
         os.kill(p.pid, signal.SIGUSR1)
         t.equal(states(p.pid), {"t", "traced"}, "held")
@@ -260,7 +251,7 @@ def states_kept(t):
     """A stopped process stays stopped, a running one runs; --hold holds until `detach`."""
     with Target([fixture("watch"), "2", "2"]) as p:
         os.kill(p.pid, signal.SIGSTOP)
-        wait_for("the stop", lambda: states(p.pid) == {"T"})
+        s.wait_for("the stop", lambda: states(p.pid) == {"T"})
         for _ in range(3):
             _, err, status = s.corectl("stack", str(p.pid))
             t.equal(status, 0, err)
@@ -284,7 +275,7 @@ def states_kept(t):
 
         holder = Holder(p.pid)
         os.kill(p.pid, signal.SIGKILL)
-        wait_for("the end", lambda: status_of(p.pid, p.pid, "State")[0] == "Z")
+        s.wait_for("the end", lambda: status_of(p.pid, p.pid, "State")[0] == "Z")
         out, err = holder.process.communicate("x/dw &reads\nbt 1\n", timeout=30)
         t.check("process %d has ended" % p.pid in err, "killed while it was held:", err)
         t.check(" 0  0x" in out, "bt of it:", out)
@@ -325,7 +316,7 @@ def refused(t):
     zombie = os.fork()
     if not zombie:
         os._exit(0)
-    wait_for("a zombie", lambda: status_of(zombie, zombie, "State")[0] == "Z")
+    s.wait_for("a zombie", lambda: status_of(zombie, zombie, "State")[0] == "Z")
     err, status = fail_text(["-p", str(zombie), "-batch"])
     t.check(status == 2 and re.match(r"corectl: process %d \(\w+\S*\) is a zombie: it has ended, and "
                                      r"its parent %d \(" % (zombie, os.getpid()), err), err)
@@ -343,7 +334,7 @@ def refused(t):
         if shutil.which("strace"):
             tracer = subprocess.Popen(["strace", "-f", "-o", "/dev/null", "-p", str(p.pid)],
                                       stderr=subprocess.DEVNULL)
-            wait_for("strace", lambda: status_of(p.pid, p.pid, "TracerPid") == str(tracer.pid))
+            s.wait_for("strace", lambda: status_of(p.pid, p.pid, "TracerPid") == str(tracer.pid))
             t.equal(fail_text(["stack", str(p.pid)]), (
                 "corectl: process %d is traced by process %d (strace), and there can be one tracer "
                 "only: detach there" % (p.pid, tracer.pid), 2), "traced")
@@ -429,8 +420,8 @@ def ending(t, rounds=60):
 def asleep(t):
     """A vfork parent sleeps in the kernel: a bounded wait, the other thread is shown."""
     with Target([fixture("vfork")]) as p:
-        wait_for("the parent to sleep", lambda: status_of(p.pid, p.pid, "State")[0] == "D")
-        wait_for("the other one to pause", lambda: call(tids(p.pid)[-1])[0] == "34")
+        s.wait_for("the parent to sleep", lambda: status_of(p.pid, p.pid, "State")[0] == "D")
+        s.wait_for("the other one to pause", lambda: call(tids(p.pid)[-1])[0] == "34")
         out, err, status = s.corectl("stack", str(p.pid))
         t.equal(status, 1, err)
         t.equal(out.splitlines()[-1], "1 of 2 threads shown, 1 missing: they wait for a vfork child to "
@@ -451,8 +442,8 @@ def asleep(t):
 def leaderless(t):
     """A process whose first thread has ended is seen through another."""
     with Target([fixture("leaderless")]) as p:
-        wait_for("the first thread to end", lambda: status_of(p.pid, p.pid, "State")[0] == "Z")
-        wait_for("the other one to pause", lambda: call(tids(p.pid)[-1])[0] == "34")
+        s.wait_for("the first thread to end", lambda: status_of(p.pid, p.pid, "State")[0] == "Z")
+        s.wait_for("the other one to pause", lambda: call(tids(p.pid)[-1])[0] == "34")
         out, err, status = s.corectl("stack", str(p.pid))
         t.equal(status, 0, err)
         t.check(re.search(r"^work\(0x0\)$", out, re.M), out)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +16,6 @@ import support as s
 
 REQUESTS, WORKERS = 200, 4
 SYS_FUTEX, SYS_EPOLL_WAIT = 202, 232
-
-
-def wait_for(what, holds, deadline=60):
-    end = time.monotonic() + deadline
-    while not holds():
-        if time.monotonic() > end:
-            print("FAILED: waited for", what)
-            sys.exit(1)
-        time.sleep(0.01)
 
 
 def get(port, path):
@@ -124,9 +114,9 @@ def main():
         port = int(server.stdout.readline().split()[1])
         load(t, port)
         t.equal(get(port, "/hang"), (200, {"hanging": True}), "/hang")
-        wait_for("two transfers in the log", lambda: len(transfers(log)) == 2)
+        s.wait_for("two transfers in the log", lambda: len(transfers(log)) == 2)
         locks = {int(words.split(", ")[1], 16) for words in transfers(log)}
-        wait_for("every thread asleep, two of them for the other's lock", lambda: (
+        s.wait_for("every thread asleep, two of them for the other's lock", lambda: (
             len(blocked(server.pid)) == 1 + WORKERS and
             locks <= {arg for call, arg in blocked(server.pid).values() if call == SYS_FUTEX}))
         calls = blocked(server.pid)
