@@ -51,6 +51,9 @@ struct stk_arch {
 	 */
 	bool (*is_newborn)(const uint8_t *code, size_t len, uint64_t result);
 	uint8_t result_reg; /* DWARF number */
+	/* true: these bytes begin what makecontext(3) has its function return to: nobody called it.
+	 */
+	bool (*is_context_start)(const uint8_t *code, size_t len);
 	/* The target of a direct call that ends at `ret`; 0 if it is not a direct call. */
 	uint64_t (*call_target)(const uint8_t *code, size_t len, uint64_t ret);
 };

@@ -76,6 +76,18 @@ static bool is_newborn(const uint8_t *code, size_t len, uint64_t result)
 	return false;
 }
 
+/* glibc's __start_context.S: mov %rbx,%rsp; mov (%rsp),%rdi or pop %rdi (where there are shadow
+ * stacks); test %rdi,%rdi. */
+static bool is_context_start(const uint8_t *code, size_t len)
+{
+	static const uint8_t forms[][10] = {
+	    {0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c, 0x24, 0x48, 0x85, 0xff},
+	    {0x48, 0x89, 0xdc, 0x5f, 0x48, 0x85, 0xff},
+	};
+
+	return len >= sizeof(*forms) && (!memcmp(code, forms[0], 10) || !memcmp(code, forms[1], 7));
+}
+
 const struct stk_arch stk_arch_x86_64 = {
     .name = "x86_64",
     .e_machine = 62,
@@ -104,5 +116,6 @@ const struct stk_arch stk_arch_x86_64 = {
     .ends_with_call = ends_with_call,
     .is_newborn = is_newborn,
     .result_reg = 0,
+    .is_context_start = is_context_start,
     .call_target = call_target,
 };

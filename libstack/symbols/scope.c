@@ -328,6 +328,10 @@ static void from_symbols(struct stk_module *m, struct stk_scopes *sc)
 	sc->n = sc->v ? 1 : 0;
 	if (!sc->v || !stk_symbol_at(m, sc->pc, &sym))
 		return;
+	/* Where a wrong pc lies in data, no function is there. */
+	const struct stk_segment *s = stk_segment_at(m->owner->target, sc->pc);
+	if (!sym.func && s && !s->x)
+		return;
 	sc->v[0].name = stk_demangle(&m->owner->target->pool, sym.name, false);
 	sc->linkage = sym.name;
 	sc->start = sc->entry = sym.addr;

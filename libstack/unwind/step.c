@@ -7,6 +7,7 @@
 
 #define SCAN_WORDS 512
 #define CALL_BYTES 7
+#define START      40 /* bytes of what makecontext() has its function return to */
 
 /* true: `pc` lies in memory that the target maps executable. */
 static bool is_executable(const struct stk_modules *ms, uint64_t pc)
@@ -247,14 +248,34 @@ static bool is_newborn(const struct stk_modules *ms, const struct stk_frame *f)
 	       a->is_newborn(code, sizeof(code), f->regs.r[a->result_reg]);
 }
 
-struct stk_step stk_step(struct stk_modules *ms, struct stk_frame *f, struct stk_frame *next)
+/* Within what makecontext(3) has its function return to, at most `back` bytes from its start? Its
+ * CFI takes the next context, which lies on its stack, for a return address. */
+static bool starts_context(const struct stk_modules *ms, uint64_t pc, unsigned back)
+{
+	uint8_t code[2 * START];
+	const struct stk_arch *a = ms->target->arch;
+
+	if (pc < back || stk_mem_read(ms->target, pc - back, code, back + START, NULL))
+		return false;
+	for (unsigned i = 0; i <= back; i++)
+		if (a->is_context_start(code + i, back + START - i))
+			return true;
+	return false;
+}
+
+static struct stk_step step(struct stk_modules *ms, struct stk_frame *f, struct stk_frame *next)
 {
 	uint64_t pc = stk_frame_lookup_pc(f);
 	const struct stk_row *row = f->mod ? stk_row_at(f->mod, pc) : NULL;
 
 	*next = (struct stk_frame){.how = STK_HOW_CFI};
+	if (f->exact && f->mod && starts_context(ms, f->pc, 0))
+		return stop(STK_STOP_BASE, 0);
 	if (row && row->present) {
 		struct stk_step s = by_cfi(ms, f, row, next);
+		if (s.more && !row->signal && !is_executable(ms, next->pc) &&
+		    starts_context(ms, f->pc, START))
+			return stop(STK_STOP_BASE, 0);
 		if (s.more || s.stop == STK_STOP_BASE || s.stop == STK_STOP_UNREADABLE)
 			return s;
 		*next = (struct stk_frame){0};
@@ -268,4 +289,15 @@ struct stk_step stk_step(struct stk_modules *ms, struct stk_frame *f, struct stk
 	if (valid(&f->regs, a->sp) && !stk_mem_word(ms->target, f->regs.r[a->sp], &word))
 		return stop(STK_STOP_UNREADABLE, f->regs.r[a->sp]);
 	return stop(STK_STOP_NO_RULE, f->pc);
+}
+
+struct stk_step stk_step(struct stk_modules *ms, struct stk_frame *f, struct stk_frame *next)
+{
+	struct stk_step s = step(ms, f, next);
+	struct stk_module *m = s.more && !next->exact ? stk_module_at(ms, next->pc) : NULL;
+	const struct stk_row *row = m ? stk_row_at(m, next->pc - 1) : NULL;
+
+	if (m && (!row || !row->present))
+		next->exact = starts_context(ms, next->pc, 0);
+	return s;
 }

@@ -152,10 +152,25 @@ static void a_new_thread_has_an_empty_stack(void **state)
 	assert_false(a->is_newborn(code, sizeof(code), 0));
 }
 
+static void a_context_begins(void **state)
+{
+	const struct stk_arch *a = stk_arch_find(62);
+	/* glibc 2.36: mov %rbx,%rsp; mov (%rsp),%rdi; test %rdi,%rdi; 2.27 with CET: pop %rdi */
+	const uint8_t plain[] = {0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c, 0x24, 0x48, 0x85, 0xff, 0x74};
+	const uint8_t popped[] = {0x48, 0x89, 0xdc, 0x5f, 0x48, 0x85, 0xff, 0x74, 0x08, 0xe8, 0};
+
+	(void)state;
+	assert_true(a->is_context_start(plain, sizeof(plain)));
+	assert_true(a->is_context_start(popped, sizeof(popped)));
+	assert_false(a->is_context_start(plain + 3, sizeof(plain) - 3));
+	assert_false(a->is_context_start(plain, 9));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_new_thread_has_an_empty_stack),
+	    cmocka_unit_test(a_context_begins),
 	    cmocka_unit_test(note_layout),
 	    cmocka_unit_test(registers),
 	    cmocka_unit_test(calls),
