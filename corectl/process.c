@@ -11,15 +11,17 @@ int session_open_process(struct session *s, int pid, struct stk_target **ret, st
 	return stk_live_open(pid, &o, ret, err);
 }
 
-/* 0.4, 3.2, 15: a tenth where it tells something. */
+/* 0.04, 3.2, 15: two digits where they tell something. */
 static void put_ms(struct stk_text *out, int64_t ns)
 {
-	unsigned long tenths = (unsigned long)((ns + 50000) / 100000);
+	unsigned long us = (unsigned long)(ns + 500) / 1000;
 
-	if (tenths < 100)
-		stk_printf(out, "%lu.%lu ms", tenths / 10, tenths % 10);
+	if (us < 1000)
+		stk_printf(out, "0.%02lu ms", (us + 5) / 10 < 100 ? (us + 5) / 10 : 99);
+	else if (us < 10000)
+		stk_printf(out, "%lu.%lu ms", us / 1000, us % 1000 / 100);
 	else
-		stk_printf(out, "%lu ms", (tenths + 5) / 10);
+		stk_printf(out, "%lu ms", us / 1000);
 }
 
 void session_put_process(struct stk_text *out, const struct stk_target *t)
@@ -35,6 +37,10 @@ void session_put_process(struct stk_text *out, const struct stk_target *t)
 	if (i->still_ns) {
 		stk_puts(out, "stood still for ");
 		put_ms(out, i->still_ns);
+		if (i->slept_ns > i->still_ns) {
+			stk_puts(out, ", sleeping threads for ");
+			put_ms(out, i->slept_ns);
+		}
 		stk_puts(out, ".\n");
 	} else {
 		stk_puts(out, "held until `detach' or the end of corectl.\n");

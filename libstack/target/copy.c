@@ -75,28 +75,46 @@ static unsigned read_batch(struct stk_region *v, unsigned n, int pid)
 	return n;
 }
 
-bool stk_copy_read(struct stk_copy *c, int pid)
+void stk_copy_prepare(struct stk_copy *c, size_t size)
 {
-	uint8_t *to;
+	if (c->size >= size)
+		return;
+	if (c->map)
+		munmap(c->map, c->size);
+	c->map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (c->map == MAP_FAILED)
+		c->map = NULL;
+	c->size = c->map ? size : 0;
+}
+
+void stk_copy_add(struct stk_copy *c, uint64_t start, uint64_t end)
+{
+	if (c->n == c->cap) {
+		unsigned cap = c->cap ? 2 * c->cap : 64;
+		struct stk_region *v = realloc(c->v, cap * sizeof(*v));
+		if (!v)
+			return;
+		c->v = v;
+		c->cap = cap;
+	}
+	c->v[c->n++] = (struct stk_region){.start = start, .end = end};
+}
+
+void stk_copy_read(struct stk_copy *c, int pid)
+{
+	size_t size = 0;
 
 	for (unsigned i = 0; i < c->n; i++)
-		c->size += c->v[i].end - c->v[i].start;
-	if (!c->size)
-		return true;
-	c->map = mmap(NULL, c->size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (c->map == MAP_FAILED) {
-		c->map = NULL;
-		return false;
-	}
-	to = c->map;
-	for (unsigned i = 0; i < c->n; i++) {
+		size += c->v[i].end - c->v[i].start;
+	stk_copy_prepare(c, size);
+	uint8_t *to = c->map;
+	for (unsigned i = 0; to && i < c->n; i++) {
 		c->v[i].bytes = to;
 		to += c->v[i].end - c->v[i].start;
 	}
-	for (unsigned done = 0; done < c->n;)
+	for (unsigned done = 0; to && done < c->n;)
 		done += read_batch(c->v + done, c->n - done, pid);
-	return true;
 }
 
 void stk_copy_done(struct stk_copy *c)

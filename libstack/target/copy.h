@@ -15,14 +15,18 @@ struct stk_region {
 
 struct stk_copy {
 	struct stk_region *v;
-	unsigned n;
+	unsigned n, cap;
 	uint8_t *map; /* holds all of them */
 	size_t size;
 };
 
-/* Read all regions of `c->v` from a process. false: memory is exhausted. What cannot be read is
- * left out of `have`. */
-bool stk_copy_read(struct stk_copy *c, int pid);
+/* Get memory for regions of `size` bytes together, so that reading them need not. It is a guess:
+ * more can be read. */
+void stk_copy_prepare(struct stk_copy *c, size_t size);
+/* One more to read; without memory it is left out. */
+void stk_copy_add(struct stk_copy *c, uint64_t start, uint64_t end);
+/* Read all regions from a process. What cannot be read is left out of `have`. */
+void stk_copy_read(struct stk_copy *c, int pid);
 /* Bytes at one place; how many were read, or negative. */
 ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len);
 

@@ -41,9 +41,11 @@ struct stk_live_options {
 /* How a process was looked at, and what is known of it now. */
 struct stk_live_info {
 	int pid;
-	int asked_tid;    /* a thread of it was asked for; 0: the process */
-	int inner_pid;    /* its number in its own PID namespace */
-	int64_t still_ns; /* how long it stood still; 0: it still does */
+	int asked_tid; /* a thread of it was asked for; 0: the process */
+	int inner_pid; /* its number in its own PID namespace */
+	/* How long its threads that were at work stood still, and those that slept; 0: they still
+	 * do. */
+	int64_t still_ns, slept_ns;
 	bool was_stopped; /* by a signal, before we came: it stays so */
 	bool other_root;  /* its files are not ours: another mount namespace or root */
 	int64_t started;  /* seconds since the epoch, 0: not known */

@@ -38,7 +38,7 @@ char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len)
 	return ret;
 }
 
-static int open_proc(int pid, const char *name)
+int stk_proc_open(int pid, const char *name)
 {
 	char path[64];
 	struct stk_text t;
@@ -50,7 +50,7 @@ static int open_proc(int pid, const char *name)
 
 char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *ret_len)
 {
-	int fd = open_proc(pid, name);
+	int fd = stk_proc_open(pid, name);
 
 	if (fd < 0)
 		return NULL;
@@ -132,7 +132,7 @@ int stk_proc_tids(int pid, int *tids, unsigned max)
 
 static ssize_t read_small(int pid, const char *name, char *buf, size_t cap)
 {
-	int fd = open_proc(pid, name);
+	int fd = stk_proc_open(pid, name);
 
 	if (fd < 0)
 		return -1;
@@ -162,6 +162,18 @@ char stk_proc_state(int pid, int tid)
 		return 0;
 	const char *p = after_name(buf);
 	return p ? *p : 0;
+}
+
+unsigned long long stk_proc_turns(int pid, int tid)
+{
+	char name[48], buf[128];
+	struct stk_text t;
+
+	stk_text_init(&t, name, sizeof(name));
+	stk_printf(&t, "task/%d/schedstat", tid);
+	return read_small(pid, name, buf, sizeof(buf)) > 0
+		   ? (unsigned long long)stk_last_number(buf)
+		   : 0;
 }
 
 unsigned long long stk_proc_stat(int pid, unsigned field)

@@ -6,6 +6,8 @@
 
 /* A whole file below /proc/PID into the pool, NUL-terminated; NULL: errno tells why. */
 char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *ret_len);
+/* Open it for reading; negative: errno tells why. */
+int stk_proc_open(int pid, const char *name);
 char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len);
 
 /* One line of /proc/PID/maps, with what smaps adds to it. */
@@ -29,6 +31,9 @@ int stk_proc_tids(int pid, int *tids, unsigned max);
 
 /* The state letter of a thread ('R', 'S', 'D', 't', …), 0 when it is gone. */
 char stk_proc_state(int pid, int tid);
+
+/* How many turns on a CPU a thread has had (schedstat); 0: not known. */
+unsigned long long stk_proc_turns(int pid, int tid);
 
 /* A numeric field of /proc/PID/stat by its number in proc(5), from 4; 0: not there. */
 unsigned long long stk_proc_stat(int pid, unsigned field);

@@ -7,19 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "target/map.h"
 #include "target/procfs.h"
 
 #define MS       1000000LL  /* nanoseconds */
+#define QUICK    (MS / 100) /* a thread that runs on another CPU stops in this time */
 #define SPIN     (1 * MS)   /* as long a stop that goes well takes: no sleep is that short */
 #define ASLEEP   (100 * MS) /* what a thread in uninterruptible sleep gets: the others stand */
 #define TIDS_MAX (1U << 22) /* PID_MAX_LIMIT of the kernel */
+#define NO_TASKS 2          /* links of /proc/PID/task without its threads */
 
 int64_t stk_now_ns(void)
 {
@@ -54,13 +58,19 @@ static bool add(struct stk_stops *s, int tid)
 }
 
 /* Seizing stops nobody: first all are seized, then all are asked to stop. */
-static void interrupt_from(struct stk_stops *s, unsigned from)
+static void interrupt(struct stk_stops *s, bool sleepers)
 {
-	if (!s->since_ns)
-		s->since_ns = stk_now_ns();
-	for (unsigned i = from; i < s->n; i++)
-		if (s->v[i].state == STK_STOPPING && ptrace(PTRACE_INTERRUPT, s->v[i].tid, 0, 0))
-			s->v[i].state = STK_GONE;
+	int64_t *at = sleepers ? &s->slept_ns : &s->since_ns;
+
+	if (!*at)
+		*at = stk_now_ns();
+	for (unsigned i = s->done; i < s->n; i++) {
+		struct stk_stopped *t = &s->v[i];
+		if (t->state != STK_SEIZED || (sleepers && t->ran))
+			continue;
+		t->state = ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) ? STK_GONE : STK_STOPPING;
+		t->ran |= !sleepers;
+	}
 }
 
 int stk_stop_regs(int tid, unsigned note, void *buf, size_t len)
@@ -136,12 +146,24 @@ static bool still_stopping(struct stk_stopped *t)
 		/* Without an event a signal is on its way in (ptrace(2), "PTRACE_EVENT_STOP"). */
 		t->signal = event ? 0 : sig;
 		t->group = event == PTRACE_EVENT_STOP && sig != SIGTRAP;
-		t->len = stk_stop_regs(t->tid, NT_PRSTATUS, t->gregs, sizeof(t->gregs));
-		restart(t);
 		return false;
 	}
 	t->state = STK_GONE;
 	return false;
+}
+
+/* Of those that have stopped. Right after the stop this would wait until the thread has left its
+ * CPU (kernel/ptrace.c, ptrace_check_attach()). */
+static void take_registers(struct stk_stops *s)
+{
+	for (unsigned i = s->done; i < s->n; i++) {
+		struct stk_stopped *t = &s->v[i];
+		if (t->state != STK_STOPPED || t->len)
+			continue;
+		t->len = stk_stop_regs(t->tid, NT_PRSTATUS, t->gregs, sizeof(t->gregs));
+		t->fplen = stk_stop_regs(t->tid, NT_PRFPREG, t->fpregs, sizeof(t->fpregs));
+		restart(t);
+	}
 }
 
 static bool all_asleep(const struct stk_stops *s)
@@ -152,7 +174,7 @@ static bool all_asleep(const struct stk_stops *s)
 	return true;
 }
 
-/* Wait until every seized thread has stopped, or no longer can, or the time is over. */
+/* Wait until every thread that was asked has stopped, or no longer can, or the time is over. */
 static void wait_all(struct stk_stops *s, int64_t until)
 {
 	int64_t begin = stk_now_ns();
@@ -160,11 +182,16 @@ static void wait_all(struct stk_stops *s, int64_t until)
 
 	for (;;) {
 		bool left = false;
-		for (unsigned i = 0; i < s->n; i++)
-			left |= still_stopping(&s->v[i]);
-		int64_t now = stk_now_ns();
-		if (!left || now >= until || (now - begin > ASLEEP && all_asleep(s)))
+		for (unsigned i = s->done; i < s->n; i++)
+			left |= still_stopping(&s->v[i]) && !s->v[i].late;
+		if (!left)
 			return;
+		take_registers(s);
+		int64_t now = stk_now_ns();
+		if (now >= until || (now - begin > ASLEEP && all_asleep(s)))
+			break;
+		if (now - begin < QUICK)
+			continue;
 		if (now - begin < SPIN) {
 			sched_yield();
 			continue;
@@ -173,10 +200,12 @@ static void wait_all(struct stk_stops *s, int64_t until)
 		if (nap.tv_nsec < MS)
 			nap.tv_nsec *= 2;
 	}
+	for (unsigned i = s->done; i < s->n; i++)
+		s->v[i].late = s->v[i].state == STK_STOPPING;
 }
 
-/* The threads that `known` does not hold yet; their number, or a negative errno. */
-static int add_new(struct stk_stops *s, struct stk_map *known, int except)
+/* The threads that are not known yet; their number, or a negative errno. */
+static int add_new(struct stk_stops *s, int except, bool count_turns)
 {
 	unsigned max = s->n + 1024, before = s->n;
 	int *tids = NULL, n;
@@ -188,30 +217,86 @@ static int add_new(struct stk_stops *s, struct stk_map *known, int except)
 		n = tids ? stk_proc_tids(s->pid, tids, max) : -ENOMEM;
 	} while (n > (int)max && max < TIDS_MAX);
 	for (int i = 0; i < n && i < (int)max; i++)
-		if (tids[i] != except && !stk_map_get(known, (uint64_t)tids[i]) &&
-		    stk_map_put(known, (uint64_t)tids[i], s))
-			add(s, tids[i]);
+		if (tids[i] != except && !stk_map_get(s->known, (uint64_t)tids[i]) &&
+		    stk_map_put(s->known, (uint64_t)tids[i], s) && add(s, tids[i]) && count_turns)
+			s->v[s->n - 1].turns = stk_proc_turns(s->pid, tids[i]);
 	free(tids);
 	return n < 0 ? n : (int)(s->n - before);
+}
+
+static int begin(struct stk_stops *s, int pid)
+{
+	if (s->known)
+		return 0;
+	s->pid = pid;
+	s->task_fd = stk_proc_open(pid, "task");
+	s->known = calloc(1, sizeof(*s->known));
+	return s->known ? 0 : -ENOMEM;
+}
+
+/* Those that have stopped go first, and are no longer looked at. */
+static void set_apart(struct stk_stops *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->v[i].state == STK_STOPPED || s->v[i].state == STK_GONE) {
+			struct stk_stopped t = s->v[i];
+			s->v[i] = s->v[s->done];
+			s->v[s->done++] = t;
+			s->stand += t.state == STK_STOPPED;
+		}
+}
+
+int stk_stop_sleepers(struct stk_stops *s, int pid, int except, unsigned ms)
+{
+	int64_t until = stk_now_ns() + ms * MS;
+	int n = begin(s, pid);
+
+	/* Those that it starts meanwhile are for stk_stop_all(). */
+	if (!n)
+		n = add_new(s, except, true);
+	for (unsigned i = 0; i < s->n; i++) {
+		struct stk_stopped *t = &s->v[i];
+		t->ran = t->state == STK_SEIZED && (stk_proc_turns(pid, t->tid) != t->turns ||
+						    stk_proc_state(pid, t->tid) == 'R');
+	}
+	interrupt(s, true);
+	wait_all(s, until);
+	take_registers(s);
+	set_apart(s);
+	return n < 0 && !s->n ? n : 0;
+}
+
+/* Is no thread left that runs? The links of /proc/PID/task tell how many there are (fs/proc/base.c,
+ * proc_task_getattr()): much faster than to list them. */
+static bool complete(const struct stk_stops *s, int except)
+{
+	struct stat st;
+	unsigned stand = s->stand + (except ? 1 : 0);
+
+	for (unsigned i = s->done; i < s->n; i++) {
+		if (s->v[i].state != STK_STOPPED && s->v[i].state != STK_GONE)
+			return false; /* there is no telling */
+		stand += s->v[i].state == STK_STOPPED;
+	}
+	return s->n && s->task_fd > 0 && !fstat(s->task_fd, &st) && st.st_nlink == NO_TASKS + stand;
 }
 
 int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
 {
 	int64_t until = stk_now_ns() + ms * MS;
-	struct stk_map known = {0};
-	int n;
+	int n = begin(s, pid);
 
-	s->pid = pid;
+	if (n)
+		return n;
 	/* A thread that runs can start another until it stands: look again until none is new. */
-	do {
-		unsigned from = s->n;
-		n = add_new(s, &known, except);
-		if (n <= 0)
-			break;
-		interrupt_from(s, from);
+	for (n = s->n ? 1 : add_new(s, except, false); n > 0; n = add_new(s, except, false)) {
+		interrupt(s, false);
 		wait_all(s, until);
-	} while (stk_now_ns() < until);
-	stk_map_done(&known);
+		bool last = complete(s, except) || stk_now_ns() >= until;
+		take_registers(s);
+		if (last)
+			break;
+	}
 	return n < 0 && !s->n ? n : 0;
 }
 
@@ -225,16 +310,43 @@ static void undo_restart(const struct stk_stops *s, const struct stk_stopped *t)
 		set_regs(t->tid, &r);
 }
 
-void stk_stop_done(struct stk_stops *s)
+/* Was there one? */
+static bool let_go(struct stk_stops *s, bool ran)
 {
-	for (unsigned i = 0; i < s->n; i++) {
+	bool any = false;
+
+	for (unsigned i = ran ? s->done : 0; i < s->n; i++) {
 		struct stk_stopped *t = &s->v[i];
-		if (t->state != STK_STOPPED)
+		if (t->state != STK_STOPPED || t->ran != ran)
 			continue;
+		any = true;
 		if (t->anew)
 			undo_restart(s, t);
 		ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(intptr_t)t->signal);
 	}
+	return any;
+}
+
+void stk_stop_go(struct stk_stops *s, struct stk_stood *ret)
+{
+	int64_t slept = s->slept_ns, since = s->since_ns;
+	bool worked = let_go(s, true);
+
+	ret->still_ns = since ? stk_now_ns() - since : 0;
+	let_go(s, false);
+	ret->slept_ns = slept ? stk_now_ns() - slept : 0;
+	if (!worked)
+		ret->still_ns = ret->slept_ns;
+	s->released = true;
+}
+
+void stk_stop_done(struct stk_stops *s)
+{
+	if (s->known)
+		stk_map_done(s->known);
+	free(s->known);
+	if (s->task_fd > 0)
+		close(s->task_fd);
 	free(s->v);
 	*s = (struct stk_stops){0};
 }

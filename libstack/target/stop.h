@@ -6,14 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* In this order: up to STK_STOPPED it is one that can be looked at. */
 enum stk_stop_state {
-	STK_STOPPING, /* seized, not yet stopped */
+	STK_SEIZED,   /* runs on as before */
+	STK_STOPPING, /* asked to stop */
 	STK_STOPPED,
 	STK_GONE,    /* ended meanwhile */
 	STK_REFUSED, /* `err` tells why */
 };
 
-#define STK_GREGS 216 /* struct user_regs_struct */
+#define STK_GREGS  216 /* struct user_regs_struct */
+#define STK_FPREGS 512 /* struct user_fpregs_struct */
+
+struct stk_map;
 
 struct stk_stopped {
 	int tid, err;
@@ -21,30 +26,53 @@ struct stk_stopped {
 	int signal; /* taken from it on the way in; given back when it goes on */
 	bool group; /* it had been stopped by a signal (SIGSTOP, terminal), and stays so */
 	bool anew;  /* its system call begins anew when it goes on, unless a signal comes */
-	/* Its general registers when it stopped, and their length or a negative errno: those that
-	 * it goes on with may be others. */
-	uint8_t gregs[STK_GREGS];
-	int len;
+	bool ran;   /* it was at work when we came: it stops last and goes on first */
+	bool late;  /* it was waited for, in vain */
+	unsigned long long turns; /* on a CPU when it was first seen */
+	/* Its registers when it stopped, and their length or a negative errno: those that it goes
+	 * on with may be others. */
+	uint8_t gregs[STK_GREGS], fpregs[STK_FPREGS];
+	int len, fplen;
 };
 
 struct stk_stops {
 	struct stk_stopped *v;
 	unsigned n, cap;
-	int pid;
-	int64_t since_ns; /* when the first was asked to stop (CLOCK_MONOTONIC); 0: none */
+	/* What is left to do does not concern the first `done`, after stk_stop_sleepers(); `stand`
+	 * of them have stopped. */
+	unsigned done, stand;
+	int pid, task_fd; /* an open /proc/PID/task; 0: none */
+	struct stk_map *known;
+	/* When the first that slept, and the first of the others, was asked to stop
+	 * (CLOCK_MONOTONIC); 0: none yet. */
+	int64_t slept_ns, since_ns;
+	bool released;
 };
 
-/* Stop every thread of `pid` but `except`; those that appear meanwhile too. Waits at most `ms`
- * milliseconds, less for those in uninterruptible sleep. 0, or a negative errno when the threads
- * cannot be listed. */
+/*
+ * Seize every thread of `pid` but `except`, and stop those that sleep, and slept while they were
+ * counted. The others run on: what is done before stk_stop_all() costs them nothing. 0, or a
+ * negative errno when the threads cannot be listed.
+ */
+int stk_stop_sleepers(struct stk_stops *s, int pid, int except, unsigned ms);
+
+/* Stop every thread of `pid` but `except` that does not stand yet; those that appear meanwhile too.
+ * Waits at most `ms` milliseconds, less for those in uninterruptible sleep. Result as above. */
 int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms);
 
-/* Other registers of a stopped thread by note type (NT_PRFPREG); the bytes read, or a negative
- * errno. The general ones are those of struct stk_stopped. */
+/* Other registers of a stopped thread by note type; the bytes read, or a negative errno. */
 int stk_stop_regs(int tid, unsigned note, void *buf, size_t len);
 
+struct stk_stood {
+	/* From the first that was asked to stop to the last that went on: of the threads at work,
+	 * or all where none was, and of those that slept. */
+	int64_t still_ns, slept_ns;
+};
+
 /* Let all go on that have stopped. Those that have not are let go by the end of the tracing thread
- * (ptrace(2)). */
+ * (ptrace(2)). What is known of them stays. */
+void stk_stop_go(struct stk_stops *s, struct stk_stood *ret);
+
 void stk_stop_done(struct stk_stops *s);
 
 int64_t stk_now_ns(void);

@@ -115,7 +115,8 @@ def normal(text, pid):
     text = text.replace(str(pid), "PID").replace(s.FIXTURES, "{bin}").replace(s.SOURCE, "{src}")
     text = re.sub(r"\b[0-9a-f]{40}\b", "ID", text)
     text = re.sub(r"0x[0-9a-f]{6,}", "ADDR", text)
-    return re.sub(r"still for [0-9.]+ ms", "still for N ms", text)
+    # Whether the watching thread slept is not ours to say.
+    return re.sub(r"still for [0-9.]+ ms(, sleeping threads for [0-9.]+ ms)?", "still for N ms", text)
 
 
 def transcript(t):
@@ -159,8 +160,8 @@ def truth(t):
         trace, err, status = s.corectl("stack", str(p.pid))
         s.check_read_back(t, trace, "corectl stack PID")
         t.equal(status, 0, err)
-        t.check(re.search(r"^Process %d of `.*watch 6 4', 8 threads, stood still for [0-9.]+ ms\.$"
-                          % p.pid, err, re.M), "the head:", err)
+        t.check(re.search(r"^Process %d of `.*watch 6 4', 8 threads, stood still for [0-9.]+ ms"
+                          r"(, sleeping threads for [0-9.]+ ms)?\.$" % p.pid, err, re.M), "the head:", err)
         t.equal(trace.splitlines()[-1], "8 of 8 threads shown", "the last line")
         t.check("threads 3-8 (6 \"watch\") [stopped]:" in trace, "the parked ones together:", trace)
         t.check(re.search(r"^thread 1 \(tid %d \"watch\"\) \[stopped\]:$" % p.pid, trace, re.M),
@@ -176,6 +177,40 @@ def truth(t):
                     t.equal([f["pc"] for f in s.tail_calls_as_gdb(threads[tid], theirs["frames"])],
                             [f[0] for f in theirs["frames"]], "pcs of thread %d" % tid)
         check_free(t, p.pid, "after gdb")
+
+
+def one_moment(t, looks=60):
+    """Threads that pass a token on: never is it in two hands, though some sleep and some work."""
+    with Target([fixture("moments"), "token"]) as p:
+        held = slept = 0
+        for _ in range(looks):
+            out, err, status = s.corectl("stack", str(p.pid), "--all")
+            t.equal(status, 0, err)
+            holders = re.findall(r"^hold\((0x\d+)\)$", out, re.M)
+            t.check(len(holders) <= 1, "the token is in two hands:", holders, out)
+            held += len(holders)
+            slept += " sleeping threads for " in err
+        t.check(held > looks / 10, "hold() was seen %d times in %d looks" % (held, looks))
+        t.check(slept > looks / 2, "the main thread slept in %d of %d looks" % (slept, looks))
+
+
+def new_stacks(t, looks=60):
+    """A stack that was mapped while the process was looked at is copied like all others."""
+    with Target([fixture("moments"), "stacks"]) as p:
+        whole = 0
+        for _ in range(looks):
+            out, err, status = s.corectl("stack", str(p.pid), "--all")
+            steps = re.findall(r"^step\((\w+), (0x\d)\)$", out, re.M)
+            t.check(len({stack for stack, _ in steps}) <= 1, "calls of one stack:", out)
+            depths = [depth for _, depth in steps]
+            t.equal(depths, ["0x%d" % d for d in range(len(depths), 0, -1)], "their depths")
+            if len(steps) == 5: # else it is between two of them
+                t.equal(status, 0, err)
+                t.check("newer than the registers" not in err, "all that it needs was copied:", err)
+                below = re.search(r"^on_new_stack\(\)\n\t.*\n__start_context\(\.\.\.\)\n\t.*\n\n", out, re.M)
+                t.check(below, "the stack ends where makecontext() had it begin:", out)
+                whole += 1
+        t.check(whole > looks / 2, "five deep in %d of %d looks" % (whole, looks))
 
 
 def churn(t, attaches=60):
@@ -506,7 +541,7 @@ def places(t):
         inner.wait()
 
 
-PARTS = {f.__name__: f for f in (transcript, truth, churn, killed, handler_due, states_kept, moving, refused, names, refused_programs, ending,
+PARTS = {f.__name__: f for f in (transcript, truth, one_moment, new_stacks, churn, killed, handler_due, states_kept, moving, refused, names, refused_programs, ending,
                                  asleep, leaderless, places)}
 
 

@@ -1,0 +1,32 @@
+/* One look at a process: its threads stop, what is asked for is taken of them, and the target knows
+ * them. Inside target/ only. */
+#ifndef STK_TARGET_LOOK_H
+#define STK_TARGET_LOOK_H
+
+#include "target/copy.h"
+#include "target/live.h"
+#include "target/stop.h"
+
+struct stk_look {
+	struct stk_target *t; /* gets threads, segments, mappings and auxv */
+	const struct stk_live_options *o;
+	int pid;
+	int view; /* the thread by which its memory is seen: the leader, unless it has ended */
+
+	struct stk_stops stops;
+	/* Copied stacks: of the threads that slept, and of the others. */
+	struct stk_copy stacks[2];
+	struct stk_stood stood;
+	bool was_stopped; /* a thread, by a signal */
+	bool wrong_width; /* a thread runs 32-bit code */
+};
+
+/* Take the look. After it the threads stand, unless o->brief. */
+int stk_look(struct stk_look *l, struct stk_err *err);
+
+/* Let them go on, if they do not yet. */
+void stk_look_end(struct stk_look *l);
+
+void stk_look_done(struct stk_look *l);
+
+#endif
