@@ -253,12 +253,12 @@ class Bench:
             if lines < least:
                 print("  %s printed only %d lines" % (name, lines))
             got = statistics.median(pauses[1:]), statistics.median(wholes[1:])
-            print("  %-44s %.2f ms, whole command %.0f ms" % (name + " pause", 1e3 * got[0],
+            print("  %-44s %.3f ms, whole command %.0f ms" % (name + " pause", 1e3 * got[0],
                                                               1e3 * got[1]))
             return got
 
         try:
-            noise = look("(nothing)", ["sleep", "0.1"], 0)
+            look("(nothing)", ["sleep", "0.1"], 0)
             ours = look("corectl stack PID", [self.o.corectl, "stack", pid], n // 2)
             gdb = look("gdb -p", ["gdb", "-q", "-batch", "-nx", "-ex", "set debuginfod enabled off",
                                   "-p", pid, "-ex", "thread apply all bt"], 20 * n)
@@ -274,10 +274,6 @@ class Bench:
             if theirs:
                 value = theirs[at] / ours[at]
                 self.row(name, "%.1f x shorter" % value, "at least %g x" % bound, value >= bound)
-        if eu and noise[0] > eu[0] / 3:
-            # eu-stack stops one thread after the other, each for its own stack only.
-            print("  (a third of eu-stack's %.2f ms is less than the %.2f ms that the clock shows "
-                  "where nothing looks)" % (1e3 * eu[0], 1e3 * noise[0]))
 
     @staticmethod
     def gap(watch):
