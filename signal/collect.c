@@ -103,9 +103,23 @@ static int own_number(int tid)
 	return stk_status_number(path, "NSpid:");
 }
 
+/* A leader that left by pthread_exit() is a zombie as long as there are others: it stays in the
+ * list, and answers no signal. */
+static int ended_leader(void)
+{
+	char buf[256];
+	const char *end = NULL;
+	long n = stk_read_small("/proc/self/stat", buf, sizeof(buf));
+
+	for (long i = 0; i < n; i++)
+		end = buf[i] == ')' ? buf + i : end; /* its name may hold one, too: proc(5) */
+	return end && end + 2 < buf + n && end[2] == 'Z' ? (int)sys0(SYS_getpid) : 0;
+}
+
 /* The tids of this process but `own`, into the table. CRASH context. */
 static void list_threads(int own)
 {
+	int ended = ended_leader();
 	static char buf[4096] __attribute__((aligned(8)));
 	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	bool foreign = foreign_proc();
@@ -120,7 +134,7 @@ static void list_threads(int own)
 			at += e->len;
 			if (tid && foreign)
 				tid = own_number(tid);
-			if (!tid || tid == own)
+			if (!tid || tid == own || tid == ended)
 				continue;
 			if (all.n == STK_OTHERS_MAX) {
 				all.dropped++;

@@ -32,7 +32,7 @@
 static volatile sig_atomic_t late;
 static bool wrote, write_failed;
 static struct stk_crash crash;
-static int pid;
+static int crashed; /* the thread that crashed: of the leader nothing may be left */
 static uint64_t crash_addr;
 
 static void on_alarm(int sig)
@@ -163,7 +163,7 @@ static bool read_program(uint64_t addr, void *buf, size_t len)
 	struct iovec here = {buf, len}, there = {(void *)(uintptr_t)addr, len};
 
 	return by_socket ? read_by_socket(NULL, addr, buf, len) == 0
-			 : process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len;
+			 : process_vm_readv(crashed, &here, 1, &there, 1, 0) == (ssize_t)len;
 }
 
 /* Of a thread that waits for its turn to crash, else as it answered the signal. All stand still. */
@@ -237,10 +237,10 @@ static int report(void)
 	char buf[8192];
 	struct stk_text out;
 
-	snprintf(exe, sizeof(exe), "/proc/%d/exe", crash.pid);
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", crashed);
 	if (by_socket)
 		lo.read = read_by_socket;
-	snprintf(maps, sizeof(maps), "/proc/%d/maps", crash.pid);
+	snprintf(maps, sizeof(maps), "/proc/%d/maps", crashed);
 	if (by_socket || access(maps, R_OK))
 		lo.maps_fd = maps_by_socket(&no_proc);
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
@@ -283,7 +283,7 @@ int main(int argc, char **argv)
 		      stderr);
 		return 64;
 	}
-	pid = (int)strtoul(argv[1], NULL, 16);
+	crashed = (int)strtoul(argv[1], NULL, 16);
 	crash_addr = strtoull(argv[2], NULL, 16);
 	if (!proc_is_ours())
 		return STK_HELPER_PROC;

@@ -180,13 +180,13 @@ static long above(int fd)
 /* The second clone: becomes the helper. */
 static void exec_helper(void)
 {
-	static char addr[24], pid[24];
-	static char *argv[] = {(char *)"libstack-helper", pid, addr, 0};
+	static char addr[24], tid[24];
+	static char *argv[] = {(char *)"libstack-helper", tid, addr, 0};
 	static char *envp[] = {0};
 	uint64_t empty = 0;
 
 	put_hex(addr, (uint64_t)(uintptr_t)run.crash);
-	put_hex(pid, (uint64_t)run.crash->pid);
+	put_hex(tid, (uint64_t)run.crash->tid);
 	sys2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	raise_limit(RLIMIT_AS);
 	raise_limit(RLIMIT_DATA);

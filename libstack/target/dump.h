@@ -70,6 +70,7 @@ struct stk_dump_spans {
 struct stk_dump {
 	struct stk_target *t;
 	struct stk_dump_options o;
+	int view; /* the thread by which the memory is seen */
 	struct stk_dump_area *areas;
 	unsigned nareas, room; /* room: program headers that fit before the notes */
 	uint8_t *notes;

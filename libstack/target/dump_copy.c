@@ -15,7 +15,6 @@
 #include "target/procfs.h"
 
 #define PAGE  4096ULL
-#define VSIZE 23         /* field of /proc/PID/stat (proc(5)) */
 #define BLOCK (1U << 20) /* read and written at once */
 
 /* include/uapi/linux/fs.h, Linux 6.7 */
@@ -37,7 +36,7 @@ static int open_proc(struct stk_dump *d, const char *name)
 	struct stk_text t;
 
 	stk_text_init(&t, path, sizeof(path));
-	stk_printf(&t, "/proc/%d/%s", d->o.pid, name);
+	stk_printf(&t, "/proc/%d/%s", d->view, name);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -190,11 +189,11 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 
 static bool gone(const struct stk_dump *d)
 {
-	char state = stk_proc_state(d->o.pid, d->o.pid);
+	char state = stk_proc_state(d->view, d->view);
 
 	/* A zombie has no memory any more, nor has one that is about to become it. */
 	return !state || state == 'Z' || state == 'X' || state == 'x' ||
-	       !stk_proc_stat(d->o.pid, VSIZE);
+	       !stk_proc_stat(d->view, STK_PROC_VSIZE);
 }
 
 /* As much as can be read from the start on. */
@@ -207,7 +206,7 @@ static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, uint64_t 
 		size_t n = len < PAGE ? len : PAGE;
 		return d->o.read(d->o.arg, addr, buf, n) ? 0 : n;
 	}
-	ssize_t n = process_vm_readv(d->o.pid, &here, 1, &there, 1, 0);
+	ssize_t n = process_vm_readv(d->view, &here, 1, &there, 1, 0);
 	if (n > 0)
 		return (size_t)n;
 	/* Pages without the right to read, and the vsyscall page: only for who traces it. */

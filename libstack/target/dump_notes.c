@@ -179,12 +179,15 @@ static void put_prstatus(struct buffer *b, struct stk_dump *d, const struct stk_
 	note(b, "CORE", NT_PRSTATUS, &s, d->t->arch->prstatus_size);
 }
 
-static void put_prpsinfo(struct buffer *b, struct stk_dump *d, const struct facts *f)
+/* Of the leader, whichever thread comes first (fs/binfmt_elf.c, fill_psinfo()). */
+static void put_prpsinfo(struct buffer *b, struct stk_dump *d)
 {
 	struct elf_prpsinfo s;
+	struct facts leader, *f = &leader;
 	struct stk_pool *pool = &d->t->pool;
 	size_t n;
 
+	read_facts(d, d->o.pid, &leader);
 	memset(&s, 0, sizeof(s));
 	/* Whoever writes a core runs: so the kernel says of the process. */
 	s.pr_sname = 'R';
@@ -199,7 +202,7 @@ static void put_prpsinfo(struct buffer *b, struct stk_dump *d, const struct fact
 	char *comm = stk_proc_read(pool, d->o.pid, "comm", &n);
 	if (comm)
 		memcpy(s.pr_fname, comm, strnlen(comm, n) < 16 ? strcspn(comm, "\n") : 15);
-	char *args = stk_proc_read(pool, d->o.pid, "cmdline", &n);
+	char *args = stk_proc_read(pool, d->view, "cmdline", &n);
 	for (size_t i = 0; args && i < n && i + 1 < sizeof(s.pr_psargs); i++)
 		s.pr_psargs[i] = args[i] || i + 1 == n ? args[i] : ' ';
 	note(b, "CORE", NT_PRPSINFO, &s, d->t->arch->prpsinfo_size);
@@ -305,7 +308,7 @@ int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err 
 			f.blocked = *d->o.own_blocked;
 		put_prstatus(&b, d, th, &f, sig);
 		if (!i)
-			put_prpsinfo(&b, d, &f);
+			put_prpsinfo(&b, d);
 		if (sig)
 			note(&b, "CORE", NT_SIGINFO_, sig, 128);
 		if (!i) {
@@ -330,7 +333,7 @@ bool stk_dump_same(const struct stk_dump *d)
 {
 	const struct stk_bytes *auxv = &d->t->auxv;
 	size_t n;
-	char *now = stk_proc_read(&d->t->pool, d->o.pid, "auxv", &n);
+	char *now = stk_proc_read(&d->t->pool, d->view, "auxv", &n);
 
 	return now && n == auxv->len && memcmp(now, auxv->p, n) == 0;
 }

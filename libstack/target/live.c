@@ -18,7 +18,6 @@
 #define PAGE      4096ULL
 #define ARGS_MAX  80 /* of the command line, as in cores */
 #define STARTTIME 22 /* fields of stat, proc(5) */
-#define VSIZE     23
 
 struct page {
 	bool there;
@@ -307,17 +306,6 @@ static int process_of(struct live *l, int pid)
 	return (int)tgid;
 }
 
-/* A leader that has left by pthread_exit() has no memory any more; the other threads have. */
-static int view_of(int pid)
-{
-	int tids[64], n = stk_proc_stat(pid, VSIZE) ? 0 : stk_proc_tids(pid, tids, 64);
-
-	for (int i = 0; i < n && i < 64; i++)
-		if (stk_proc_stat(tids[i], VSIZE))
-			return tids[i];
-	return pid;
-}
-
 int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target **ret,
 		  struct stk_err *err)
 {
@@ -330,7 +318,7 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 	l->t.ops = &live_ops;
 	l->t.arch = stk_arch_find(EM_X86_64);
 	l->look = (struct stk_look){.t = &l->t, .o = &l->o, .pid = process_of(l, pid)};
-	l->look.view = view_of(l->look.pid);
+	l->look.view = stk_proc_view(l->look.pid);
 	l->t.path = stk_pool_printf(&l->t.pool, "process %d", l->look.pid);
 	l->checked = l->answer - 1;
 	sem_init(&l->looked, 0, 0);

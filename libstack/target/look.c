@@ -347,6 +347,7 @@ int stk_look(struct stk_look *l, struct stk_err *err)
 	int r = l->o->copy ? take(l, err) : look_whole(l, err);
 
 	long all = l->o->only_own ? stk_proc_status(l->pid, "Threads:") : 1;
+	all -= l->view != l->pid; /* a leader that has ended counts until the last has */
 	if (all > 1 && all <= TIDS_MAX) {
 		l->t->missing = (unsigned)all - 1;
 		l->t->missing_reason = "not asked for";

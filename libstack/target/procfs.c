@@ -189,6 +189,16 @@ unsigned long long stk_proc_stat(int pid, unsigned field)
 	return p ? strtoull(p, NULL, 10) : 0;
 }
 
+int stk_proc_view(int pid)
+{
+	int tids[64], n = stk_proc_stat(pid, STK_PROC_VSIZE) ? 0 : stk_proc_tids(pid, tids, 64);
+
+	for (int i = 0; i < n && i < 64; i++)
+		if (stk_proc_stat(tids[i], STK_PROC_VSIZE))
+			return tids[i];
+	return pid;
+}
+
 static bool status_value(const char *buf, const char *key, int base, unsigned long long *ret)
 {
 	const char *p = stk_status_line(buf, key);

@@ -37,6 +37,11 @@ unsigned long long stk_proc_turns(int pid, int tid);
 
 /* A numeric field of /proc/PID/stat by its number in proc(5), from 4; 0: not there. */
 unsigned long long stk_proc_stat(int pid, unsigned field);
+#define STK_PROC_VSIZE 23
+
+/* The thread by which the memory of a process is seen: a leader that has left by pthread_exit() has
+ * none any more. */
+int stk_proc_view(int pid);
 
 /* A number in the line of /proc/PID/status that begins with `key` ("TracerPid:"); -1: not there. */
 long stk_proc_status(int pid, const char *key);

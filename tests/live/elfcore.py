@@ -45,6 +45,12 @@ class Core:
             else:
                 self.once.setdefault(kind, desc)
 
+    def process(self):
+        """{field: value} of NT_PRPSINFO, but for state and flags, which come of dumping."""
+        row = struct.unpack_from("<6I16s80s", self.once[PRPSINFO], 16)
+        row = [*row[:6], row[6].rstrip(b"\0"), row[7].rstrip(b"\0 ")]
+        return dict(zip(("uid", "gid", "pid", "ppid", "pgrp", "sid", "name", "args"), row))
+
     def files(self):
         """[(start, end, byte offset, path)] of NT_FILE."""
         desc = self.once[FILES]

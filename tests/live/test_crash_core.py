@@ -51,7 +51,7 @@ def with_kernel(t, name, *args):
     mine = os.path.join(work, os.listdir(work)[0])
     ours = Core(mine)
     first = next(iter(ours.threads))
-    t.equal(mine, "%s/core.%d" % (work, first), "its name")
+    t.equal(mine, "%s/core.%d" % (work, ours.process()["pid"]), "its name")
     t.equal(tells(err), ["[core written to %s; the kernel leaves none: %s]" % (mine, REASON)],
             "the report names it")
     t.check(re.search(r"^\[core written .*\]\n\d+ of \d+ threads shown\n\Z", err, re.M),
@@ -76,8 +76,10 @@ def with_kernel(t, name, *args):
     x[512] |= 3
     y[512] |= 3
     t.equal(x, y, name + ": xstate")
-    t.equal(ours.once[FILES], theirs.once[FILES], name + ": NT_FILE")
-    if len(ours.threads) == 1:  # where threads put their heaps is chance
+    t.equal(dict(ours.process(), pid=0), dict(theirs.process(), pid=0), name + ": prpsinfo")
+    t.equal([f[3] for f in ours.files()], [f[3] for f in theirs.files()], name + ": files")
+    if name == "nullcall":  # where threads put their heaps is chance, and what is mapped after them
+        t.equal(ours.once[FILES], theirs.once[FILES], name + ": NT_FILE")
         t.equal(ours.mapped(), theirs.mapped(), name + ": segments")
     t.equal(len(ours.threads), len(theirs.threads), name + ": threads")
     t.equal(s.corectl(os.path.join(left, os.listdir(left)[0]), program, "-batch", "-ex", "bt")[0],
@@ -123,6 +125,7 @@ def main():
         s.skip("libstack is not built")
     with_kernel(t, "nullcall")
     with_kernel(t, "threads", "4", "5")
+    with_kernel(t, "leaderless", "crash")
     elsewhere(t)
     private(t)
     t.exit()

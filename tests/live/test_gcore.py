@@ -143,6 +143,7 @@ def with_kernel(t):
                     "%s: xstate of %d" % (what, tid))
         t.equal(ours.once[AUXV], theirs.once[AUXV], what + ": auxv")
         t.equal(ours.once.get(0x205), theirs.once.get(0x205), what + ": layout of xstate")
+        t.equal(ours.process(), theirs.process(), what + ": prpsinfo")
         t.equal(ours.files(), theirs.files(), what + ": NT_FILE")
         t.equal(ours.mapped(), theirs.mapped(), what + ": segments")
         a, b = same_pages(t, ours, theirs, what)

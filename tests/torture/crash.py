@@ -286,6 +286,11 @@ CASES = {
     "eight_in_process": Case("eight", frames=PLAIN + ["crash_at_barrier"], end="9 of 9 threads shown",
                              check=eight_threads, env={"LIBSTACK_HELPER": "/nowhere"},
                              notes=[NO_HELPER]),
+    "leaderless": Case("leaderless", frames=PLAIN + ["after_leader"]),
+    "leaderless_in_process": Case("leaderless", frames=PLAIN + ["after_leader"], notes=[NO_HELPER],
+                                  env={"LIBSTACK_HELPER": "/nowhere"}),
+    "leaderless_seccomp": Case("leaderless process_vm_readv errno", frames=PLAIN + ["after_leader"],
+                               notes=[SECCOMP]),
     # Blocked signals.
     "blocked_process": Case("blocked_process", frames=PLAIN + ["block"]),
     "blocked_thread": Case("blocked_thread", frames=PLAIN + ["block"]),

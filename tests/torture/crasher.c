@@ -513,6 +513,27 @@ void threads(void)
 	plain();
 }
 
+static pthread_t leader;
+
+void *after_leader(void *p)
+{
+	pthread_join(leader, NULL);
+	if (p)
+		forbid(arg(0, ""), arg(1, ""));
+	plain();
+	return p;
+}
+
+/* The first thread has ended; with arguments a system call is forbidden to the other. */
+void leaderless(void)
+{
+	pthread_t t;
+
+	leader = pthread_self();
+	must(!pthread_create(&t, NULL, after_leader, nargs ? args : NULL), "pthread_create");
+	pthread_exit(NULL);
+}
+
 void undumpable_threads(void)
 {
 	start_resting();
@@ -637,6 +658,7 @@ static const struct {
     {"inherited", inherited},
     {"filtered_threads", filtered_threads},
     {"threads", threads},
+    {"leaderless", leaderless},
     {"deep", deep},
     {"spoilt", spoilt},
     {"spoilt_threads", spoilt_threads},
