@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "unpack.h"
 
 void options_usage(FILE *out)
 {
@@ -131,6 +132,11 @@ static int parse_option(struct options *o, int argc, char **argv, int *i)
 	return 0;
 }
 
+static bool is_core(const char *path)
+{
+	return stk_elf_kind(path, NULL) == 'c' || unpack_is_packed(path);
+}
+
 /* The newest ./core.*, or NULL. */
 static char *newest_core(void)
 {
@@ -142,7 +148,7 @@ static char *newest_core(void)
 	while (d && (e = readdir(d))) {
 		struct stat st;
 		if (strncmp(e->d_name, "core.", 5) != 0 || stat(e->d_name, &st) ||
-		    stk_elf_kind(e->d_name, NULL) != 'c')
+		    !is_core(e->d_name))
 			continue;
 		if (!ret || st.st_mtim.tv_sec > best.tv_sec ||
 		    (st.st_mtim.tv_sec == best.tv_sec && st.st_mtim.tv_nsec > best.tv_nsec)) {
@@ -199,7 +205,7 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 	if (o->hold)
 		return usage("--hold is for a live process", NULL);
 	for (unsigned i = 0; i < n; i++) {
-		bool core = stk_elf_kind(v[i], NULL) == 'c';
+		bool core = is_core(v[i]);
 		if (core && o->core)
 			return usage("more than one core", v[i]);
 		if (core)

@@ -11,6 +11,7 @@
 #include "symbols/demangle.h"
 #include "symbols/scope.h"
 #include "symbols/symtab.h"
+#include "unpack.h"
 
 volatile sig_atomic_t session_interrupt;
 
@@ -129,6 +130,23 @@ void session_put_name(struct stk_text *out, const struct stk_thread *t)
 	stk_putc(out, '"');
 }
 
+/* As it is, or what is packed in it. */
+static int open_core(struct session *s, const char *path, struct stk_err *err)
+{
+	const char *why = NULL;
+	int fd = -1;
+
+	if (unpack_is_packed(path)) {
+		fd = unpack(path, isatty(2), &why, err);
+		if (fd < 0)
+			return fd;
+	}
+	int r = stk_core_open(path, fd, &s->target, err);
+	if (!r && why)
+		stk_remark(s->target, true, "%s: %s", path, why);
+	return r;
+}
+
 static int open_target(struct session *s, const struct options *o, struct stk_err *err)
 {
 	static char debug[48];
@@ -140,7 +158,7 @@ static int open_target(struct session *s, const struct options *o, struct stk_er
 						 .cache_dir = options_cache_dir(o)};
 	if (!o->pid) {
 		s->since = stat(o->core, &st) ? 0 : (long long)st.st_mtime;
-		return stk_core_open(o->core, &s->target, err);
+		return open_core(s, o->core, err);
 	}
 	s->hold = o->hold;
 	int r = session_open_process(s, o->pid, &s->target, err);

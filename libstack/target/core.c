@@ -51,11 +51,12 @@ int stk_elf_kind(const char *path, struct stk_err *err)
 	return type == ET_EXEC || type == ET_DYN ? 'x' : 'o';
 }
 
-static int map_file(struct core *c, const char *path, struct stk_err *err)
+static int map_file(struct core *c, const char *path, int fd, struct stk_err *err)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return stk_fail_sys(err, errno, "%s", path);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0) {
@@ -195,8 +196,6 @@ static int read_header(struct stk_target *t, struct stk_err *err)
 	struct stk_cur c = stk_cur_init(t->file, t->file_len);
 	const uint8_t *id = stk_cur_bytes(&c, EI_NIDENT);
 
-	if (id && !memcmp(id, "\x28\xb5\x2f\xfd", 4)) /* RFC 8878 */
-		return stk_fail(err, STK_ENOTELF, "%s: compressed; `zstd -d' unpacks it", t->path);
 	if (!id || memcmp(id, ELFMAG, SELFMAG) != 0)
 		return stk_fail(err, STK_ENOTELF, "%s: not an ELF file", t->path);
 	if (id[EI_DATA] != ELFDATA2LSB)
@@ -225,7 +224,7 @@ static int read_header(struct stk_target *t, struct stk_err *err)
 	return 0;
 }
 
-int stk_core_open(const char *path, struct stk_target **ret, struct stk_err *err)
+int stk_core_open(const char *path, int fd, struct stk_target **ret, struct stk_err *err)
 {
 	struct core *c = calloc(1, sizeof(*c));
 	int r;
@@ -235,7 +234,7 @@ int stk_core_open(const char *path, struct stk_target **ret, struct stk_err *err
 	c->t.ops = &core_ops;
 	c->t.remarks_tail = &c->t.remarks;
 	c->t.path = stk_pool_strdup(&c->t.pool, path);
-	r = map_file(c, path, err);
+	r = map_file(c, path, fd, err);
 	if (!r)
 		r = read_header(&c->t, err);
 	if (!r && !c->t.nthreads)

@@ -145,6 +145,8 @@ const uint8_t *stk_dump_head(struct stk_dump *d, const struct stk_dump_worker *w
 
 /* pwrite(2) all of it. STK_ESYS. */
 int stk_dump_put(int fd, const void *bytes, size_t len, uint64_t off, struct stk_err *err);
+/* The same but for pages of zeros, which it leaves out. */
+int stk_dump_put_sparse(int fd, const uint8_t *p, size_t len, uint64_t off, struct stk_err *err);
 
 void stk_dump_worker_done(struct stk_dump_worker *w);
 void stk_dump_free(struct stk_dump *d);

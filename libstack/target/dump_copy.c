@@ -267,8 +267,7 @@ int stk_dump_put(int fd, const void *bytes, size_t len, uint64_t off, struct stk
 	return 0;
 }
 
-/* Write but for pages of zeros. */
-static int put_sparse(int fd, const uint8_t *p, size_t len, uint64_t off, struct stk_err *err)
+int stk_dump_put_sparse(int fd, const uint8_t *p, size_t len, uint64_t off, struct stk_err *err)
 {
 	size_t from = 0, at = 0;
 	int r = 0;
@@ -300,7 +299,7 @@ int stk_dump_copy(struct stk_dump *d, struct stk_dump_worker *w, int fd, uint64_
 			return stk_fail(err, STK_EINTR, "interrupted");
 		r = stk_dump_fetch(d, w, &run, w->buf, err);
 		if (!r)
-			r = put_sparse(fd, w->buf, run.len, run.off, err);
+			r = stk_dump_put_sparse(fd, w->buf, run.len, run.off, err);
 		atomic_fetch_add(&d->done, run.off + run.len - at);
 		at = run.off + run.len;
 	}

@@ -122,8 +122,9 @@ struct stk_target {
  * Open an ELF core. The file is only read. A cut or damaged core opens as far as it can be read and
  * leaves remarks; an error means that nothing can be shown:
  * STK_ESYS, STK_ENOTELF, STK_ENOTCORE (executable, relocatable), STK_EARCH, STK_EFORMAT.
+ * `fd`: its bytes, where they are not at `path`; it is closed. -1: they are.
  */
-int stk_core_open(const char *path, struct stk_target **ret, struct stk_err *err);
+int stk_core_open(const char *path, int fd, struct stk_target **ret, struct stk_err *err);
 
 void stk_target_close(struct stk_target *t);
 

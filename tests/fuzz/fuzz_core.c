@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (write(fd, data, size) == (ssize_t)size && stk_core_open(path, &t, &err) == 0) {
+	if (write(fd, data, size) == (ssize_t)size && stk_core_open(path, -1, &t, &err) == 0) {
 		examine(t);
 		stk_target_close(t);
 	}

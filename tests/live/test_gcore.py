@@ -248,6 +248,8 @@ def compressed(t):
         gcore(p, mine, *args)
         t.equal(gcore(p, packed, *args)[2], 0, "status %s" % (args,))
         unpacked = os.path.join(work, "unpacked")
+        t.equal(s.corectl(packed, "-batch", "-ex", "bt")[::2], s.corectl(mine, "-batch", "-ex", "bt")[::2],
+                "corectl opens it %s" % (args,))
         done = subprocess.run(["zstd", "-dqf", packed, "-o", unpacked], stderr=subprocess.PIPE)
         t.equal((done.returncode, done.stderr), (0, b""), "zstd -d %s" % (args,))
         ours, theirs = Core(mine), Core(unpacked)

@@ -43,7 +43,7 @@ static void report_until(const char *until, struct written *w)
 	snprintf(core, sizeof(core), "%s/threads.core", getenv("CORES"));
 	snprintf(bin, sizeof(bin), "%s/threads.bin", getenv("CORES"));
 	struct stk_symbol_options so = {.bin = bin};
-	assert_int_equal(stk_core_open(core, &t, NULL), 0);
+	assert_int_equal(stk_core_open(core, -1, &t, NULL), 0);
 	assert_int_equal(stk_modules_open(t, &so, &ms, NULL), 0);
 	memset(w, 0, sizeof(*w));
 	w->until = until;
