@@ -14,9 +14,9 @@
 
 #include "target/dump.h"
 
-#define BUFFER   (1U << 20)
+#define BUFFER    (1U << 20)
 #define ZSTD_ROOM ZSTD_BLOCKSIZE_MAX
-#define PROGRESS (64U << 20) /* bytes between two lines */
+#define PROGRESS  (64U << 20) /* bytes between two lines */
 
 /* What goes in and comes out of one step. */
 struct stream {
@@ -29,8 +29,8 @@ struct stream {
 
 /* How a step ended: more is to come, or it may end here, or it must. */
 enum step { MORE, END, DAMAGED, CUT };
-static const char *const reasons[] = {[DAMAGED] = "it is damaged: what is shown may be wrong",
-				      [CUT] = "it is cut off"};
+static const char *const reasons[] = {
+    [DAMAGED] = "it is damaged: what is shown may be wrong", [CUT] = "it is cut off"};
 
 struct format {
 	const char *magic;

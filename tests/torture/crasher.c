@@ -8,40 +8,27 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <threads.h>
 #include <unistd.h>
 
-#ifdef __clang__
-#define NOINLINE __attribute__((noinline))
-#else
-#define NOINLINE __attribute__((noinline, noclone))
-#endif
+#include "crasher.h"
 
-static int nargs;
-static char **args;
+int nargs;
+char **args;
 
-static const char *arg(int i, const char *otherwise)
+const char *arg(int i, const char *otherwise)
 {
 	return i < nargs ? args[i] : otherwise;
 }
 
-static void must(int holds, const char *what)
+void must(int holds, const char *what)
 {
 	if (!holds) {
 		fprintf(stderr, "crasher: %s: %s\n", what, strerror(errno));
@@ -58,147 +45,6 @@ NOINLINE void boom(volatile int *p)
 NOINLINE void plain(void)
 {
 	boom((int *)0x10);
-}
-
-/* --- stacks --- */
-
-NOINLINE int dive(int depth)
-{
-	volatile char room[1000];
-
-	room[depth % 1000] = 1;
-	return dive(depth + 1) + room[depth % 999];
-}
-
-NOINLINE void overflow_main(void)
-{
-	dive(0);
-}
-
-void *dive_pthread(void *p)
-{
-	dive(0);
-	return p;
-}
-
-int dive_thrd(void *p)
-{
-	return dive(p != NULL);
-}
-
-void overflow_pthread(void)
-{
-	pthread_t t;
-
-	must(!pthread_create(&t, NULL, dive_pthread, NULL), "pthread_create");
-	pthread_join(t, NULL);
-}
-
-void overflow_thrd(void)
-{
-	thrd_t t;
-
-	must(thrd_create(&t, dive_thrd, NULL) == thrd_success, "thrd_create");
-	thrd_join(t, NULL);
-}
-
-/* A stack of the program's own, with a page below it that nothing may touch. */
-static char *own_stack(size_t size)
-{
-	char *p =
-	    mmap(NULL, size + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	must(p != MAP_FAILED && !mprotect(p, 4096, PROT_NONE), "mmap");
-	return p + 4096;
-}
-
-void overflow_attr(void)
-{
-	pthread_attr_t attr;
-	pthread_t t;
-
-	pthread_attr_init(&attr);
-	must(!pthread_attr_setstack(&attr, own_stack(65536), 65536), "pthread_attr_setstack");
-	must(!pthread_create(&t, &attr, dive_pthread, NULL), "pthread_create");
-	pthread_join(t, NULL);
-}
-
-int dive_clone(void *p)
-{
-	return dive(p != NULL);
-}
-
-int plain_clone(void *p)
-{
-	(void)p;
-	plain();
-	return 0;
-}
-
-/* A thread that no library knows: the thread pointer is that of its creator. */
-static void raw_clone(int (*fn)(void *))
-{
-	int flags =
-	    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-
-	must(clone(fn, own_stack(65536) + 65536, flags, NULL) > 0, "clone");
-	for (;;)
-		syscall(SYS_pause);
-}
-
-void overflow_clone(void)
-{
-	raw_clone(dive_clone);
-}
-
-void crash_clone(void)
-{
-	raw_clone(plain_clone);
-}
-
-/* The canary is overwritten, and nothing beyond it. */
-NOINLINE void smash_canary(volatile int n)
-{
-	char room[16];
-
-	for (volatile int i = 0; i < n; i++)
-		((volatile char *)room)[i] = 'A';
-}
-
-void smashed(void)
-{
-	smash_canary(25);
-}
-
-/* The saved frame pointer and the return address are overwritten. */
-__attribute__((noinline, no_stack_protector)) void smash_return(volatile uint64_t *frame)
-{
-	frame = __builtin_frame_address(0);
-	frame[0] = 0x4141414141414141;
-	frame[1] = 0x4242424242424242;
-}
-
-void smashed_return(void)
-{
-	smash_return(NULL);
-}
-
-NOINLINE void call(void (*volatile fn)(void))
-{
-	fn();
-	__asm__ volatile("");
-}
-
-void jump_null(void)
-{
-	call(NULL);
-	__asm__ volatile("");
-}
-
-void jump_nowhere(void)
-{
-	call((void (*)(void))0x123456789000);
-	__asm__ volatile("");
 }
 
 /* --- inside others --- */
@@ -352,194 +198,6 @@ void blocked_exec(void)
 	must(0, "execv");
 }
 
-/* --- resources --- */
-
-void closed(void)
-{
-	close(2);
-	plain();
-}
-
-void reused(void)
-{
-	close(2);
-	must(open(arg(0, ""), O_WRONLY | O_CREAT | O_TRUNC, 0644) == 2, "open");
-	must(write(2, "data\n", 5) == 5, "write");
-	plain();
-}
-
-static void limit(int what, rlim_t value)
-{
-	struct rlimit r = {value, value};
-
-	must(!setrlimit(what, &r), "setrlimit");
-}
-
-void no_files(void)
-{
-	limit(RLIMIT_NOFILE, 16);
-	while (dup(2) >= 0)
-		;
-	plain();
-}
-
-NOINLINE void exhaust(int what)
-{
-	limit(what, 1 << 16);
-	must(mmap(NULL, 1 << 26, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-		 MAP_FAILED,
-	     "memory was not exhausted");
-	plain();
-}
-
-void no_memory(void)
-{
-	exhaust(RLIMIT_AS);
-}
-
-void no_data(void)
-{
-	exhaust(RLIMIT_DATA);
-}
-
-void no_processes(void)
-{
-	limit(RLIMIT_NPROC, 0);
-	plain();
-}
-
-void no_file_size(void)
-{
-	limit(RLIMIT_FSIZE, 0);
-	plain();
-}
-
-void undumpable(void)
-{
-	must(!prctl(PR_SET_DUMPABLE, 0), "prctl");
-	plain();
-}
-
-/* --- seccomp: a call is forbidden, with an error or with death --- */
-
-static const struct {
-	const char *name;
-	int number;
-} calls[] = {{"ptrace", SYS_ptrace},
-	     {"clone", SYS_clone},
-	     {"process_vm_readv", SYS_process_vm_readv},
-	     {"memfd_create", SYS_memfd_create},
-	     {"execveat", SYS_execveat},
-	     {"open", SYS_open},
-	     {"tgkill", SYS_tgkill}};
-
-static void forbid(const char *name, const char *how)
-{
-	uint32_t action = !strcmp(how, "kill")   ? SECCOMP_RET_KILL_PROCESS
-			  : !strcmp(how, "trap") ? SECCOMP_RET_TRAP
-						 : SECCOMP_RET_ERRNO | EPERM;
-	int number = -1;
-
-	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++)
-		if (!strcmp(calls[i].name, name))
-			number = calls[i].number;
-	struct sock_filter code[] = {
-	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
-	    BPF_STMT(BPF_RET | BPF_K, action),
-	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = {sizeof(code) / sizeof(*code), code};
-
-	must(number >= 0, "no such call in the table");
-	must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
-	must(!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog),
-	     "seccomp");
-}
-
-void filtered(void)
-{
-	forbid(arg(0, ""), arg(1, ""));
-	plain();
-}
-
-/* The filter of a container: there before the program was. */
-void inherited(void)
-{
-	if (nargs > 2) {
-		plain();
-		return;
-	}
-	forbid(arg(0, ""), arg(1, ""));
-	execl("/proc/self/exe", "crasher", "inherited", arg(0, ""), arg(1, ""), "again", NULL);
-	must(0, "exec");
-}
-
-static pthread_barrier_t resting;
-
-NOINLINE void rest(void)
-{
-	pthread_barrier_wait(&resting);
-	for (;;)
-		pause();
-}
-
-void *resting_thread(void *p)
-{
-	rest();
-	return p;
-}
-
-static void start_resting(void)
-{
-	pthread_t t;
-
-	pthread_barrier_init(&resting, NULL, 2);
-	must(!pthread_create(&t, NULL, resting_thread, NULL), "pthread_create");
-	pthread_barrier_wait(&resting);
-}
-
-/* The same, with another thread that sits in pause(). */
-void filtered_threads(void)
-{
-	start_resting();
-	forbid(arg(0, ""), arg(1, ""));
-	plain();
-}
-
-void threads(void)
-{
-	start_resting();
-	plain();
-}
-
-static pthread_t leader;
-
-void *after_leader(void *p)
-{
-	pthread_join(leader, NULL);
-	if (p)
-		forbid(arg(0, ""), arg(1, ""));
-	plain();
-	return p;
-}
-
-/* The first thread has ended; with arguments a system call is forbidden to the other. */
-void leaderless(void)
-{
-	pthread_t t;
-
-	leader = pthread_self();
-	must(!pthread_create(&t, NULL, after_leader, nargs ? args : NULL), "pthread_create");
-	pthread_exit(NULL);
-}
-
-void undumpable_threads(void)
-{
-	start_resting();
-	undumpable();
-}
-
 /* --- the report itself --- */
 
 /* A stack of some depth: its report does not fit into a small pipe. */
@@ -618,53 +276,11 @@ void spoilt_quit(void)
 	_exit(3);
 }
 
+#define ROW(name) {#name, name},
 static const struct {
 	const char *name;
 	void (*fn)(void);
-} scenarios[] = {
-    {"plain", plain},
-    {"overflow_main", overflow_main},
-    {"overflow_pthread", overflow_pthread},
-    {"overflow_thrd", overflow_thrd},
-    {"overflow_attr", overflow_attr},
-    {"overflow_clone", overflow_clone},
-    {"crash_clone", crash_clone},
-    {"smashed", smashed},
-    {"smashed_return", smashed_return},
-    {"jump_null", jump_null},
-    {"jump_nowhere", jump_nowhere},
-    {"malloc_crash", malloc_crash},
-    {"malloc_abort", malloc_abort},
-    {"in_dlopen", in_dlopen},
-    {"in_handler", in_handler},
-    {"in_handler_altstack", in_handler_altstack},
-    {"in_fork", in_fork},
-    {"in_vfork", in_vfork},
-    {"after_vfork", after_vfork},
-    {"eight", eight},
-    {"blocked_process", blocked_process},
-    {"blocked_thread", blocked_thread},
-    {"blocked_exec", blocked_exec},
-    {"closed", closed},
-    {"reused", reused},
-    {"no_files", no_files},
-    {"no_memory", no_memory},
-    {"no_data", no_data},
-    {"no_processes", no_processes},
-    {"no_file_size", no_file_size},
-    {"undumpable", undumpable},
-    {"undumpable_threads", undumpable_threads},
-    {"filtered", filtered},
-    {"inherited", inherited},
-    {"filtered_threads", filtered_threads},
-    {"threads", threads},
-    {"leaderless", leaderless},
-    {"deep", deep},
-    {"spoilt", spoilt},
-    {"spoilt_threads", spoilt_threads},
-    {"spoilt_dump", spoilt_dump},
-    {"spoilt_quit", spoilt_quit},
-};
+} scenarios[] = {SCENARIOS(ROW)};
 
 /* --- as a helper --- */
 
