@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "cores.h"
 #include "gcore.h"
 #include "session.h"
 
@@ -86,6 +87,8 @@ static int run(struct session *s, const struct options *o)
 	int r;
 
 	r = session_open(s, o);
+	if (r && o->searched && access(o->core, F_OK))
+		cores_say_where();
 	if (r)
 		return r;
 	/* Until here Ctrl-C ends the program, as the signal does. */

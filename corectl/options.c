@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The command line. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cores.h"
 #include "session.h"
-#include "unpack.h"
 
 void options_usage(FILE *out)
 {
@@ -132,36 +130,6 @@ static int parse_option(struct options *o, int argc, char **argv, int *i)
 	return 0;
 }
 
-static bool is_core(const char *path)
-{
-	return stk_elf_kind(path, NULL) == 'c' || unpack_is_packed(path);
-}
-
-/* The newest ./core.*, or NULL. */
-static char *newest_core(void)
-{
-	DIR *d = opendir(".");
-	struct dirent *e;
-	struct timespec best = {0};
-	char *ret = NULL;
-
-	while (d && (e = readdir(d))) {
-		struct stat st;
-		if (strncmp(e->d_name, "core.", 5) != 0 || stat(e->d_name, &st) ||
-		    !is_core(e->d_name))
-			continue;
-		if (!ret || st.st_mtim.tv_sec > best.tv_sec ||
-		    (st.st_mtim.tv_sec == best.tv_sec && st.st_mtim.tv_nsec > best.tv_nsec)) {
-			free(ret);
-			ret = strdup(e->d_name);
-			best = st.st_mtim;
-		}
-	}
-	if (d)
-		closedir(d);
-	return ret;
-}
-
 static bool verb_is(const struct options *o, const char *verb)
 {
 	return o->verb && !strcmp(o->verb, verb);
@@ -205,7 +173,7 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 	if (o->hold)
 		return usage("--hold is for a live process", NULL);
 	for (unsigned i = 0; i < n; i++) {
-		bool core = is_core(v[i]);
+		bool core = cores_is_core(v[i]);
 		if (core && o->core)
 			return usage("more than one core", v[i]);
 		if (core)
@@ -218,11 +186,8 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 	if (!o->core && k == 2)
 		o->core = rest[0], rest[0] = rest[1], k = 1;
 	if (!o->core && verb_is(o, "core")) {
-		static char found[512];
-		char *newest = access("core", F_OK) ? newest_core() : strdup("core");
-		snprintf(found, sizeof(found), "%s", newest ? newest : "core");
-		free(newest);
-		o->core = found;
+		o->core = cores_newest();
+		o->searched = true;
 	}
 	if (!o->core && k) {
 		o->core = rest[0];

@@ -20,6 +20,7 @@ struct options {
 	const char *core, *bin;
 	int pid; /* 0: a core */
 	const char *debug_dir, *sysroot;
+	bool searched;         /* `core` was not named */
 	const char *verb;      /* "core", "stack" or NULL */
 	const char **commands; /* -ex and -x in order: text, or a file where is_file */
 	bool *is_file;
