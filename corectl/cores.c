@@ -61,16 +61,21 @@ void cores_say_where(void)
 
 	read_pattern(pattern, sizeof(pattern));
 	if (strstr(pattern, "systemd-coredump"))
-		fputs("corectl: systemd keeps the cores of this machine: `coredumpctl list' shows them, "
+		fputs("corectl: systemd keeps the cores of this machine: `coredumpctl list' shows "
+		      "them, "
 		      "`coredumpctl -o core dump' writes the newest here\n",
 		      stderr);
 	else if (*pattern == '|' || *pattern == '@')
-		fprintf(stderr, "corectl: the kernel gives the cores of this machine to %s "
-			"(kernel.core_pattern)\n", pattern + 1);
+		fprintf(stderr,
+			"corectl: the kernel gives the cores of this machine to %s "
+			"(kernel.core_pattern)\n",
+			pattern + 1);
 	else if (*pattern)
-		fprintf(stderr, "corectl: the kernel leaves cores as `%s'%s (kernel.core_pattern)\n",
+		fprintf(stderr,
+			"corectl: the kernel leaves cores as `%s'%s (kernel.core_pattern)\n",
 			pattern, *pattern == '/' ? "" : " in the folder where the program works");
-	if (*pattern != '|' && *pattern != '@' && !getrlimit(RLIMIT_CORE, &limit) && !limit.rlim_cur)
+	if (*pattern != '|' && *pattern != '@' && !getrlimit(RLIMIT_CORE, &limit) &&
+	    !limit.rlim_cur)
 		fputs("corectl: programs that are started here leave none, the limit is 0: "
 		      "`ulimit -c unlimited' first\n",
 		      stderr);

@@ -16,12 +16,12 @@ static void put_ms(struct stk_text *out, int64_t ns)
 {
 	unsigned long us = (unsigned long)(ns + 500) / 1000;
 
-	if (us < 1000)
-		stk_printf(out, "0.%02lu ms", (us + 5) / 10 < 100 ? (us + 5) / 10 : 99);
-	else if (us < 10000)
-		stk_printf(out, "%lu.%lu ms", us / 1000, us % 1000 / 100);
+	if (us < 995)
+		stk_printf(out, "0.%02lu ms", (us + 5) / 10);
+	else if (us < 9950)
+		stk_printf(out, "%lu.%lu ms", (us + 50) / 1000, (us + 50) % 1000 / 100);
 	else
-		stk_printf(out, "%lu ms", us / 1000);
+		stk_printf(out, "%lu ms", (us + 500) / 1000);
 }
 
 void session_put_process(struct stk_text *out, const struct stk_target *t)

@@ -3,7 +3,7 @@
  * process. It reads the process with ptrace (tier 1) or through its supervisor (tier 2), and prints
  * the report on descriptor 1. NORMAL context: it is a healthy program.
  *
- * libstack-helper PID ADDRESS   (hexadecimal; ADDRESS of struct stk_crash in the process)
+ * libstack-helper TID ADDRESS   (hexadecimal; ADDRESS of struct stk_crash in the process)
  */
 #include <errno.h>
 #include <fcntl.h>

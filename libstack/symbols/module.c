@@ -275,8 +275,8 @@ static int from_auxv(struct stk_modules *ms)
 	struct stk_target *t = ms->target;
 	uint64_t phdr;
 
-	stk_remark(t, true,
-		   "the core does not list its mapped files: shared libraries are not known");
+	stk_remark(t, true, "the %s does not list its mapped files: shared libraries are not known",
+		   t->ops->kind);
 	if (!ms->opts.bin || !stk_auxv(t, AT_PHDR_, &phdr))
 		return 0;
 	const struct stk_segment *s = stk_segment_at(t, phdr);

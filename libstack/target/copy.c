@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -115,6 +116,23 @@ void stk_copy_read(struct stk_copy *c, int pid)
 	}
 	for (unsigned done = 0; to && done < c->n;)
 		done += read_batch(c->v + done, c->n - done, pid);
+}
+
+bool stk_copy_same(const struct stk_copy *c, int pid)
+{
+	struct stk_copy now = {0};
+	bool same = true;
+
+	for (unsigned i = 0; i < c->n; i++)
+		stk_copy_add(&now, c->v[i].start, c->v[i].end);
+	stk_copy_read(&now, pid);
+	for (unsigned i = 0; same && i < c->n && i < now.n; i++) {
+		const struct stk_region *a = &c->v[i], *b = &now.v[i];
+		size_t n = a->have < b->have ? a->have : b->have;
+		same = !n || memcmp(a->bytes, b->bytes, n) == 0;
+	}
+	stk_copy_done(&now);
+	return same;
 }
 
 void stk_copy_done(struct stk_copy *c)

@@ -30,6 +30,9 @@ void stk_copy_read(struct stk_copy *c, int pid);
 /* Bytes at one place; how many were read, or negative. */
 ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len);
 
+/* Is the memory that was read the same by now, as far as it can be read? */
+bool stk_copy_same(const struct stk_copy *c, int pid);
+
 void stk_copy_done(struct stk_copy *c);
 
 #endif

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "base/text.h"
 #include "target/files.h"
@@ -18,6 +20,8 @@
 #define PAGE      4096ULL
 #define ARGS_MAX  80 /* of the command line, as in cores */
 #define STARTTIME 22 /* fields of stat, proc(5) */
+#define STUCK_MS  50
+#define TRIES     10
 
 struct page {
 	bool there;
@@ -54,10 +58,12 @@ static bool same_program(struct live *l)
 	if (l->checked == l->answer)
 		return !l->info.gone;
 	l->checked = l->answer;
+	l->look.view = stk_proc_view(l->look.pid);
 	uint8_t *now = (uint8_t *)stk_proc_read(&pool, l->look.view, "auxv", &len);
-	if (!now || !len || stk_proc_stat(l->look.pid, STARTTIME) != l->start_ticks)
+	if (!stk_proc_lives(l->look.pid) || stk_proc_stat(l->look.pid, STARTTIME) != l->start_ticks)
 		l->info.gone = STK_LIVE_ENDED;
-	else if (len != l->t.auxv.len || memcmp(now, l->t.auxv.p, len) != 0)
+	else if (l->t.auxv.len &&
+		 (!now || len != l->t.auxv.len || memcmp(now, l->t.auxv.p, len) != 0))
 		l->info.gone = "runs another program now (execve)";
 	stk_pool_done(&pool);
 	return !l->info.gone;
@@ -255,16 +261,66 @@ static bool start_tracer(struct live *l)
 	return l->traced_apart;
 }
 
+/*
+ * A program that executes another waits for all its other threads to be gone, and who traces one of
+ * those has to wait for it; but a thread that seizes the one that executes waits for that
+ * (cred_guard_mutex: fs/exec.c, de_thread(); kernel/ptrace.c, ptrace_attach()). Any thread of the
+ * tracer's process may do it.
+ */
+static void wait_for_dead(int pid)
+{
+	int tids[1024], n = stk_proc_tids(pid, tids, 1024);
+	siginfo_t si;
+
+	for (int i = 0; i < n && i < 1024; i++)
+		if (stk_proc_state(pid, tids[i]) == 'Z')
+			waitid(P_PID, (id_t)tids[i], &si, WEXITED | WNOHANG | __WALL);
+}
+
+static void wait_looked(struct live *l)
+{
+	for (;;) {
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += STUCK_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		if (!sem_clockwait(&l->looked, CLOCK_MONOTONIC, &until))
+			return;
+		if (errno == ETIMEDOUT)
+			wait_for_dead(l->look.pid);
+	}
+}
+
+/* A look of which nothing came, though the process lives, is taken again: it may have executed
+ * another program meanwhile. */
+static bool again(struct live *l)
+{
+	const struct timespec nap = {.tv_nsec = 2000000};
+
+	if (!stk_proc_lives(l->look.pid))
+		return false;
+	nanosleep(&nap, NULL);
+	stk_look_done(&l->look);
+	l->look = (struct stk_look){
+	    .t = &l->t, .o = &l->o, .pid = l->look.pid, .view = stk_proc_view(l->look.pid)};
+	l->t.nthreads = l->t.missing = 0;
+	return true;
+}
+
 static int look_apart(struct live *l, struct stk_err *err)
 {
-	if (!start_tracer(l))
-		return stk_fail(err, STK_ESYS, "no thread can be started to trace with");
-	while (sem_wait(&l->looked) && errno == EINTR)
-		;
-	if (l->result || l->o.brief) {
+	for (unsigned tries = 1;; tries++) {
+		if (!start_tracer(l))
+			return stk_fail(err, STK_ESYS, "no thread can be started to trace with");
+		wait_looked(l);
+		if (!l->result && !l->o.brief)
+			return 0;
 		pthread_join(l->tracer, NULL);
-		l->resumed = true;
+		if (!l->result || tries == TRIES || !again(l))
+			break;
 	}
+	l->resumed = true;
 	if (l->result)
 		*err = l->err;
 	return l->result;

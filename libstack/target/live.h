@@ -15,7 +15,7 @@ struct stk_live_options {
 	size_t own_gregs_len, own_fpregs_len;
 
 	bool only_own;    /* stop no other thread */
-	unsigned stop_ms; /* how long a thread may take to stop; 0: 2000 */
+	unsigned stop_ms; /* how long a thread may take to stop when it is asked; 0: 2000 */
 
 	/* Copy the stacks while it stands. A thread of ours traces it and ends with the stop: what
 	 * has not stopped by then is let go by that (ptrace(2)). */

@@ -140,6 +140,9 @@ static int nothing_to_show(struct stk_look *l, struct stk_err *err)
 	if (l->t->missing)
 		return stk_fail(err, STK_ESYS, "process %d: no thread of %u can be shown: %s",
 				l->pid, l->t->missing, l->t->missing_reason);
+	if (stk_proc_lives(l->pid))
+		return stk_fail(err, STK_ESYS,
+				"process %d executes programs: no thread of it stays", l->pid);
 	return stk_fail(err, STK_ESYS, "process %d has ended", l->pid);
 }
 
@@ -197,7 +200,7 @@ static int read_maps(struct stk_look *l, char **ret, struct stk_err *err)
 	if (!*ret)
 		return stk_fail_sys(err, sys, "the memory map of process %d", l->pid);
 	uint8_t *auxv = (uint8_t *)stk_proc_read(&t->pool, l->view, "auxv", &len);
-	if (auxv)
+	if (auxv && len)
 		t->auxv = (struct stk_bytes){auxv, len};
 	return 0;
 }
@@ -218,11 +221,13 @@ static unsigned sp_row(const struct stk_arch *a)
 	return row;
 }
 
-/* The stacks of the threads from the one at `first` on, from the stack pointer up. */
-static void copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
+/* The stacks of the threads from the one at `first` on, from the stack pointer up. false: one lies
+ * where the map has nothing. */
+static bool copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
 {
 	uint64_t each = STACKS_MAX / (l->stops.n + 1), sp;
 	unsigned row = sp_row(l->t->arch);
+	bool all = true;
 
 	if (each < STACK_MIN)
 		each = STACK_MIN;
@@ -232,13 +237,16 @@ static void copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
 		if (s->state != STK_STOPPED || s->len <= 0)
 			continue;
 		struct stk_thread th = {.gregs = {s->gregs, (size_t)s->len}};
-		if (!stk_thread_reg(l->t, &th, row, &sp) || !(g = stk_segment_at(l->t, sp)))
+		if (!stk_thread_reg(l->t, &th, row, &sp) || !(g = stk_segment_at(l->t, sp))) {
+			all = false;
 			continue;
+		}
 		uint64_t from = (sp - RED_ZONE) & ~(PAGE - 1);
 		from = from < g->start ? g->start : from;
 		stk_copy_add(to, from, g->end - from > each ? from + each : g->end);
 	}
 	stk_copy_read(to, l->view);
+	return all;
 }
 
 /* For the stacks of those that still run. */
@@ -259,6 +267,7 @@ static int look_whole(struct stk_look *l, struct stk_err *err)
 
 	if (r || !reachable(l))
 		return r;
+	l->view = stk_proc_view(l->pid);
 	r = read_maps(l, &maps, err);
 	if (!r)
 		r = parse_maps(l, maps, err);
@@ -267,35 +276,48 @@ static int look_whole(struct stk_look *l, struct stk_err *err)
 	return r;
 }
 
+/* Is what was read before all stood another by now? It was the same when they did, if not. Of a
+ * process that has ended nothing is read any more, and what was stays true. */
+static bool changed(struct stk_look *l, const char *before)
+{
+	char *now = NULL;
+
+	if (read_maps(l, &now, NULL) || !*now)
+		return false;
+	return !before || strcmp(before, now) != 0 || !stk_copy_same(&l->stacks[0], l->view);
+}
+
 /*
  * Most threads of most processes sleep. Those that do are stopped first, and the others stand still
- * for no longer than it takes to copy what is theirs. All stand at one moment; the stacks of the
- * sleepers are those of the moment when they stopped. The map is read before that moment, and once
- * more after it: `moved` tells that it changed.
+ * for no longer than it takes to copy what is theirs. All stand at one moment. The map, and the
+ * stacks of the sleepers, are read before that moment and once more after it, for others may write
+ * to them: `moved` tells that they are not the same.
  */
 static int look_quickly(struct stk_look *l, bool *moved, struct stk_err *err)
 {
-	char *maps = NULL, *again = NULL;
+	char *maps = NULL;
 	int r = stop(l, stk_stop_sleepers, err);
 
 	if (r || !reachable(l))
 		return r;
 	r = read_maps(l, &maps, err);
-	char *before = r ? NULL : stk_pool_strdup(&l->t->pool, maps);
-	if (!r)
-		r = parse_maps(l, maps, err);
+	*moved = !r && !*maps; /* the leader has ended since it was seen */
+	if (r || *moved)
+		return r;
+	char *before = stk_pool_strdup(&l->t->pool, maps);
+	r = parse_maps(l, maps, err);
 	if (r)
 		return r;
 	copy_stacks(l, 0, &l->stacks[0]);
 	prepare(l);
 	r = stop(l, stk_stop_all, err);
-	copy_stacks(l, l->stops.done, &l->stacks[1]);
+	if (r)
+		return r;
+	bool all = copy_stacks(l, l->stops.done, &l->stacks[1]);
 	if (l->o->brief)
-		stk_look_end(l);
-	if (!r)
-		r = read_maps(l, &again, err);
-	*moved = !r && (!before || strcmp(before, again) != 0);
-	return r;
+		stk_stop_go_on(&l->stops);
+	*moved = !all || changed(l, before);
+	return 0;
 }
 
 /*
@@ -315,16 +337,7 @@ static int keep_awake(void)
 	return fd;
 }
 
-/* A look that is not to count. */
-static void forget(struct stk_look *l)
-{
-	for (unsigned i = 0; i < 2; i++)
-		stk_copy_done(&l->stacks[i]);
-	if (l->o->brief)
-		stk_stop_done(&l->stops);
-}
-
-/* The quick way, unless the map changes on it. */
+/* The quick way, and where that does not do, the other. */
 static int take(struct stk_look *l, struct stk_err *err)
 {
 	bool moved = false;
@@ -332,11 +345,12 @@ static int take(struct stk_look *l, struct stk_err *err)
 	int r = look_quickly(l, &moved, err);
 
 	if (!r && moved) {
-		forget(l);
+		for (unsigned i = 0; i < 2; i++)
+			stk_copy_done(&l->stacks[i]);
 		r = look_whole(l, err);
-		if (l->o->brief)
-			stk_look_end(l);
 	}
+	if (l->o->brief)
+		stk_look_end(l);
 	if (awake >= 0)
 		close(awake);
 	return r;
@@ -357,14 +371,8 @@ int stk_look(struct stk_look *l, struct stk_err *err)
 
 void stk_look_end(struct stk_look *l)
 {
-	struct stk_stood now;
-
-	if (l->stops.released)
-		return;
-	stk_stop_go(&l->stops, &now);
-	l->stood.still_ns += now.still_ns;
-	if (now.slept_ns > l->stood.slept_ns)
-		l->stood.slept_ns = now.slept_ns;
+	if (!l->stops.released)
+		stk_stop_go(&l->stops, &l->stood);
 }
 
 void stk_look_done(struct stk_look *l)

@@ -164,6 +164,26 @@ char stk_proc_state(int pid, int tid)
 	return p ? *p : 0;
 }
 
+bool stk_proc_lives(int pid)
+{
+	int tids[1024], n = stk_proc_tids(pid, tids, 1024);
+
+	for (int i = 0; i < n && i < 1024; i++) {
+		char state = stk_proc_state(pid, tids[i]);
+		if (state && state != 'Z' && state != 'X')
+			return true;
+	}
+	return false;
+}
+
+/* More than an int holds, on a machine that runs for long. */
+static unsigned long long last_number(const char *buf)
+{
+	const char *p = strrchr(buf, ' ');
+
+	return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
 unsigned long long stk_proc_turns(int pid, int tid)
 {
 	char name[48], buf[128];
@@ -171,9 +191,7 @@ unsigned long long stk_proc_turns(int pid, int tid)
 
 	stk_text_init(&t, name, sizeof(name));
 	stk_printf(&t, "task/%d/schedstat", tid);
-	return read_small(pid, name, buf, sizeof(buf)) > 0
-		   ? (unsigned long long)stk_last_number(buf)
-		   : 0;
+	return read_small(pid, name, buf, sizeof(buf)) > 0 ? last_number(buf) : 0;
 }
 
 unsigned long long stk_proc_stat(int pid, unsigned field)

@@ -32,6 +32,9 @@ int stk_proc_tids(int pid, int *tids, unsigned max);
 /* The state letter of a thread ('R', 'S', 'D', 't', …), 0 when it is gone. */
 char stk_proc_state(int pid, int tid);
 
+/* Has it a thread that has not ended? The leader may be a zombie before the others. */
+bool stk_proc_lives(int pid);
+
 /* How many turns on a CPU a thread has had (schedstat); 0: not known. */
 unsigned long long stk_proc_turns(int pid, int tid);
 

@@ -33,6 +33,34 @@ int64_t stk_now_ns(void)
 	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
 }
 
+/* One that could not be seized. EPERM is also what a thread gives that has just ended, and a leader
+ * that has ended by pthread_exit(): it stays as a zombie. */
+static enum stk_stop_state why_not(const struct stk_stops *s, const struct stk_stopped *t)
+{
+	if (t->err == ESRCH)
+		return STK_GONE;
+	/* The thread that executes a program gets the leader's number, and is traced as before. */
+	if (t->err == EPERM && stk_proc_status(t->tid, "TracerPid:") == gettid())
+		return STK_SEIZED;
+	char state = t->err == EPERM ? stk_proc_state(s->pid, t->tid) : 'R';
+	return !state || state == 'Z' || state == 'X' ? STK_GONE : STK_REFUSED;
+}
+
+static void seize(struct stk_stops *s, struct stk_stopped *t)
+{
+	/* Once more: what was a zombie may be another thread by now, by execve. */
+	for (unsigned i = 0; i < 2; i++) {
+		if (!ptrace(PTRACE_SEIZE, t->tid, NULL, NULL)) {
+			t->state = STK_SEIZED;
+			return;
+		}
+		t->err = errno;
+		t->state = why_not(s, t);
+		if (t->state != STK_REFUSED)
+			return;
+	}
+}
+
 static bool add(struct stk_stops *s, int tid)
 {
 	if (s->n == s->cap) {
@@ -45,29 +73,53 @@ static bool add(struct stk_stops *s, int tid)
 	}
 	struct stk_stopped *t = &s->v[s->n++];
 	*t = (struct stk_stopped){.tid = tid};
-	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {
-		t->err = errno;
-		/* EPERM is also what a thread that has just ended gives, and a leader that has
-		 * ended by pthread_exit(): it stays as a zombie. */
-		char state = t->err == EPERM ? stk_proc_state(s->pid, tid) : 0;
-		bool gone = t->err == ESRCH ||
-			    (t->err == EPERM && (!state || state == 'Z' || state == 'X'));
-		t->state = gone ? STK_GONE : STK_REFUSED;
-	}
+	seize(s, t);
 	return true;
+}
+
+/* Those that were let go are wanted once more. */
+static void seize_again(struct stk_stops *s)
+{
+	for (unsigned i = s->done; i < s->n; i++)
+		if (s->v[i].left) {
+			s->v[i] = (struct stk_stopped){.tid = s->v[i].tid, .ran = true};
+			seize(s, &s->v[i]);
+		}
+}
+
+/*
+ * A thread at work that gets a signal stops on its way in, though nobody asked it to. Until its
+ * turn comes it goes on with the signal. Was there one?
+ */
+static bool pass_signals(struct stk_stops *s)
+{
+	bool any = false;
+
+	for (unsigned i = s->done; i < s->n; i++) {
+		const struct stk_stopped *t = &s->v[i];
+		siginfo_t si = {0};
+		if (t->state != STK_SEIZED || !t->ran ||
+		    waitid(P_PID, (id_t)t->tid, &si, WSTOPPED | WNOHANG | __WALL | WNOWAIT) ||
+		    si.si_pid != t->tid || si.si_status >> 8)
+			continue;
+		ptrace(PTRACE_CONT, t->tid, NULL, (void *)(intptr_t)si.si_status);
+		any = true;
+	}
+	return any;
 }
 
 /* Seizing stops nobody: first all are seized, then all are asked to stop. */
 static void interrupt(struct stk_stops *s, bool sleepers)
 {
 	int64_t *at = sleepers ? &s->slept_ns : &s->since_ns;
+	bool stood = !sleepers && pass_signals(s);
 
-	if (!*at)
-		*at = stk_now_ns();
 	for (unsigned i = s->done; i < s->n; i++) {
 		struct stk_stopped *t = &s->v[i];
 		if (t->state != STK_SEIZED || (sleepers && t->ran))
 			continue;
+		if (!*at)
+			*at = stood ? s->passed_ns : stk_now_ns();
 		t->state = ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) ? STK_GONE : STK_STOPPING;
 		t->ran |= !sleepers;
 	}
@@ -166,6 +218,17 @@ static void take_registers(struct stk_stops *s)
 	}
 }
 
+/* Of a leader that ends while others go on no wait tells. */
+static void find_ended(struct stk_stops *s)
+{
+	for (unsigned i = s->done; i < s->n; i++) {
+		struct stk_stopped *t = &s->v[i];
+		char state = t->state == STK_STOPPING ? stk_proc_state(s->pid, t->tid) : 'R';
+		if (!state || state == 'Z' || state == 'X')
+			t->state = STK_GONE;
+	}
+}
+
 static bool all_asleep(const struct stk_stops *s)
 {
 	for (unsigned i = 0; i < s->n; i++)
@@ -187,7 +250,8 @@ static void wait_all(struct stk_stops *s, int64_t until)
 		if (!left)
 			return;
 		take_registers(s);
-		int64_t now = stk_now_ns();
+		pass_signals(s);
+		int64_t now = s->passed_ns = stk_now_ns();
 		if (now >= until || (now - begin > ASLEEP && all_asleep(s)))
 			break;
 		if (now - begin < QUICK)
@@ -196,6 +260,7 @@ static void wait_all(struct stk_stops *s, int64_t until)
 			sched_yield();
 			continue;
 		}
+		find_ended(s);
 		nanosleep(&nap, NULL);
 		if (nap.tv_nsec < MS)
 			nap.tv_nsec *= 2;
@@ -229,7 +294,7 @@ static int begin(struct stk_stops *s, int pid)
 	if (s->known)
 		return 0;
 	s->pid = pid;
-	s->task_fd = stk_proc_open(pid, "task");
+	s->task_fd = stk_proc_open(pid, "task") + 1;
 	s->known = calloc(1, sizeof(*s->known));
 	return s->known ? 0 : -ENOMEM;
 }
@@ -263,6 +328,8 @@ int stk_stop_sleepers(struct stk_stops *s, int pid, int except, unsigned ms)
 	wait_all(s, until);
 	take_registers(s);
 	set_apart(s);
+	pass_signals(s);
+	s->passed_ns = stk_now_ns();
 	return n < 0 && !s->n ? n : 0;
 }
 
@@ -278,7 +345,7 @@ static bool complete(const struct stk_stops *s, int except)
 			return false; /* there is no telling */
 		stand += s->v[i].state == STK_STOPPED;
 	}
-	return s->n && s->task_fd > 0 && !fstat(s->task_fd, &st) && st.st_nlink == NO_TASKS + stand;
+	return s->n && s->task_fd && !fstat(s->task_fd - 1, &st) && st.st_nlink == NO_TASKS + stand;
 }
 
 int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
@@ -288,6 +355,7 @@ int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
 
 	if (n)
 		return n;
+	seize_again(s);
 	/* A thread that runs can start another until it stands: look again until none is new. */
 	for (n = s->n ? 1 : add_new(s, except, false); n > 0; n = add_new(s, except, false)) {
 		interrupt(s, false);
@@ -310,33 +378,33 @@ static void undo_restart(const struct stk_stops *s, const struct stk_stopped *t)
 		set_regs(t->tid, &r);
 }
 
-/* Was there one? */
-static bool let_go(struct stk_stops *s, bool ran)
+static void let_go(struct stk_stops *s, bool ran)
 {
-	bool any = false;
-
 	for (unsigned i = ran ? s->done : 0; i < s->n; i++) {
 		struct stk_stopped *t = &s->v[i];
-		if (t->state != STK_STOPPED || t->ran != ran)
+		if (t->state != STK_STOPPED || t->ran != ran || t->left)
 			continue;
-		any = true;
+		t->left = true;
 		if (t->anew)
 			undo_restart(s, t);
 		ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(intptr_t)t->signal);
 	}
-	return any;
+}
+
+void stk_stop_go_on(struct stk_stops *s)
+{
+	let_go(s, true);
+	if (s->since_ns)
+		s->still_ns += stk_now_ns() - s->since_ns;
+	s->since_ns = 0;
 }
 
 void stk_stop_go(struct stk_stops *s, struct stk_stood *ret)
 {
-	int64_t slept = s->slept_ns, since = s->since_ns;
-	bool worked = let_go(s, true);
-
-	ret->still_ns = since ? stk_now_ns() - since : 0;
+	stk_stop_go_on(s);
 	let_go(s, false);
-	ret->slept_ns = slept ? stk_now_ns() - slept : 0;
-	if (!worked)
-		ret->still_ns = ret->slept_ns;
+	ret->slept_ns = s->slept_ns ? stk_now_ns() - s->slept_ns : 0;
+	ret->still_ns = s->still_ns ? s->still_ns : ret->slept_ns;
 	s->released = true;
 }
 
@@ -345,8 +413,8 @@ void stk_stop_done(struct stk_stops *s)
 	if (s->known)
 		stk_map_done(s->known);
 	free(s->known);
-	if (s->task_fd > 0)
-		close(s->task_fd);
+	if (s->task_fd)
+		close(s->task_fd - 1);
 	free(s->v);
 	*s = (struct stk_stops){0};
 }

@@ -28,6 +28,7 @@ struct stk_stopped {
 	bool anew;  /* its system call begins anew when it goes on, unless a signal comes */
 	bool ran;   /* it was at work when we came: it stops last and goes on first */
 	bool late;  /* it was waited for, in vain */
+	bool left;  /* it was let go since it stopped */
 	unsigned long long turns; /* on a CPU when it was first seen */
 	/* Its registers when it stopped, and their length or a negative errno: those that it goes
 	 * on with may be others. */
@@ -41,11 +42,13 @@ struct stk_stops {
 	/* What is left to do does not concern the first `done`, after stk_stop_sleepers(); `stand`
 	 * of them have stopped. */
 	unsigned done, stand;
-	int pid, task_fd; /* an open /proc/PID/task; 0: none */
+	int pid, task_fd; /* an open /proc/PID/task + 1; 0: none */
 	struct stk_map *known;
 	/* When the first that slept, and the first of the others, was asked to stop
 	 * (CLOCK_MONOTONIC); 0: none yet. */
 	int64_t slept_ns, since_ns;
+	int64_t passed_ns; /* when signals were passed on last */
+	int64_t still_ns;  /* how long the others stood, before */
 	bool released;
 };
 
@@ -56,8 +59,9 @@ struct stk_stops {
  */
 int stk_stop_sleepers(struct stk_stops *s, int pid, int except, unsigned ms);
 
-/* Stop every thread of `pid` but `except` that does not stand yet; those that appear meanwhile too.
- * Waits at most `ms` milliseconds, less for those in uninterruptible sleep. Result as above. */
+/* Stop every thread of `pid` but `except` that does not stand, or no longer; those that appear
+ * meanwhile too. Waits at most `ms` milliseconds, less for those in uninterruptible sleep. Result
+ * as above. */
 int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms);
 
 /* Other registers of a stopped thread by note type; the bytes read, or a negative errno. */
@@ -68,6 +72,9 @@ struct stk_stood {
 	 * or all where none was, and of those that slept. */
 	int64_t still_ns, slept_ns;
 };
+
+/* Let those at work go on; those that slept still stand. */
+void stk_stop_go_on(struct stk_stops *s);
 
 /* Let all go on that have stopped. Those that have not are let go by the end of the tracing thread
  * (ptrace(2)). What is known of them stays. */

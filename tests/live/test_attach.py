@@ -200,6 +200,7 @@ def new_stacks(t, looks=150):
         whole = 0
         for _ in range(looks):
             out, err, status = s.corectl("stack", str(p.pid), "--all")
+            t.check("cannot be read" not in out, "a stack that was not copied:", out)
             steps = re.findall(r"^step\((\w+), (0x\d)\)$", out, re.M)
             t.check(len({stack for stack, _ in steps}) <= 1, "calls of one stack:", out)
             depths = [depth for _, depth in steps]
@@ -211,6 +212,52 @@ def new_stacks(t, looks=150):
                 t.check(below, "the stack ends where makecontext() had it begin:", out)
                 whole += 1
         t.check(whole > looks / 10, "five deep in %d of %d looks" % (whole, looks))
+
+
+def shared_stack(t, looks=40):
+    """What others write into the stack of one that sleeps is of the moment that all are seen at."""
+    with Target([fixture("moments"), "shared"]) as p:
+        for hold in [], ["--hold"]:
+            for _ in range(looks):
+                out, err, _ = s.corectl(*hold, "-p", str(p.pid), *batch("thread apply all bt"))
+                words = [int(w, 16) for w in re.findall(r" in (?:asleep|count)\((0x\w+)[,)]", out)]
+                t.check(len(words) == 2 and abs(words[0] - words[1]) <= 1, hold, "two moments:", out, err)
+
+
+def at_work(t):
+    """Nothing is said of sleeping threads where none sleeps."""
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as p:
+        s.wait_for("the loop", lambda: status_of(p.pid, p.pid, "State")[0] == "R" and
+                   os.readlink("/proc/%d/exe" % p.pid) != os.readlink("/proc/self/exe"))
+        for _ in range(5):
+            _, err, _ = s.corectl("stack", str(p.pid))
+            t.check(", 1 thread, stood still for " in err and "sleeping" not in err, err)
+        p.kill()
+
+
+def executing(t, looks=60):
+    """A program that executes itself from one of its threads, all the time."""
+    with Target([fixture("executes")]) as p:
+        for _ in range(looks):
+            out, err, status = s.corectl("stack", str(p.pid))
+            t.check(status in (0, 1) and " threads shown" in out, status, err, out)
+            t.check("not permitted" not in err and "has ended" not in err, "false:", err)
+        t.check(p.process.poll() is None, "it lives")
+
+
+def leader_leaves(t, rounds=30):
+    """The first thread ends while it is looked at."""
+    chance = random.Random(1)
+    for _ in range(rounds):
+        with Target([fixture("leaderless"), "later"]).settled() as p:
+            child = subprocess.Popen([s.CORECTL, "stack", str(p.pid)], stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)
+            time.sleep(chance.random() * 0.01)
+            p.process.stdin.write("\n")
+            p.process.stdin.flush()
+            out, err = child.communicate(timeout=30)
+            t.check(child.returncode == 0 and "has ended" not in err, child.returncode, err)
+            t.check(out.splitlines()[-1] in ("2 of 2 threads shown", "1 of 1 threads shown"), out, err)
 
 
 def churn(t, attaches=60):
@@ -544,7 +591,8 @@ def places(t):
         inner.wait()
 
 
-PARTS = {f.__name__: f for f in (transcript, truth, one_moment, new_stacks, churn, killed, handler_due, states_kept, moving, refused, names, refused_programs, ending,
+PARTS = {f.__name__: f for f in (transcript, truth, one_moment, new_stacks, shared_stack, at_work,
+                                 executing, leader_leaves, churn, killed, handler_due, states_kept, moving, refused, names, refused_programs, ending,
                                  asleep, leaderless, places)}
 
 

@@ -20,18 +20,17 @@ void must(int holds, const char *what);
 /* A stack that the library knows nothing of. */
 char *own_stack(unsigned long size);
 
-#define SCENARIOS(X)                                                                               \
-	X(plain)                                                                                   \
-	X(overflow_main)                                                                           \
-	X(overflow_pthread) X(overflow_thrd) X(overflow_attr) X(overflow_clone) X(crash_clone)     \
-	    X(smashed) X(smashed_return) X(jump_null) X(jump_nowhere) X(malloc_crash)              \
-		X(malloc_abort) X(in_dlopen) X(in_handler) X(in_handler_altstack) X(in_fork)       \
-		    X(in_vfork) X(after_vfork) X(eight) X(blocked_process) X(blocked_thread)       \
-			X(blocked_exec) X(closed) X(reused) X(no_files) X(no_memory) X(no_data)    \
-			    X(no_processes) X(no_file_size) X(undumpable) X(undumpable_threads)    \
-				X(filtered) X(inherited) X(filtered_threads) X(threads)            \
-				    X(leaderless) X(deep) X(spoilt) X(spoilt_threads)              \
-					X(spoilt_dump) X(spoilt_quit)
+/* clang-format off */
+#define SCENARIOS(X) \
+	X(plain) X(overflow_main) X(overflow_pthread) X(overflow_thrd) X(overflow_attr) \
+	X(overflow_clone) X(crash_clone) X(smashed) X(smashed_return) X(jump_null) \
+	X(jump_nowhere) X(malloc_crash) X(malloc_abort) X(in_dlopen) X(in_handler) \
+	X(in_handler_altstack) X(in_fork) X(in_vfork) X(after_vfork) X(eight) \
+	X(blocked_process) X(blocked_thread) X(blocked_exec) X(closed) X(reused) X(no_files) \
+	X(no_memory) X(no_data) X(no_processes) X(no_file_size) X(undumpable) \
+	X(undumpable_threads) X(filtered) X(inherited) X(filtered_threads) X(threads) \
+	X(leaderless) X(deep) X(spoilt) X(spoilt_threads) X(spoilt_dump) X(spoilt_quit)
+/* clang-format on */
 
 #define DECLARE(name) void name(void);
 SCENARIOS(DECLARE)
