@@ -164,7 +164,7 @@ char stk_proc_state(int pid, int tid)
 	return p ? *p : 0;
 }
 
-bool stk_proc_lives(int pid)
+static bool one_lives(int pid)
 {
 	int tids[1024], n = stk_proc_tids(pid, tids, 1024);
 
@@ -174,6 +174,19 @@ bool stk_proc_lives(int pid)
 			return true;
 	}
 	return false;
+}
+
+bool stk_proc_lives(int pid)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+
+	if (one_lives(pid))
+		return true;
+	/* A thread that executes a program takes the place of the leader, which is dead until then:
+	 * for a moment none is seen (fs/exec.c, de_thread()). */
+	if (stk_proc_state(pid, pid))
+		nanosleep(&nap, NULL);
+	return one_lives(pid);
 }
 
 /* More than an int holds, on a machine that runs for long. */

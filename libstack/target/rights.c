@@ -194,7 +194,7 @@ static int before(int pid, struct stk_pool *pool, struct stk_err *err)
 				"process %d (%s) is a kernel thread: it has no stack of a program "
 				"(root reads /proc/%d/stack)",
 				pid, name, pid);
-	if (stk_proc_state(pid, pid) == 'Z' && stk_proc_status(pid, "Threads:") <= 1) {
+	if (stk_proc_state(pid, pid) == 'Z' && !stk_proc_lives(pid)) {
 		long parent = stk_proc_status(pid, "PPid:");
 		return stk_fail(
 		    err, STK_ESYS,
