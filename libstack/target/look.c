@@ -65,6 +65,8 @@ static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 			   ? "they wait for a vfork child to start its program"
 			   : "they did not stop in time (uninterruptible sleep)";
 	case STK_REFUSED:
+		if (s->err == EBUSY)
+			return "another process traces them";
 		return s->err == EPERM ? "ptrace is not permitted" : "ptrace failed";
 	default:
 		return "their registers cannot be read";

@@ -35,14 +35,17 @@ int64_t stk_now_ns(void)
 
 /* One that could not be seized. EPERM is also what a thread gives that has just ended, and a leader
  * that has ended by pthread_exit(): it stays as a zombie. */
-static enum stk_stop_state why_not(const struct stk_stops *s, const struct stk_stopped *t)
+static enum stk_stop_state why_not(const struct stk_stops *s, struct stk_stopped *t)
 {
 	if (t->err == ESRCH)
 		return STK_GONE;
+	long tracer = t->err == EPERM ? stk_proc_status(t->tid, "TracerPid:") : 0;
 	/* The thread that executes a program gets the leader's number, and is traced as before. */
-	if (t->err == EPERM && stk_proc_status(t->tid, "TracerPid:") == gettid())
+	if (tracer == gettid())
 		return STK_SEIZED;
 	char state = t->err == EPERM ? stk_proc_state(s->pid, t->tid) : 'R';
+	if (tracer > 0)
+		t->err = EBUSY;
 	return !state || state == 'Z' || state == 'X' ? STK_GONE : STK_REFUSED;
 }
 

@@ -12,7 +12,7 @@ enum stk_stop_state {
 	STK_STOPPING, /* asked to stop */
 	STK_STOPPED,
 	STK_GONE,    /* ended meanwhile */
-	STK_REFUSED, /* `err` tells why */
+	STK_REFUSED, /* `err` tells why; EBUSY: another process traces it */
 };
 
 #define STK_GREGS  216 /* struct user_regs_struct */
