@@ -293,11 +293,14 @@ static void wait_looked(struct live *l)
 }
 
 /* A look of which nothing came, though the process lives, is taken again: it may have executed
- * another program meanwhile. */
+ * another program meanwhile. Not where threads were waited for in vain. */
 static bool again(struct live *l)
 {
 	const struct timespec nap = {.tv_nsec = 2000000};
 
+	for (unsigned i = 0; i < l->look.stops.n; i++)
+		if (l->look.stops.v[i].late)
+			return false;
 	if (!stk_proc_lives(l->look.pid))
 		return false;
 	nanosleep(&nap, NULL);

@@ -63,7 +63,8 @@ static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 			return "they did not stop in time";
 		return waits_for_vfork(l, s->tid)
 			   ? "they wait for a vfork child to start its program"
-			   : "they did not stop in time (uninterruptible sleep)";
+			   : "they did not stop in time (uninterruptible sleep, or a frozen "
+			     "cgroup)";
 	case STK_REFUSED:
 		if (s->err == EBUSY)
 			return "another process traces them";
