@@ -21,6 +21,7 @@
 #define ARGS_MAX  80 /* of the command line, as in cores */
 #define STARTTIME 22 /* fields of stat, proc(5) */
 #define STUCK_MS  50
+#define HELD_MS   500
 #define TRIES     10
 
 struct page {
@@ -228,6 +229,38 @@ static void keep_stacks(struct live *l, const struct stk_copy *c)
 	}
 }
 
+/*
+ * A program that executes another waits for all its other threads to be gone, and who traces one of
+ * those has to wait for it; but a thread that seizes the one that executes waits for that
+ * (cred_guard_mutex: fs/exec.c, de_thread(); kernel/ptrace.c, ptrace_attach()). Any thread of the
+ * tracer's process may do it. Nor is a process that is held and killed gone for its parent before.
+ */
+static void wait_for_dead(int pid)
+{
+	int tids[1024], n = stk_proc_tids(pid, tids, 1024);
+	siginfo_t si;
+
+	for (int i = 0; i < n && i < 1024; i++)
+		if (stk_proc_state(pid, tids[i]) == 'Z')
+			waitid(P_PID, (id_t)tids[i], &si, WEXITED | WNOHANG | __WALL);
+}
+
+/* Until it is posted; meanwhile the dead are waited for every `ms` milliseconds. */
+static void wait_posted(struct live *l, sem_t *sem, unsigned ms)
+{
+	for (;;) {
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += ms * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		if (!sem_clockwait(sem, CLOCK_MONOTONIC, &until))
+			return;
+		if (errno == ETIMEDOUT)
+			wait_for_dead(l->look.pid);
+	}
+}
+
 static void *trace(void *arg)
 {
 	struct live *l = arg;
@@ -237,8 +270,7 @@ static void *trace(void *arg)
 		sem_post(&l->let_go);
 	else
 		sem_post(&l->looked);
-	while (sem_wait(&l->let_go) && errno == EINTR)
-		;
+	wait_posted(l, &l->let_go, HELD_MS);
 	stk_look_end(&l->look);
 	l->info.still_ns = l->look.stood.still_ns;
 	l->info.slept_ns = l->look.stood.slept_ns;
@@ -259,37 +291,6 @@ static bool start_tracer(struct live *l)
 	l->traced_apart = !pthread_create(&l->tracer, NULL, trace, l);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
 	return l->traced_apart;
-}
-
-/*
- * A program that executes another waits for all its other threads to be gone, and who traces one of
- * those has to wait for it; but a thread that seizes the one that executes waits for that
- * (cred_guard_mutex: fs/exec.c, de_thread(); kernel/ptrace.c, ptrace_attach()). Any thread of the
- * tracer's process may do it.
- */
-static void wait_for_dead(int pid)
-{
-	int tids[1024], n = stk_proc_tids(pid, tids, 1024);
-	siginfo_t si;
-
-	for (int i = 0; i < n && i < 1024; i++)
-		if (stk_proc_state(pid, tids[i]) == 'Z')
-			waitid(P_PID, (id_t)tids[i], &si, WEXITED | WNOHANG | __WALL);
-}
-
-static void wait_looked(struct live *l)
-{
-	for (;;) {
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += STUCK_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
-		if (!sem_clockwait(&l->looked, CLOCK_MONOTONIC, &until))
-			return;
-		if (errno == ETIMEDOUT)
-			wait_for_dead(l->look.pid);
-	}
 }
 
 /* A look of which nothing came, though the process lives, is taken again: it may have executed
@@ -316,7 +317,7 @@ static int look_apart(struct live *l, struct stk_err *err)
 	for (unsigned tries = 1;; tries++) {
 		if (!start_tracer(l))
 			return stk_fail(err, STK_ESYS, "no thread can be started to trace with");
-		wait_looked(l);
+		wait_posted(l, &l->looked, STUCK_MS);
 		if (!l->result && !l->o.brief)
 			return 0;
 		pthread_join(l->tracer, NULL);

@@ -315,6 +315,20 @@ class Holder:
         self.process.stdin.flush()
 
 
+def held_killed(t):
+    """One that is held and killed is gone for its parent; what was copied is still to be seen."""
+    with Target([fixture("watch"), "3", "3"]).settled() as p:
+        c = subprocess.Popen([s.CORECTL, "--hold", "-p", str(p.pid)], stdin=subprocess.PIPE, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        c.stdin.write("thread 1\n")
+        c.stdin.flush()
+        t.check(c.stdout.readline() != "", "an answer")
+        p.process.kill()
+        t.equal(p.process.wait(timeout=30), -signal.SIGKILL, "its end")
+        out, err = c.communicate("thread apply 3 bt\nquit\n", timeout=30)
+        t.check("in park()\n" in out, out, err)
+
+
 def handler_due(t):
     """A signal that came while the process was held ends the call that it is to end."""
     with Target([fixture("handled")]) as p:
@@ -592,7 +606,8 @@ def places(t):
 
 
 PARTS = {f.__name__: f for f in (transcript, truth, one_moment, new_stacks, shared_stack, at_work,
-                                 executing, leader_leaves, churn, killed, handler_due, states_kept, moving, refused, names, refused_programs, ending,
+                                 executing, leader_leaves, churn, killed, held_killed,
+                                 handler_due, states_kept, moving, refused, names, refused_programs, ending,
                                  asleep, leaderless, places)}
 
 
