@@ -256,22 +256,6 @@ bool stk_proc_mask(int pid, const char *key, unsigned long long *ret)
 	return read_small(pid, "status", buf, sizeof(buf)) > 0 && status_value(buf, key, 16, ret);
 }
 
-bool stk_proc_handler_due(int pid, int tid)
-{
-	char name[48], buf[4096];
-	struct stk_text t;
-	unsigned long long own, shared, blocked, caught;
-
-	stk_text_init(&t, name, sizeof(name));
-	stk_printf(&t, "task/%d/status", tid);
-	return read_small(pid, name, buf, sizeof(buf)) > 0 &&
-	       status_value(buf, "SigPnd:", 16, &own) &&
-	       status_value(buf, "ShdPnd:", 16, &shared) &&
-	       status_value(buf, "SigBlk:", 16, &blocked) &&
-	       status_value(buf, "SigCgt:", 16, &caught) &&
-	       ((own | shared) & ~blocked & caught) != 0;
-}
-
 int stk_proc_inner_pid(int pid)
 {
 	char buf[4096];

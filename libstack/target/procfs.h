@@ -58,7 +58,4 @@ int stk_proc_inner_pid(int pid);
 /* When it was started, in seconds since the epoch; 0: not known. */
 int64_t stk_proc_started(int pid);
 
-/* Does a signal wait for the thread that the program handles? */
-bool stk_proc_handler_due(int pid, int tid);
-
 #endif

@@ -25,6 +25,8 @@
 #define TIDS_MAX (1U << 22) /* PID_MAX_LIMIT of the kernel */
 #define NO_TASKS 2          /* links of /proc/PID/task without its threads */
 
+#define ERESTARTNOHAND 514 /* include/linux/errno.h: the kernel's own */
+
 int64_t stk_now_ns(void)
 {
 	struct timespec ts;
@@ -148,31 +150,24 @@ static bool may_begin_anew(long call)
 	return call >= 0 && call != SYS_close && call != SYS_connect;
 }
 
-static bool set_regs(int tid, struct user_regs_struct *r)
-{
-	struct iovec iov = {r, sizeof(*r)};
-
-	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov);
-}
-
-/* A system call that the stop ended with EINTR, and that the kernel would not restart, is to begin
- * anew. Set as soon as it has stopped: we may be killed at any time. */
+/*
+ * A system call that the stop ended with EINTR, and that the kernel would not restart, is told to
+ * the kernel as one that it restarts where no handler runs: which it is, and whether one does, the
+ * kernel decides when the thread goes on (arch/x86/kernel/signal.c, arch_do_signal_or_restart()).
+ * Set as soon as it has stopped: we may be killed at any time.
+ */
 static void restart(struct stk_stopped *t)
 {
 	struct user_regs_struct r;
+	struct iovec iov = {&r, sizeof(r)};
 
-	if (t->signal || t->group || t->len != sizeof(r))
+	if (t->group || t->len != sizeof(r))
 		return;
 	memcpy(&r, t->gregs, sizeof(r));
 	if ((long)r.rax != -EINTR || !may_begin_anew((long)r.orig_rax))
 		return;
-	errno = 0;
-	long code = ptrace(PTRACE_PEEKTEXT, t->tid, (void *)(r.rip - 2), NULL);
-	if (errno || (code & 0xffff) != 0x050f) /* syscall */
-		return;
-	r.rip -= 2;
-	r.rax = r.orig_rax;
-	t->anew = set_regs(t->tid, &r);
+	r.rax = (unsigned long long)-ERESTARTNOHAND;
+	ptrace(PTRACE_SETREGSET, t->tid, (void *)NT_PRSTATUS, &iov);
 }
 
 /*
@@ -371,16 +366,6 @@ int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
 	return n < 0 && !s->n ? n : 0;
 }
 
-/* A handler will run when it goes on: then EINTR is what the program waits for. */
-static void undo_restart(const struct stk_stops *s, const struct stk_stopped *t)
-{
-	struct user_regs_struct r;
-
-	memcpy(&r, t->gregs, sizeof(r));
-	if (stk_proc_handler_due(s->pid, t->tid))
-		set_regs(t->tid, &r);
-}
-
 static void let_go(struct stk_stops *s, bool ran)
 {
 	for (unsigned i = ran ? s->done : 0; i < s->n; i++) {
@@ -388,8 +373,6 @@ static void let_go(struct stk_stops *s, bool ran)
 		if (t->state != STK_STOPPED || t->ran != ran || t->left)
 			continue;
 		t->left = true;
-		if (t->anew)
-			undo_restart(s, t);
 		ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(intptr_t)t->signal);
 	}
 }

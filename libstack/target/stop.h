@@ -25,7 +25,6 @@ struct stk_stopped {
 	enum stk_stop_state state;
 	int signal; /* taken from it on the way in; given back when it goes on */
 	bool group; /* it had been stopped by a signal (SIGSTOP, terminal), and stays so */
-	bool anew;  /* its system call begins anew when it goes on, unless a signal comes */
 	bool ran;   /* it was at work when we came: it stops last and goes on first */
 	bool late;  /* it was waited for, in vain */
 	bool left;  /* it was let go since it stopped */
