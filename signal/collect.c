@@ -108,12 +108,10 @@ static int own_number(int tid)
 static int ended_leader(void)
 {
 	char buf[256];
-	const char *end = NULL;
-	long n = stk_read_small("/proc/self/stat", buf, sizeof(buf));
 
-	for (long i = 0; i < n; i++)
-		end = buf[i] == ')' ? buf + i : end; /* its name may hold one, too: proc(5) */
-	return end && end + 2 < buf + n && end[2] == 'Z' ? (int)sys0(SYS_getpid) : 0;
+	stk_read_small("/proc/self/stat", buf, sizeof(buf));
+	const char *state = stk_stat_state(buf);
+	return state && *state == 'Z' ? (int)sys0(SYS_getpid) : 0;
 }
 
 /* The tids of this process but `own`, into the table. CRASH context. */

@@ -22,5 +22,5 @@ int stk_status_number(const char *path, const char *key)
 
 	stk_read_small(path, buf, sizeof(buf));
 	const char *line = stk_status_line(buf, key);
-	return line ? stk_last_number(line) : 0;
+	return line ? (int)stk_last_number(line) : 0;
 }

@@ -10,13 +10,19 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-int stk_number(const char *s)
+/* As many digits as fit below `max`. */
+static long number(const char *s, long max)
 {
-	int n = 0;
+	long n = 0;
 
-	for (; is_digit(*s) && n <= (INT32_MAX - 9) / 10; s++)
+	for (; is_digit(*s) && n <= (max - 9) / 10; s++)
 		n = 10 * n + (*s - '0');
 	return n;
+}
+
+int stk_number(const char *s)
+{
+	return (int)number(s, INT32_MAX);
 }
 
 const char *stk_status_line(const char *text, const char *key)
@@ -31,14 +37,24 @@ const char *stk_status_line(const char *text, const char *key)
 	return NULL;
 }
 
-int stk_last_number(const char *s)
+long stk_last_number(const char *s)
 {
-	int n = 0;
+	long n = 0;
 
 	for (bool inside = false; *s && *s != '\n'; s++) {
 		if (is_digit(*s) && !inside)
-			n = stk_number(s);
+			n = number(s, INT64_MAX);
 		inside = is_digit(*s);
 	}
 	return n;
+}
+
+const char *stk_stat_state(const char *text)
+{
+	const char *end = NULL;
+
+	/* The name in parentheses may hold anything: the last one closes it. */
+	for (; *text; text++)
+		end = *text == ')' ? text : end;
+	return end && end[1] == ' ' && end[2] ? end + 2 : NULL;
 }

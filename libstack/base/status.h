@@ -1,4 +1,4 @@
-/* The text of /proc/PID/status (proc(5)). Freestanding. */
+/* The text of /proc/PID/status and /proc/PID/stat (proc(5)). Freestanding. */
 #ifndef STK_BASE_STATUS_H
 #define STK_BASE_STATUS_H
 
@@ -10,6 +10,9 @@ const char *stk_status_line(const char *text, const char *key);
 int stk_number(const char *s);
 
 /* The last decimal number from `s` to the end of its line; 0: none. */
-int stk_last_number(const char *s);
+long stk_last_number(const char *s);
+
+/* The state letter, and what follows it, in the text of /proc/PID/stat; NULL: it is none. */
+const char *stk_stat_state(const char *text);
 
 #endif

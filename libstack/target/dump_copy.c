@@ -189,11 +189,8 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 
 static bool gone(const struct stk_dump *d)
 {
-	char state = stk_proc_state(d->view, d->view);
-
 	/* A zombie has no memory any more, nor has one that is about to become it. */
-	return !state || state == 'Z' || state == 'X' || state == 'x' ||
-	       !stk_proc_stat(d->view, STK_PROC_VSIZE);
+	return stk_proc_ended(d->view, d->view) || !stk_proc_stat(d->view, STK_PROC_VSIZE);
 }
 
 /* As much as can be read from the start on. */

@@ -237,12 +237,13 @@ static void keep_stacks(struct live *l, const struct stk_copy *c)
  */
 static void wait_for_dead(int pid)
 {
-	int tids[1024], n = stk_proc_tids(pid, tids, 1024);
+	int *tids, n = stk_proc_tids(pid, &tids);
 	siginfo_t si;
 
-	for (int i = 0; i < n && i < 1024; i++)
+	for (int i = 0; i < n; i++)
 		if (stk_proc_state(pid, tids[i]) == 'Z')
 			waitid(P_PID, (id_t)tids[i], &si, WEXITED | WNOHANG | __WALL);
+	free(tids);
 }
 
 /* Until it is posted; meanwhile the dead are waited for every `ms` milliseconds. */

@@ -107,13 +107,15 @@ void stk_proc_maps(struct stk_target *t, char *text)
 	}
 }
 
-int stk_proc_tids(int pid, int *tids, unsigned max)
+int stk_proc_tids(int pid, int **ret)
 {
 	char path[64];
 	struct stk_text t;
 	struct dirent *e;
-	unsigned n = 0;
+	int *tids = NULL;
+	int n = 0, cap = 0;
 
+	*ret = NULL;
 	stk_text_init(&t, path, sizeof(path));
 	stk_printf(&t, "/proc/%d/task", pid);
 	DIR *d = opendir(path);
@@ -122,12 +124,21 @@ int stk_proc_tids(int pid, int *tids, unsigned max)
 	while ((e = readdir(d))) {
 		if (e->d_name[0] < '0' || e->d_name[0] > '9')
 			continue;
-		if (n < max)
-			tids[n] = atoi(e->d_name);
-		n++;
+		if (n == cap) {
+			int *more =
+			    realloc(tids, (size_t)(cap = cap ? 2 * cap : 256) * sizeof(*tids));
+			if (!more) {
+				free(tids);
+				closedir(d);
+				return -ENOMEM;
+			}
+			tids = more;
+		}
+		tids[n++] = atoi(e->d_name);
 	}
 	closedir(d);
-	return (int)n;
+	*ret = tids;
+	return n;
 }
 
 static ssize_t read_small(int pid, const char *name, char *buf, size_t cap)
@@ -142,15 +153,6 @@ static ssize_t read_small(int pid, const char *name, char *buf, size_t cap)
 	return n;
 }
 
-/* The line of stat after the name. */
-static const char *after_name(const char *stat)
-{
-	/* The name in parentheses may hold anything: the last one closes it. */
-	const char *p = strrchr(stat, ')');
-
-	return p && p[1] == ' ' ? p + 2 : NULL;
-}
-
 char stk_proc_state(int pid, int tid)
 {
 	char name[48], buf[512];
@@ -160,20 +162,26 @@ char stk_proc_state(int pid, int tid)
 	stk_printf(&t, "task/%d/stat", tid);
 	if (read_small(pid, name, buf, sizeof(buf)) <= 0)
 		return 0;
-	const char *p = after_name(buf);
+	const char *p = stk_stat_state(buf);
 	return p ? *p : 0;
+}
+
+bool stk_proc_ended(int pid, int tid)
+{
+	char state = stk_proc_state(pid, tid);
+
+	return !state || state == 'Z' || state == 'X' || state == 'x';
 }
 
 static bool one_lives(int pid)
 {
-	int tids[1024], n = stk_proc_tids(pid, tids, 1024);
+	int *tids, n = stk_proc_tids(pid, &tids);
+	bool lives = false;
 
-	for (int i = 0; i < n && i < 1024; i++) {
-		char state = stk_proc_state(pid, tids[i]);
-		if (state && state != 'Z' && state != 'X')
-			return true;
-	}
-	return false;
+	for (int i = 0; i < n && !lives; i++)
+		lives = !stk_proc_ended(pid, tids[i]);
+	free(tids);
+	return lives;
 }
 
 bool stk_proc_lives(int pid)
@@ -189,14 +197,6 @@ bool stk_proc_lives(int pid)
 	return one_lives(pid);
 }
 
-/* More than an int holds, on a machine that runs for long. */
-static unsigned long long last_number(const char *buf)
-{
-	const char *p = strrchr(buf, ' ');
-
-	return p ? strtoull(p + 1, NULL, 10) : 0;
-}
-
 unsigned long long stk_proc_turns(int pid, int tid)
 {
 	char name[48], buf[128];
@@ -204,7 +204,9 @@ unsigned long long stk_proc_turns(int pid, int tid)
 
 	stk_text_init(&t, name, sizeof(name));
 	stk_printf(&t, "task/%d/schedstat", tid);
-	return read_small(pid, name, buf, sizeof(buf)) > 0 ? last_number(buf) : 0;
+	return read_small(pid, name, buf, sizeof(buf)) > 0
+		   ? (unsigned long long)stk_last_number(buf)
+		   : 0;
 }
 
 unsigned long long stk_proc_stat(int pid, unsigned field)
@@ -213,7 +215,7 @@ unsigned long long stk_proc_stat(int pid, unsigned field)
 
 	if (read_small(pid, "stat", buf, sizeof(buf)) <= 0)
 		return 0;
-	const char *p = after_name(buf);
+	const char *p = stk_stat_state(buf);
 	for (unsigned i = 3; p && i < field; i++)
 		if ((p = strchr(p, ' ')))
 			p++;
@@ -222,12 +224,14 @@ unsigned long long stk_proc_stat(int pid, unsigned field)
 
 int stk_proc_view(int pid)
 {
-	int tids[64], n = stk_proc_stat(pid, STK_PROC_VSIZE) ? 0 : stk_proc_tids(pid, tids, 64);
+	int *tids = NULL, view = pid;
+	int n = stk_proc_stat(pid, STK_PROC_VSIZE) ? 0 : stk_proc_tids(pid, &tids);
 
-	for (int i = 0; i < n && i < 64; i++)
+	for (int i = 0; i < n && view == pid; i++)
 		if (stk_proc_stat(tids[i], STK_PROC_VSIZE))
-			return tids[i];
-	return pid;
+			view = tids[i];
+	free(tids);
+	return view;
 }
 
 static bool status_value(const char *buf, const char *key, int base, unsigned long long *ret)
@@ -264,7 +268,7 @@ int stk_proc_inner_pid(int pid)
 	/* The numbers from our namespace to its own. */
 	if (read_small(pid, "status", buf, sizeof(buf)) > 0)
 		line = stk_status_line(buf, "NSpid:");
-	int inner = line ? stk_last_number(line) : 0;
+	int inner = line ? (int)stk_last_number(line) : 0;
 	return inner ? inner : pid;
 }
 

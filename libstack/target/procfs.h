@@ -25,12 +25,14 @@ bool stk_proc_vma(char *line, struct stk_vma *ret);
 /* Fill segments (without bytes) and file mappings from the text of maps. */
 void stk_proc_maps(struct stk_target *t, char *text);
 
-/* The threads of a process into `tids`, at most `max`; the number there are, or a negative errno.
- */
-int stk_proc_tids(int pid, int *tids, unsigned max);
+/* The threads of a process, to be freed; their number, or a negative errno. */
+int stk_proc_tids(int pid, int **ret);
 
 /* The state letter of a thread ('R', 'S', 'D', 't', …), 0 when it is gone. */
 char stk_proc_state(int pid, int tid);
+
+/* Is a thread gone, or a zombie, or about to be one or the other? */
+bool stk_proc_ended(int pid, int tid);
 
 /* Has it a thread that has not ended? The leader may be a zombie before the others. */
 bool stk_proc_lives(int pid);

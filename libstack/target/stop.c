@@ -22,7 +22,6 @@
 #define QUICK    (MS / 100) /* a thread that runs on another CPU stops in this time */
 #define SPIN     (1 * MS)   /* as long a stop that goes well takes: no sleep is that short */
 #define ASLEEP   (100 * MS) /* what a thread in uninterruptible sleep gets: the others stand */
-#define TIDS_MAX (1U << 22) /* PID_MAX_LIMIT of the kernel */
 #define NO_TASKS 2          /* links of /proc/PID/task without its threads */
 
 #define ERESTARTNOHAND 514 /* include/linux/errno.h: the kernel's own */
@@ -45,10 +44,11 @@ static enum stk_stop_state why_not(const struct stk_stops *s, struct stk_stopped
 	/* The thread that executes a program gets the leader's number, and is traced as before. */
 	if (tracer == gettid())
 		return STK_SEIZED;
-	char state = t->err == EPERM ? stk_proc_state(s->pid, t->tid) : 'R';
+	if (t->err == EPERM && stk_proc_ended(s->pid, t->tid))
+		return STK_GONE;
 	if (tracer > 0)
 		t->err = EBUSY;
-	return !state || state == 'Z' || state == 'X' ? STK_GONE : STK_REFUSED;
+	return STK_REFUSED;
 }
 
 static void seize(struct stk_stops *s, struct stk_stopped *t)
@@ -221,8 +221,7 @@ static void find_ended(struct stk_stops *s)
 {
 	for (unsigned i = s->done; i < s->n; i++) {
 		struct stk_stopped *t = &s->v[i];
-		char state = t->state == STK_STOPPING ? stk_proc_state(s->pid, t->tid) : 'R';
-		if (!state || state == 'Z' || state == 'X')
+		if (t->state == STK_STOPPING && stk_proc_ended(s->pid, t->tid))
 			t->state = STK_GONE;
 	}
 }
@@ -270,16 +269,10 @@ static void wait_all(struct stk_stops *s, int64_t until)
 /* The threads that are not known yet; their number, or a negative errno. */
 static int add_new(struct stk_stops *s, int except, bool count_turns)
 {
-	unsigned max = s->n + 1024, before = s->n;
-	int *tids = NULL, n;
+	unsigned before = s->n;
+	int *tids, n = stk_proc_tids(s->pid, &tids);
 
-	do {
-		free(tids);
-		max *= 2;
-		tids = malloc(max * sizeof(*tids));
-		n = tids ? stk_proc_tids(s->pid, tids, max) : -ENOMEM;
-	} while (n > (int)max && max < TIDS_MAX);
-	for (int i = 0; i < n && i < (int)max; i++)
+	for (int i = 0; i < n; i++)
 		if (tids[i] != except && !stk_map_get(s->known, (uint64_t)tids[i]) &&
 		    stk_map_put(s->known, (uint64_t)tids[i], s) && add(s, tids[i]) && count_turns)
 			s->v[s->n - 1].turns = stk_proc_turns(s->pid, tids[i]);
