@@ -60,12 +60,13 @@ void cores_say_where(void)
 	struct rlimit limit;
 
 	read_pattern(pattern, sizeof(pattern));
+	bool given = *pattern == '|' || *pattern == '@'; /* to a program, to a socket */
 	if (strstr(pattern, "systemd-coredump"))
 		fputs("corectl: systemd keeps the cores of this machine: `coredumpctl list' shows "
 		      "them, "
 		      "`coredumpctl -o core dump' writes the newest here\n",
 		      stderr);
-	else if (*pattern == '|' || *pattern == '@')
+	else if (given)
 		fprintf(stderr,
 			"corectl: the kernel gives the cores of this machine to %s "
 			"(kernel.core_pattern)\n",
@@ -74,8 +75,7 @@ void cores_say_where(void)
 		fprintf(stderr,
 			"corectl: the kernel leaves cores as `%s'%s (kernel.core_pattern)\n",
 			pattern, *pattern == '/' ? "" : " in the folder where the program works");
-	if (*pattern != '|' && *pattern != '@' && !getrlimit(RLIMIT_CORE, &limit) &&
-	    !limit.rlim_cur)
+	if (!given && !getrlimit(RLIMIT_CORE, &limit) && !limit.rlim_cur)
 		fputs("corectl: programs that are started here leave none, the limit is 0: "
 		      "`ulimit -c unlimited' first\n",
 		      stderr);

@@ -191,14 +191,20 @@ static int stop(struct stk_look *l, stop_function *f, struct stk_err *err)
 	return r < 0 && !l->o->own_tid ? stk_fail_sys(err, -r, "process %d", l->pid) : 0;
 }
 
-/* The text of maps, and the auxiliary vector. */
+/* The text of maps; NULL: errno tells why. */
+static char *map_text(struct stk_look *l)
+{
+	return l->o->maps_fd ? stk_proc_read_fd(&l->t->pool, l->o->maps_fd, NULL)
+			     : stk_proc_read(&l->t->pool, l->view, "maps", NULL);
+}
+
+/* That, and the auxiliary vector. */
 static int read_maps(struct stk_look *l, char **ret, struct stk_err *err)
 {
 	struct stk_target *t = l->t;
 	size_t len;
 
-	*ret = l->o->maps_fd ? stk_proc_read_fd(&t->pool, l->o->maps_fd, NULL)
-			     : stk_proc_read(&t->pool, l->view, "maps", NULL);
+	*ret = map_text(l);
 	int sys = errno;
 	if (!*ret)
 		return stk_fail_sys(err, sys, "the memory map of process %d", l->pid);
@@ -283,9 +289,9 @@ static int look_whole(struct stk_look *l, struct stk_err *err)
  * process that has ended nothing is read any more, and what was stays true. */
 static bool changed(struct stk_look *l, const char *before)
 {
-	char *now = NULL;
+	const char *now = map_text(l);
 
-	if (read_maps(l, &now, NULL) || !*now)
+	if (!now || !*now)
 		return false;
 	return !before || strcmp(before, now) != 0 || !stk_copy_same(&l->stacks[0], l->view);
 }
