@@ -212,8 +212,8 @@ static int write_core(struct gcore_job *j, const struct arguments *a, struct stk
 	int r = ends_with(a->out, ".zst") ? gcore_zst(j, &size, err) : plain(j, &size, err);
 	for (unsigned i = 0; i < j->nworkers; i++)
 		stk_dump_worker_done(&j->workers[i]);
-	if (!r && j->d->o.stacks_first && !stk_dump_same(j->d))
-		r = stk_fail(err, STK_ESYS, "process %d became another program or ended", a->pid);
+	if (!r && !a->stacks_only)
+		r = stk_dump_same(j->d, err);
 	return r ? r : stk_dump_file_commit(j->file, size, err);
 }
 
@@ -237,14 +237,14 @@ static int dump(const struct arguments *a, struct stk_dump_file *file, struct ou
 	struct stk_target *t = NULL;
 	bool early = wanted.stacks_only || wanted.stacks_first;
 	struct stk_dump_survey *survey = early ? stk_dump_survey_new(a->pid) : NULL;
+	const struct stk_live_options how = {.interrupt = &interrupted};
 	double begin = now_ms();
-	int r = stk_live_open(a->pid, NULL, &t, err);
+	int r = stk_live_open(a->pid, &how, &t, err);
 
 	if (r) {
 		stk_dump_survey_free(survey);
 		return r;
 	}
-	t->interrupt = &interrupted;
 	wanted.survey = survey;
 	r = stk_dump_plan(t, &wanted, &j.d, err);
 	if (r || early) {
@@ -284,8 +284,8 @@ static int tell(const struct arguments *a, const struct outcome *o)
 		fputs("corectl: memory outside the stacks may be newer than the registers\n",
 		      stderr);
 	if (o->missing)
-		fprintf(stderr, "corectl: %u threads are missing: %s\n", o->missing,
-			o->missing_reason);
+		fprintf(stderr, "corectl: %u thread%s missing: %s\n", o->missing,
+			o->missing == 1 ? " is" : "s are", o->missing_reason);
 	if (o->unread)
 		fprintf(stderr, "corectl: %llu KB of memory could not be read\n",
 			(unsigned long long)o->unread / 1024);
@@ -295,7 +295,9 @@ static int tell(const struct arguments *a, const struct outcome *o)
 static void catch_signals(void)
 {
 	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction sa = {.sa_handler = on_signal}, old;
+	/* The second one ends at once: memory of a file system that hangs is waited for for ever.
+	 */
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}, old;
 
 	for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)

@@ -6,7 +6,8 @@
 
 int session_open_process(struct session *s, int pid, struct stk_target **ret, struct stk_err *err)
 {
-	struct stk_live_options o = {.copy = true, .brief = !s->hold};
+	struct stk_live_options o = {
+	    .copy = true, .brief = !s->hold, .interrupt = &session_interrupt};
 
 	return stk_live_open(pid, &o, ret, err);
 }
@@ -91,7 +92,8 @@ void session_refresh(struct session *s)
 	if (session_open_process(s, i->pid, &t, &err) ||
 	    stk_modules_open(t, &s->symbols, &ms, &err)) {
 		stk_target_close(t);
-		session_fail(s, "%s: the last look stays", err.msg);
+		if (err.code != STK_EINTR) /* that is said of every command */
+			session_fail(s, "%s: the last look stays", err.msg);
 		return;
 	}
 	session_replace(s, t, ms);

@@ -114,7 +114,8 @@ static void mark_missing(struct stk_dump *d)
 	if (!d->t->missing)
 		return;
 	stk_text_init(&t, text, sizeof(text));
-	stk_printf(&t, "%u threads are missing: %s", d->t->missing, d->t->missing_reason);
+	stk_printf(&t, "%u thread%s missing: %s", d->t->missing,
+		   d->t->missing == 1 ? " is" : "s are", d->t->missing_reason);
 	stk_dump_remark(d, text);
 }
 
@@ -137,6 +138,8 @@ int stk_dump_plan(struct stk_target *t, const struct stk_dump_options *o, struct
 		r = o->stacks_only ? lay_out_spans(d, &m, err) : lay_out_whole(d, &m, err);
 	if (!r)
 		r = stk_dump_notes(d, &m, err);
+	if (!r && o->stacks_only)
+		r = stk_dump_same(d, err);
 	if (r) {
 		stk_dump_free(d);
 		return r;

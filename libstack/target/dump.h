@@ -70,7 +70,7 @@ struct stk_dump_spans {
 struct stk_dump {
 	struct stk_target *t;
 	struct stk_dump_options o;
-	int view; /* the thread by which the memory is seen */
+	_Atomic int view; /* the thread by which the memory is seen */
 	struct stk_dump_area *areas;
 	unsigned nareas, room; /* room: program headers that fit before the notes */
 	uint8_t *notes;
@@ -132,8 +132,9 @@ int stk_dump_copy(struct stk_dump *d, struct stk_dump_worker *w, int fd, uint64_
 int stk_dump_copy_first(struct stk_dump *d, int fd, struct stk_err *err);
 
 /* Is it still the process that was planned for? Not when it ended, or became another program
- * (execve(2)): its auxiliary vector is another one then. */
-bool stk_dump_same(const struct stk_dump *d);
+ * (execve(2)): its auxiliary vector is another one then. STK_ESYS. To be asked when all is copied;
+ * with `stacks_only` the plan has done so. */
+int stk_dump_same(const struct stk_dump *d, struct stk_err *err);
 
 /* A line for the note of the core; at most a few, short. */
 void stk_dump_remark(struct stk_dump *d, const char *text);

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "target/copy.h"
 #include "target/dump_parts.h"
 #include "target/procfs.h"
 
@@ -30,14 +30,20 @@ struct scan {
 #define SCAN_SWAPPED (1 << 4)
 #define SCAN_ZERO    (1 << 5)
 
+/* The thread by which the memory was seen may have ended, and others go on: is there another than
+ * `used`? */
+static bool other_view(struct stk_dump *d, int used)
+{
+	int now = d->view = stk_proc_view(d->o.pid);
+
+	return now != used;
+}
+
 static int open_proc(struct stk_dump *d, const char *name)
 {
-	char path[64];
-	struct stk_text t;
+	int used = d->view, fd = stk_proc_open(used, name);
 
-	stk_text_init(&t, path, sizeof(path));
-	stk_printf(&t, "/proc/%d/%s", d->view, name);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 && other_view(d, used) ? stk_proc_open(d->view, name) : fd;
 }
 
 /* By the entries of pagemap: 63 present, 62 swapped (Documentation/admin-guide/mm/pagemap.rst). */
@@ -187,23 +193,33 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 	return false;
 }
 
-static bool gone(const struct stk_dump *d)
+static bool gone(struct stk_dump *d)
 {
+	int used = d->view;
+
 	/* A zombie has no memory any more, nor has one that is about to become it. */
-	return stk_proc_ended(d->view, d->view) || !stk_proc_stat(d->view, STK_PROC_VSIZE);
+	return !stk_proc_stat(used, STK_PROC_VSIZE) && !other_view(d, used);
+}
+
+static ssize_t read_by_view(struct stk_dump *d, uint64_t addr, uint8_t *buf, size_t len)
+{
+	int used = d->view;
+	ssize_t n = stk_read_process(used, addr, buf, len);
+
+	return n < 0 && errno == ESRCH && other_view(d, used)
+		   ? stk_read_process(d->view, addr, buf, len)
+		   : n;
 }
 
 /* As much as can be read from the start on. */
 static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, uint64_t addr, uint8_t *buf,
 			size_t len)
 {
-	struct iovec here = {buf, len}, there = {(void *)(uintptr_t)addr, len};
-
 	if (d->o.read) {
 		size_t n = len < PAGE ? len : PAGE;
 		return d->o.read(d->o.arg, addr, buf, n) ? 0 : n;
 	}
-	ssize_t n = process_vm_readv(d->view, &here, 1, &there, 1, 0);
+	ssize_t n = read_by_view(d, addr, buf, len);
 	if (n > 0)
 		return (size_t)n;
 	/* Pages without the right to read, and the vsyscall page: only for who traces it. */
@@ -227,7 +243,7 @@ int stk_dump_fetch(struct stk_dump *d, struct stk_dump_worker *w, const struct s
 		size_t n = read_some(d, w, at, buf + done, r->len - done);
 		if (!n) {
 			if (gone(d))
-				return stk_fail(err, STK_ESYS, "process %d ended", d->o.pid);
+				return stk_dump_lost(d, err);
 			n = PAGE - at % PAGE < r->len - done ? PAGE - at % PAGE : r->len - done;
 			memset(buf + done, 0, n);
 			if (!stk_spans_add(&w->lost, at, at + n))

@@ -75,7 +75,7 @@ static void add_survey(struct stk_vma *v, const struct stk_vmas *before)
 
 	v->touched = !v->shared && (!b || b->touched || b->end != v->end);
 	v->dontdump = b && b->dontdump;
-	v->io = b && b->io;
+	v->io = b ? b->io : !strncmp(v->path, "[vvar", 5);
 	v->huge = b && b->huge;
 }
 

@@ -9,6 +9,7 @@
 #include "base/cursor.h"
 #include "base/text.h"
 #include "target/dump_parts.h"
+#include "target/live.h"
 #include "target/procfs.h"
 #include "target/stop.h"
 
@@ -286,7 +287,7 @@ static uint64_t put_more_registers(struct buffer *b, struct stk_dump *d,
 	return xcr0;
 }
 
-int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err *err)
+static int make_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err *err)
 {
 	struct stk_target *t = d->t;
 	struct buffer b = {0};
@@ -329,13 +330,42 @@ int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err 
 	return 0;
 }
 
-bool stk_dump_same(const struct stk_dump *d)
+struct notes_job {
+	struct stk_dump *d;
+	const struct stk_vmas *m;
+	struct stk_err *err;
+	int result;
+};
+
+static void notes_job(void *arg)
+{
+	struct notes_job *j = arg;
+
+	j->result = make_notes(j->d, j->m, j->err);
+}
+
+int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err *err)
+{
+	struct notes_job j = {d, m, err, 0};
+
+	stk_live_trace(d->t, notes_job, &j);
+	return j.result;
+}
+
+int stk_dump_lost(const struct stk_dump *d, struct stk_err *err)
+{
+	return stk_fail(err, STK_ESYS, "process %d %s", d->o.pid,
+			stk_proc_lives(d->o.pid) ? "became another program (execve)" : "ended");
+}
+
+int stk_dump_same(const struct stk_dump *d, struct stk_err *err)
 {
 	const struct stk_bytes *auxv = &d->t->auxv;
 	size_t n;
-	char *now = stk_proc_read(&d->t->pool, d->view, "auxv", &n);
+	char *now = stk_proc_read(&d->t->pool, stk_proc_view(d->o.pid), "auxv", &n);
+	bool same = now && n == auxv->len && memcmp(now, auxv->p, n) == 0;
 
-	return now && n == auxv->len && memcmp(now, auxv->p, n) == 0;
+	return same ? 0 : stk_dump_lost(d, err);
 }
 
 void stk_dump_remark(struct stk_dump *d, const char *text)

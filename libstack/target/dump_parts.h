@@ -25,6 +25,9 @@ unsigned stk_dump_filter(struct stk_dump *d);
 int stk_dump_stacks(struct stk_dump *d, const struct stk_vmas *m, struct stk_dump_spans *ret,
 		    struct stk_err *err);
 
+/* STK_ESYS: its memory is no longer there to be read, and why. */
+int stk_dump_lost(const struct stk_dump *d, struct stk_err *err);
+
 /* Make d->notes. */
 int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err *err);
 

@@ -1,13 +1,8 @@
 #include "target/live.h"
 
 #include <elf.h>
-#include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "base/text.h"
@@ -16,12 +11,11 @@
 #include "target/map.h"
 #include "target/procfs.h"
 #include "target/rights.h"
+#include "target/tracer.h"
 
 #define PAGE      4096ULL
 #define ARGS_MAX  80 /* of the command line, as in cores */
 #define STARTTIME 22 /* fields of stat, proc(5) */
-#define STUCK_MS  50
-#define HELD_MS   500
 #define TRIES     10
 
 struct page {
@@ -41,11 +35,9 @@ struct live {
 	unsigned answer, checked;
 	unsigned long long start_ticks; /* a later process may get the same number */
 
-	/* The thread that traces; it waits for `let_go` between the look and its end. */
-	bool traced_apart;
-	pthread_t tracer;
-	sem_t looked, let_go;
-	int result;
+	struct stk_tracer tracer;
+	bool left;  /* it does not get on: this is its, for as long as we live */
+	int result; /* of its look */
 	struct stk_err err;
 };
 
@@ -135,32 +127,113 @@ static size_t live_piece(struct stk_target *t, uint64_t addr, const uint8_t **re
 	return PAGE - addr % PAGE;
 }
 
+/* What was copied is found by page like all else. */
+static void keep_stacks(struct live *l, const struct stk_copy *c)
+{
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct stk_region *r = &c->v[i];
+		for (uint64_t off = 0; off + PAGE <= r->have; off += PAGE) {
+			struct page *p = new_page(l, (r->start + off) / PAGE + 1);
+			if (!p)
+				return;
+			*p = (struct page){.there = true, .fixed = true, .bytes = r->bytes + off};
+		}
+	}
+}
+
+/* The thread's own part of a look. */
+static void look(void *arg)
+{
+	struct live *l = arg;
+
+	l->result = stk_look(&l->look, &l->err);
+	if (l->result || l->o.brief)
+		stk_look_end(&l->look);
+}
+
+static void end_look(void *arg)
+{
+	struct live *l = arg;
+
+	stk_look_end(&l->look);
+}
+
+/* It runs on; what stopped too late does by the end of the tracing thread. */
+static void let_go(struct live *l)
+{
+	stk_tracer_run(&l->tracer, end_look, l, false, NULL);
+	stk_tracer_end(&l->tracer);
+	l->info.still_ns = l->look.stood.still_ns;
+	l->info.slept_ns = l->look.stood.slept_ns;
+	l->resumed = true;
+}
+
+/* A look of which nothing came, though the process lives, is taken again: it may have executed
+ * another program meanwhile. Not where threads were waited for in vain. */
+static bool again(struct live *l)
+{
+	const struct timespec nap = {.tv_nsec = 2000000};
+
+	for (unsigned i = 0; i < l->look.stops.n; i++)
+		if (l->look.stops.v[i].late)
+			return false;
+	if (!stk_proc_lives(l->look.pid))
+		return false;
+	nanosleep(&nap, NULL);
+	stk_look_done(&l->look);
+	l->look = (struct stk_look){
+	    .t = &l->t, .o = &l->o, .pid = l->look.pid, .view = stk_proc_view(l->look.pid)};
+	l->t.nthreads = l->t.missing = 0;
+	l->resumed = false;
+	return true;
+}
+
+static int take_look(struct live *l, struct stk_err *err)
+{
+	for (unsigned tries = 1;; tries++) {
+		/* A helper has a deadline of its own, and may be forbidden to make threads. */
+		if (!l->o.own_tid)
+			stk_tracer_start(&l->tracer, l->look.pid);
+		enum stk_tracer_end end = stk_tracer_run(&l->tracer, look, l, true, l->t.interrupt);
+		if (end != STK_TRACER_DONE) {
+			l->left = true;
+			return stk_tracer_explain(&l->tracer, end, err);
+		}
+		if (l->result || l->o.brief)
+			let_go(l);
+		if (!l->result)
+			return 0;
+		if (l->o.own_tid || tries == TRIES || !again(l))
+			break;
+	}
+	*err = l->err;
+	return l->result;
+}
+
+void stk_live_trace(struct stk_target *t, void (*f)(void *arg), void *arg)
+{
+	stk_tracer_run(&((struct live *)t)->tracer, f, arg, false, NULL);
+}
+
 void stk_live_resume(struct stk_target *t)
 {
 	struct live *l = (struct live *)t;
 
 	l->o.brief = false;
-	if (l->resumed)
-		return;
-	if (l->traced_apart) {
-		sem_post(&l->let_go);
-		pthread_join(l->tracer, NULL);
-	} else {
-		stk_look_end(&l->look);
-	}
-	l->resumed = true;
+	if (!l->resumed)
+		let_go(l);
 }
 
 static void live_close(struct stk_target *t)
 {
 	struct live *l = (struct live *)t;
 
+	if (l->left)
+		return; /* it belongs to the thread that does not get on */
 	stk_live_resume(t);
 	stk_map_done(&l->pages);
 	stk_look_done(&l->look);
 	stk_pool_done(&t->pool);
-	sem_destroy(&l->looked);
-	sem_destroy(&l->let_go);
 	free(l);
 }
 
@@ -201,136 +274,6 @@ const struct stk_live_info *stk_live_info(const struct stk_target *t)
 	return t->ops == &live_ops ? &((const struct live *)t)->info : NULL;
 }
 
-static const char *thread_name(struct live *l, int tid)
-{
-	char name[48];
-	struct stk_text t;
-	size_t len;
-
-	stk_text_init(&t, name, sizeof(name));
-	stk_printf(&t, "task/%d/comm", tid);
-	char *s = stk_proc_read(&l->t.pool, l->look.pid, name, &len);
-	if (s && len && s[len - 1] == '\n')
-		s[len - 1] = 0;
-	return s;
-}
-
-/* What was copied is found by page like all else. */
-static void keep_stacks(struct live *l, const struct stk_copy *c)
-{
-	for (unsigned i = 0; i < c->n; i++) {
-		const struct stk_region *r = &c->v[i];
-		for (uint64_t off = 0; off + PAGE <= r->have; off += PAGE) {
-			struct page *p = new_page(l, (r->start + off) / PAGE + 1);
-			if (!p)
-				return;
-			*p = (struct page){.there = true, .fixed = true, .bytes = r->bytes + off};
-		}
-	}
-}
-
-/*
- * A program that executes another waits for all its other threads to be gone, and who traces one of
- * those has to wait for it; but a thread that seizes the one that executes waits for that
- * (cred_guard_mutex: fs/exec.c, de_thread(); kernel/ptrace.c, ptrace_attach()). Any thread of the
- * tracer's process may do it. Nor is a process that is held and killed gone for its parent before.
- */
-static void wait_for_dead(int pid)
-{
-	int *tids, n = stk_proc_tids(pid, &tids);
-	siginfo_t si;
-
-	for (int i = 0; i < n; i++)
-		if (stk_proc_state(pid, tids[i]) == 'Z')
-			waitid(P_PID, (id_t)tids[i], &si, WEXITED | WNOHANG | __WALL);
-	free(tids);
-}
-
-/* Until it is posted; meanwhile the dead are waited for every `ms` milliseconds. */
-static void wait_posted(struct live *l, sem_t *sem, unsigned ms)
-{
-	for (;;) {
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += ms * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
-		if (!sem_clockwait(sem, CLOCK_MONOTONIC, &until))
-			return;
-		if (errno == ETIMEDOUT)
-			wait_for_dead(l->look.pid);
-	}
-}
-
-static void *trace(void *arg)
-{
-	struct live *l = arg;
-
-	l->result = stk_look(&l->look, &l->err);
-	if (l->result || l->o.brief)
-		sem_post(&l->let_go);
-	else
-		sem_post(&l->looked);
-	wait_posted(l, &l->let_go, HELD_MS);
-	stk_look_end(&l->look);
-	l->info.still_ns = l->look.stood.still_ns;
-	l->info.slept_ns = l->look.stood.slept_ns;
-	sem_post(&l->looked);
-	return NULL;
-}
-
-/* In a thread that takes no signals: those are for the one that waits. But for SIGCHLD, which each
- * stop sends it: only where it is not blocked is it dropped at once (kernel/signal.c,
- * sig_ignored()), else it wakes the other thread. */
-static bool start_tracer(struct live *l)
-{
-	sigset_t all, was;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGCHLD);
-	pthread_sigmask(SIG_SETMASK, &all, &was);
-	l->traced_apart = !pthread_create(&l->tracer, NULL, trace, l);
-	pthread_sigmask(SIG_SETMASK, &was, NULL);
-	return l->traced_apart;
-}
-
-/* A look of which nothing came, though the process lives, is taken again: it may have executed
- * another program meanwhile. Not where threads were waited for in vain. */
-static bool again(struct live *l)
-{
-	const struct timespec nap = {.tv_nsec = 2000000};
-
-	for (unsigned i = 0; i < l->look.stops.n; i++)
-		if (l->look.stops.v[i].late)
-			return false;
-	if (!stk_proc_lives(l->look.pid))
-		return false;
-	nanosleep(&nap, NULL);
-	stk_look_done(&l->look);
-	l->look = (struct stk_look){
-	    .t = &l->t, .o = &l->o, .pid = l->look.pid, .view = stk_proc_view(l->look.pid)};
-	l->t.nthreads = l->t.missing = 0;
-	return true;
-}
-
-static int look_apart(struct live *l, struct stk_err *err)
-{
-	for (unsigned tries = 1;; tries++) {
-		if (!start_tracer(l))
-			return stk_fail(err, STK_ESYS, "no thread can be started to trace with");
-		wait_posted(l, &l->looked, STUCK_MS);
-		if (!l->result && !l->o.brief)
-			return 0;
-		pthread_join(l->tracer, NULL);
-		if (!l->result || tries == TRIES || !again(l))
-			break;
-	}
-	l->resumed = true;
-	if (l->result)
-		*err = l->err;
-	return l->result;
-}
-
 static void describe(struct live *l)
 {
 	const char *args;
@@ -343,7 +286,7 @@ static void describe(struct live *l)
 	if (s && len > ARGS_MAX)
 		memcpy(s + ARGS_MAX - 3, "...", 4);
 	for (unsigned i = 0; i < l->t.nthreads; i++)
-		l->t.threads[i].name = thread_name(l, l->t.threads[i].tid);
+		l->t.threads[i].name = stk_proc_comm(&l->t.pool, l->t.threads[i].tid);
 	args = s && *s ? s : l->t.threads[0].name;
 	l->t.psinfo = (struct stk_psinfo){.present = true, .pid = l->look.pid, .args = args};
 	l->info.pid = l->look.pid;
@@ -382,13 +325,12 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 	l->look.view = stk_proc_view(l->look.pid);
 	l->t.path = stk_pool_printf(&l->t.pool, "process %d", l->look.pid);
 	l->checked = l->answer - 1;
-	sem_init(&l->looked, 0, 0);
-	sem_init(&l->let_go, 0, 0);
 	if (o)
 		l->o = *o;
 	r = l->o.own_tid ? 0 : stk_rights_before(l->look.pid, &why);
+	l->t.interrupt = l->o.interrupt;
 	if (!r)
-		r = l->o.copy ? look_apart(l, &why) : stk_look(&l->look, &why);
+		r = take_look(l, &why);
 	if (r) {
 		live_close(&l->t);
 		if (err)

@@ -17,8 +17,7 @@ struct stk_live_options {
 	bool only_own;    /* stop no other thread */
 	unsigned stop_ms; /* how long a thread may take to stop when it is asked; 0: 2000 */
 
-	/* Copy the stacks while it stands. A thread of ours traces it and ends with the stop: what
-	 * has not stopped by then is let go by that (ptrace(2)). */
+	/* Copy the stacks while it stands. */
 	bool copy;
 	/* With `copy`: let it run on at once. What was not copied is read from the running process
 	 * when it is asked for. */
@@ -34,6 +33,9 @@ struct stk_live_options {
 	void (*collect)(void *arg);
 	void *arg;
 	int maps_fd; /* an open /proc/PID/maps; 0: opened by path */
+
+	/* Set from a signal handler to give the process up; NULL: none. The target has it too. */
+	const volatile sig_atomic_t *interrupt;
 };
 
 #define STK_LIVE_ENDED "has ended"
@@ -58,7 +60,8 @@ struct stk_live_info {
  * Open a running process: its threads are stopped until stk_live_resume() or
  * stk_target_close(). Threads that come or go meanwhile are followed; those that could not be
  * stopped are counted in target->missing with the reason in target->missing_reason.
- * STK_ESYS: no such process, or nothing of it can be read (err says which right is missing).
+ * STK_ESYS: no such process, or nothing of it can be read (err says which right is missing), or the
+ * kernel does not get on with it. STK_EINTR: `interrupt`.
  */
 int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target **ret,
 		  struct stk_err *err);
@@ -66,6 +69,10 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 /* Let the threads run on. Memory and registers already read stay as they were; what was not read is
  * no longer to be had. A second call does nothing. */
 void stk_live_resume(struct stk_target *t);
+
+/* Run `f(arg)` in the thread that traces, while the process stands: no other may use ptrace(2) on
+ * it. */
+void stk_live_trace(struct stk_target *t, void (*f)(void *arg), void *arg);
 
 /* From here on memory of the running process is read anew. */
 void stk_live_answer(struct stk_target *t);

@@ -59,6 +59,16 @@ char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *re
 	return ret;
 }
 
+const char *stk_proc_comm(struct stk_pool *pool, int tid)
+{
+	size_t len;
+	char *s = stk_proc_read(pool, tid, "comm", &len);
+
+	if (s && len && s[len - 1] == '\n')
+		s[len - 1] = 0;
+	return s;
+}
+
 /* start-end perms offset dev inode path */
 bool stk_proc_vma(char *line, struct stk_vma *v)
 {

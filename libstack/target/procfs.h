@@ -6,6 +6,8 @@
 
 /* A whole file below /proc/PID into the pool, NUL-terminated; NULL: errno tells why. */
 char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *ret_len);
+/* The name of a process or a thread; NULL: errno tells why. */
+const char *stk_proc_comm(struct stk_pool *pool, int tid);
 /* Open it for reading; negative: errno tells why. */
 int stk_proc_open(int pid, const char *name);
 char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len);

@@ -152,14 +152,11 @@ int stk_rights_fail(int pid, struct stk_err *err)
 	return code;
 }
 
-/* The name of a process, for a message. */
+/* For a message. */
 static const char *comm(struct stk_pool *pool, int pid)
 {
-	size_t len;
-	char *s = stk_proc_read(pool, pid, "comm", &len);
+	const char *s = stk_proc_comm(pool, pid);
 
-	if (s && len && s[len - 1] == '\n')
-		s[len - 1] = 0;
 	return s ? s : "?";
 }
 

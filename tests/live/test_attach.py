@@ -1,4 +1,5 @@
 """test_attach.py PART: live processes. Each part is a function below."""
+import ctypes
 import os
 import random
 import re
@@ -235,9 +236,22 @@ def at_work(t):
         p.kill()
 
 
+GCORE_MODES = ([], ["--stacks-only"], ["--short-pause"])
+
+
 def executing(t, looks=60):
     """A program that executes itself from one of its threads, all the time."""
+    core = os.path.join(s.workdir(), "core")
     with Target([fixture("executes")]) as p:
+        for turn in range(10 * looks):
+            _, err, status = s.corectl("gcore", *GCORE_MODES[turn % 3], "-o", core, str(p.pid))
+            t.check(status in (0, 1) or re.match(
+                r"corectl: process \d+ (became another|executes) program.*no core is written\n$"
+                r"|corectl: no stack of process", err), status, err)
+            t.equal(os.path.exists(core), status != 2, "the core")
+            if status != 2:
+                os.unlink(core)
+        t.equal(os.listdir(os.path.dirname(core)), [], "files left")
         for _ in range(looks):
             out, err, status = s.corectl("stack", str(p.pid))
             t.check(status in (0, 1) and " threads shown" in out, status, err, out)
@@ -245,19 +259,94 @@ def executing(t, looks=60):
         t.check(p.process.poll() is None, "it lives")
 
 
+def seize_sleeper(pid):
+    """Trace a thread of it that sleeps, and stop it at its end; its number, or None."""
+    seize, trace_exit = 0x4206, 0x40  # PTRACE_SEIZE, PTRACE_O_TRACEEXIT
+    ptrace = ctypes.CDLL(None).ptrace
+    ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    for tid in tids(pid):
+        try:
+            if tid != pid and status_of(pid, tid, "State")[0] == "S" and \
+                    ptrace(seize, tid, None, trace_exit) == 0:
+                s.wait_for("its end", lambda: status_of(pid, tid, "State")[0] == "t")
+                return tid
+        except (OSError, AttributeError):  # it has just ended
+            pass
+    return None
+
+
+def end_traced(p, tid):
+    """The end of a thread that we trace is ours to wait for."""
+    p.process.kill()
+    try:
+        while os.WIFSTOPPED(os.waitpid(tid, 0x40000000)[1]):  # __WALL
+            pass
+    except ChildProcessError:  # it was the one that executed, and has the leader's number now
+        pass
+
+
+def cannot_execute(t):
+    """A program that executes another waits for one of its threads, which another tracer holds."""
+    core = os.path.join(s.workdir(), "core")
+    for _ in range(50):
+        with Target([fixture("executes")]) as p:
+            tid = seize_sleeper(p.pid)
+            if not tid:
+                continue
+            if status_of(p.pid, p.pid, "TracerPid") != "0":
+                end_traced(p, tid)
+                continue
+            why = ("corectl: process %d is executing a program (execve) and cannot go on, nor be traced:"
+                   " its thread %d is traced by process %d (%s): detach there" %
+                   (p.pid, tid, os.getpid(), open("/proc/self/comm").read().strip()))
+            t.equal(s.corectl("stack", str(p.pid)), ("", why + "\n", 2), "stack")
+            t.equal(s.corectl("gcore", "-o", core, str(p.pid)),
+                    ("", why + "; no core is written\n", 2), "gcore")
+            end_traced(p, tid)
+            return
+    t.check(False, "no thread of it could be held")
+
+
 def leader_leaves(t, rounds=30):
-    """The first thread ends while it is looked at."""
+    """The first thread ends while it is looked at, and while a core of it is written."""
     chance = random.Random(1)
-    for _ in range(rounds):
-        with Target([fixture("leaderless"), "later"]).settled() as p:
-            child = subprocess.Popen([s.CORECTL, "stack", str(p.pid)], stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, text=True)
-            time.sleep(chance.random() * 0.01)
+    core = os.path.join(s.workdir(), "core")
+    for turn in range(2 * rounds):
+        dump = turn % 2
+        with Target([fixture("leaderless"), "later", "20"]).settled() as p:
+            child = subprocess.Popen([s.CORECTL, *(["gcore", "--short-pause", "-o", core] if dump else
+                                                   ["stack"]), str(p.pid)], text=True,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            time.sleep(chance.random() * (0.05 if dump else 0.01))
             p.process.stdin.write("\n")
             p.process.stdin.flush()
             out, err = child.communicate(timeout=30)
-            t.check(child.returncode == 0 and "has ended" not in err, child.returncode, err)
-            t.check(out.splitlines()[-1] in ("2 of 2 threads shown", "1 of 1 threads shown"), out, err)
+            t.check(child.returncode == 0 and "ended" not in err, child.returncode, err)
+            t.check(dump or out.splitlines()[-1] in ("2 of 2 threads shown", "1 of 1 threads shown"),
+                    out, err)
+
+
+def late(t):
+    """One that could not be stopped in time is let go with the others, not when the core is written."""
+    core = os.path.join(s.workdir(), "core.zst")
+    with Target([fixture("vfork"), "64"]) as p:
+        s.wait_for("the parent to sleep", lambda: status_of(p.pid, p.pid, "State")[0] == "D")
+        other = tids(p.pid)[-1]
+        s.wait_for("the other one to pause", lambda: call(other)[0] == "34")
+        for _ in range(10):
+            child = subprocess.Popen([s.CORECTL, "gcore", "--short-pause", "-o", core, str(p.pid)],
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            seen = set()
+            while child.poll() is None:
+                traced = tuple(status_of(p.pid, tid, "TracerPid") != "0" for tid in (other, p.pid))
+                if child.poll() is None and (traced == (True, True) or seen):
+                    seen.add(traced)
+            _, err = child.communicate()
+            t.equal((child.returncode, "1 thread is missing: they wait for a vfork child" in err),
+                    (1, True), err)
+            if (False, False) in seen:
+                return
+        t.check(False, "it is traced while its core is written")
 
 
 def churn(t, attaches=60):
@@ -606,7 +695,7 @@ def places(t):
 
 
 PARTS = {f.__name__: f for f in (transcript, truth, one_moment, new_stacks, shared_stack, at_work,
-                                 executing, leader_leaves, churn, killed, held_killed,
+                                 executing, leader_leaves, cannot_execute, late, churn, killed, held_killed,
                                  handler_due, states_kept, moving, refused, names, refused_programs, ending,
                                  asleep, leaderless, places)}
 

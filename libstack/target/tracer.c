@@ -1,0 +1,192 @@
+#include "target/tracer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "target/procfs.h"
+
+#define STUCK_MS 50   /* how long an errand takes that meets no obstacle */
+#define HELD_MS  500  /* between two looks at a process that is held */
+#define LIMIT_MS 4000 /* without any progress */
+
+/*
+ * A program that executes another waits for all its other threads to be gone, and who traces one of
+ * those has to wait for it; but a thread that seizes the one that executes waits for that
+ * (cred_guard_mutex: fs/exec.c, de_thread(); kernel/ptrace.c, ptrace_attach()). Any thread of the
+ * tracer's process may do it. Nor is a process that is held and killed gone for its parent before.
+ */
+static void wait_for_dead(int pid)
+{
+	int *tids, n = stk_proc_tids(pid, &tids);
+	siginfo_t si;
+
+	for (int i = 0; i < n; i++)
+		if (stk_proc_state(pid, tids[i]) == 'Z')
+			waitid(P_PID, (id_t)tids[i], &si, WEXITED | WNOHANG | __WALL);
+	free(tids);
+}
+
+/* false: not within `ms` milliseconds, or a signal came. */
+static bool posted(sem_t *sem, unsigned ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ms * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	return !sem_clockwait(sem, CLOCK_MONOTONIC, &until);
+}
+
+static void *serve(void *arg)
+{
+	struct stk_tracer *t = arg;
+
+	t->tid = gettid();
+	for (;;) {
+		while (!posted(&t->asked, HELD_MS))
+			wait_for_dead(t->pid);
+		if (t->ending)
+			return NULL;
+		t->errand(t->arg);
+		sem_post(&t->answered);
+	}
+}
+
+/* It takes no signals: those are for the one that waits. But for SIGCHLD, which each stop sends it:
+ * only where it is not blocked is it dropped at once (kernel/signal.c, sig_ignored()), else it
+ * wakes the other thread. */
+bool stk_tracer_start(struct stk_tracer *t, int pid)
+{
+	sigset_t all, was;
+
+	*t = (struct stk_tracer){.pid = pid};
+	sem_init(&t->asked, 0, 0);
+	sem_init(&t->answered, 0, 0);
+	sigfillset(&all);
+	sigdelset(&all, SIGCHLD);
+	pthread_sigmask(SIG_SETMASK, &all, &was);
+	t->started = !pthread_create(&t->thread, NULL, serve, t);
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+	return t->started;
+}
+
+/* Has it been on a CPU since? One that naps between two looks has, one that sleeps in a system call
+ * has not. */
+static bool gets_on(const struct stk_tracer *t, unsigned long long *turns)
+{
+	int pid = getpid(), tid = t->tid;
+	unsigned long long now = tid ? stk_proc_turns(pid, tid) : 0;
+	bool moves = !tid || now != *turns || stk_proc_state(pid, tid) == 'R';
+
+	*turns = now;
+	return moves;
+}
+
+/* What is left of it ends when it can. */
+static void leave(struct stk_tracer *t)
+{
+	t->ending = true;
+	t->started = false;
+	sem_post(&t->asked);
+	pthread_detach(t->thread);
+}
+
+enum stk_tracer_end stk_tracer_run(struct stk_tracer *t, void (*f)(void *arg), void *arg,
+				   bool limited, const volatile sig_atomic_t *interrupt)
+{
+	unsigned long long turns = 0;
+	unsigned idle = 0;
+
+	if (!t->started) {
+		f(arg);
+		return STK_TRACER_DONE;
+	}
+	t->errand = f;
+	t->arg = arg;
+	sem_post(&t->asked);
+	while (!posted(&t->answered, STUCK_MS)) {
+		bool stopped = limited && interrupt && *interrupt;
+		wait_for_dead(t->pid);
+		idle = gets_on(t, &turns) ? 0 : idle + STUCK_MS;
+		if (!stopped && (!limited || idle < LIMIT_MS))
+			continue;
+		leave(t);
+		return stopped ? STK_TRACER_INTERRUPTED : STK_TRACER_STUCK;
+	}
+	return STK_TRACER_DONE;
+}
+
+/* In which system call does it sleep? -1: none, or not known. */
+static long call_of(const struct stk_tracer *t)
+{
+	char name[48];
+	struct stk_text text;
+	struct stk_pool pool = {0};
+
+	stk_text_init(&text, name, sizeof(name));
+	stk_printf(&text, "task/%d/syscall", (int)t->tid);
+	char *s = stk_proc_read(&pool, getpid(), name, NULL);
+	long call = s && *s >= '0' && *s <= '9' ? strtol(s, NULL, 10) : -1;
+	stk_pool_done(&pool);
+	return call;
+}
+
+/* A thread of the process that another process traces, and by whom; 0: none. */
+static int traced_thread(int pid, long *tracer)
+{
+	int *tids, n = stk_proc_tids(pid, &tids), found = 0;
+
+	for (int i = 0; i < n && !found; i++) {
+		*tracer = stk_proc_status(tids[i], "TracerPid:");
+		if (*tracer > 0 && stk_proc_status((int)*tracer, "Tgid:") != getpid())
+			found = tids[i];
+	}
+	free(tids);
+	return found;
+}
+
+int stk_tracer_explain(const struct stk_tracer *t, enum stk_tracer_end end, struct stk_err *err)
+{
+	struct stk_pool pool = {0};
+	long tracer = 0;
+
+	if (end == STK_TRACER_INTERRUPTED)
+		return stk_fail(err, STK_EINTR, "interrupted");
+	if (call_of(t) != SYS_ptrace)
+		return stk_fail(err, STK_ESYS,
+				"process %d: its memory cannot be read: a thread of it holds the "
+				"memory map in the kernel (the state D of ps -L?)",
+				t->pid);
+	int tid = traced_thread(t->pid, &tracer);
+	if (tid) {
+		const char *name = stk_proc_comm(&pool, (int)tracer);
+		stk_fail(err, STK_ESYS,
+			 "process %d is executing a program (execve) and cannot go on, nor be "
+			 "traced: its thread %d is traced by process %ld (%s): detach there",
+			 t->pid, tid, tracer, name ? name : "?");
+		stk_pool_done(&pool);
+		return STK_ESYS;
+	}
+	return stk_fail(err, STK_ESYS,
+			"process %d is executing a program (execve), and cannot be traced before "
+			"that goes on",
+			t->pid);
+}
+
+void stk_tracer_end(struct stk_tracer *t)
+{
+	if (!t->started)
+		return;
+	t->ending = true;
+	t->started = false;
+	sem_post(&t->asked);
+	pthread_join(t->thread, NULL);
+	sem_destroy(&t->asked);
+	sem_destroy(&t->answered);
+}
