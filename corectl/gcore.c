@@ -218,6 +218,7 @@ static int write_core(struct gcore_job *j, const struct arguments *a, struct stk
 }
 
 struct outcome {
+	int pid;
 	double paused; /* milliseconds */
 	unsigned threads, missing;
 	const char *missing_reason;
@@ -225,12 +226,28 @@ struct outcome {
 	bool newer;
 };
 
+/* Ctrl-Z would stop us, and with us what stands: it waits until that goes on. */
+static void hold_ctrl_z(int how)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	pthread_sigmask(how, &stop, NULL);
+}
+
+static void let_run(struct stk_target *t, struct outcome *o, double begin)
+{
+	stk_live_resume(t);
+	o->paused = now_ms() - begin;
+	hold_ctrl_z(SIG_UNBLOCK);
+}
+
 /* Everything between the first stop and the file under its name. */
 static int dump(const struct arguments *a, struct stk_dump_file *file, struct outcome *o,
 		struct stk_err *err)
 {
-	struct stk_dump_options wanted = {.pid = a->pid,
-					  .full = a->full,
+	struct stk_dump_options wanted = {.full = a->full,
 					  .stacks_only = a->stacks_only,
 					  .stacks_first = a->short_pause && !a->stacks_only};
 	struct gcore_job j = {.file = file, .name = isatty(2) ? a->out : NULL};
@@ -239,27 +256,25 @@ static int dump(const struct arguments *a, struct stk_dump_file *file, struct ou
 	struct stk_dump_survey *survey = early ? stk_dump_survey_new(a->pid) : NULL;
 	const struct stk_live_options how = {.interrupt = &interrupted};
 	double begin = now_ms();
-	int r = stk_live_open(a->pid, &how, &t, err);
 
+	hold_ctrl_z(SIG_BLOCK);
+	int r = stk_live_open(a->pid, &how, &t, err);
 	if (r) {
 		stk_dump_survey_free(survey);
 		return r;
 	}
+	wanted.pid = o->pid = stk_live_info(t)->pid;
 	wanted.survey = survey;
 	r = stk_dump_plan(t, &wanted, &j.d, err);
-	if (r || early) {
-		stk_live_resume(t);
-		o->paused = now_ms() - begin;
-	}
+	if (r || early)
+		let_run(t, o, begin);
 	if (!r && wanted.stacks_first)
 		stk_dump_remark(j.d, "memory outside the stacks may be newer than the registers "
 				     "(gcore --short-pause)");
 	if (!r)
 		r = write_core(&j, a, err);
-	if (!early) {
-		stk_live_resume(t);
-		o->paused = now_ms() - begin;
-	}
+	if (!r && !early)
+		let_run(t, o, begin);
 	o->newer = wanted.stacks_first;
 	o->threads = t->nthreads;
 	o->missing = t->missing;
@@ -279,7 +294,7 @@ static int tell(const struct arguments *a, const struct outcome *o)
 		return 1;
 	printf("%s: %.1f MB, %.1f MB on disk, %u thread%s; process %d stood still for %.*f ms\n",
 	       a->out, (double)st.st_size / 1e6, (double)st.st_blocks * 512 / 1e6, o->threads,
-	       o->threads == 1 ? "" : "s", a->pid, o->paused < 10, o->paused);
+	       o->threads == 1 ? "" : "s", o->pid, o->paused < 10, o->paused);
 	if (o->newer)
 		fputs("corectl: memory outside the stacks may be newer than the registers\n",
 		      stderr);

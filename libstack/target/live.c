@@ -1,6 +1,7 @@
 #include "target/live.h"
 
 #include <elf.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -188,7 +189,7 @@ static bool again(struct live *l)
 	return true;
 }
 
-static int take_look(struct live *l, struct stk_err *err)
+static int look_until(struct live *l, struct stk_err *err)
 {
 	for (unsigned tries = 1;; tries++) {
 		/* A helper has a deadline of its own, and may be forbidden to make threads. */
@@ -208,6 +209,19 @@ static int take_look(struct live *l, struct stk_err *err)
 	}
 	*err = l->err;
 	return l->result;
+}
+
+/* Ctrl-Z would stop us, and with us what stands. It waits. */
+static int take_look(struct live *l, struct stk_err *err)
+{
+	sigset_t stop, was;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	pthread_sigmask(SIG_BLOCK, &stop, &was);
+	int r = look_until(l, err);
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+	return r;
 }
 
 void stk_live_trace(struct stk_target *t, void (*f)(void *arg), void *arg)

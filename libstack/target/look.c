@@ -54,6 +54,14 @@ static bool waits_for_vfork(struct stk_look *l, int tid)
 	return call == SYS_vfork || call == SYS_clone || call == SYS_clone3;
 }
 
+static bool any_stopped(const struct stk_look *l)
+{
+	for (unsigned i = 0; i < l->stops.n; i++)
+		if (l->stops.v[i].state == STK_STOPPED)
+			return true;
+	return false;
+}
+
 static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 {
 	switch (s->state) {
@@ -66,7 +74,8 @@ static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 			   : "they did not stop in time (uninterruptible sleep, or a frozen "
 			     "cgroup)";
 	case STK_REFUSED:
-		if (s->err == EBUSY)
+		/* The right is to all threads or to none: another had it, and is gone already. */
+		if (s->err == EBUSY || (s->err == EPERM && any_stopped(l)))
 			return "another process traces them";
 		return s->err == EPERM ? "ptrace is not permitted" : "ptrace failed";
 	default:
@@ -135,9 +144,25 @@ static bool refused(const struct stk_look *l)
 	return false;
 }
 
+static bool traced_by_another(const struct stk_look *l)
+{
+	for (unsigned i = 0; i < l->stops.n; i++)
+		if (l->stops.v[i].state == STK_REFUSED && l->stops.v[i].err == EBUSY)
+			return true;
+	return false;
+}
+
 /* No thread at all: there is nothing to show. */
 static int nothing_to_show(struct stk_look *l, struct stk_err *err)
 {
+	if (traced_by_another(l)) {
+		int r = stk_rights_before(l->pid, err); /* by whom, where it is still to be seen */
+		return r ? r
+			 : stk_fail(err, STK_ESYS,
+				    "process %d: another process traces its threads, and there can "
+				    "be one tracer only",
+				    l->pid);
+	}
 	if (refused(l))
 		return stk_rights_fail(l->pid, err);
 	if (l->t->missing)

@@ -199,7 +199,7 @@ static int before(int pid, struct stk_pool *pool, struct stk_err *err)
 		    "has not waited for it",
 		    pid, name, parent, comm(pool, (int)parent));
 	}
-	if (tracer > 0)
+	if (tracer > 0 && stk_proc_comm(pool, (int)tracer)) /* it is not gone by now */
 		return stk_fail(err, STK_ESYS,
 				"process %d is traced by process %ld (%s), and there can be one "
 				"tracer only: detach there",

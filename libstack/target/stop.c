@@ -18,11 +18,12 @@
 #include "target/map.h"
 #include "target/procfs.h"
 
-#define MS       1000000LL  /* nanoseconds */
-#define QUICK    (MS / 100) /* a thread that runs on another CPU stops in this time */
-#define SPIN     (1 * MS)   /* as long a stop that goes well takes: no sleep is that short */
-#define ASLEEP   (100 * MS) /* what a thread in uninterruptible sleep gets: the others stand */
-#define NO_TASKS 2          /* links of /proc/PID/task without its threads */
+#define MS          1000000LL  /* nanoseconds */
+#define QUICK       (MS / 100) /* a thread that runs on another CPU stops in this time */
+#define SPIN        (1 * MS)   /* as long a stop that goes well takes: no sleep is that short */
+#define ASLEEP      (100 * MS) /* what a thread in uninterruptible sleep gets: the others stand */
+#define SEIZE_TRIES 4
+#define NO_TASKS    2 /* links of /proc/PID/task without its threads */
 
 #define ERESTARTNOHAND 514 /* include/linux/errno.h: the kernel's own */
 
@@ -53,8 +54,9 @@ static enum stk_stop_state why_not(const struct stk_stops *s, struct stk_stopped
 
 static void seize(struct stk_stops *s, struct stk_stopped *t)
 {
-	/* Once more: what was a zombie may be another thread by now, by execve. */
-	for (unsigned i = 0; i < 2; i++) {
+	/* Again: what was a zombie may be another thread by now, by execve, and a tracer may have
+	 * left between the two questions. */
+	for (unsigned i = 0; i < SEIZE_TRIES; i++) {
 		if (!ptrace(PTRACE_SEIZE, t->tid, NULL, NULL)) {
 			t->state = STK_SEIZED;
 			return;

@@ -300,11 +300,34 @@ def cannot_execute(t):
                    " its thread %d is traced by process %d (%s): detach there" %
                    (p.pid, tid, os.getpid(), open("/proc/self/comm").read().strip()))
             t.equal(s.corectl("stack", str(p.pid)), ("", why + "\n", 2), "stack")
-            t.equal(s.corectl("gcore", "-o", core, str(p.pid)),
-                    ("", why + "; no core is written\n", 2), "gcore")
+            c = subprocess.Popen([s.CORECTL, "gcore", "-o", core, str(p.pid)], text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            s.wait_for("its tracer", lambda: len(tids(c.pid)) == 2)
+            c.send_signal(signal.SIGINT)
+            t.equal((c.communicate(timeout=30)[1], c.returncode),
+                    ("corectl: interrupted: no core is written\n", -signal.SIGINT), "gcore")
             end_traced(p, tid)
             return
     t.check(False, "no thread of it could be held")
+
+
+def at_once(t, rounds=60):
+    """Several look at once: who is too late says who traces the process."""
+    folder, late = s.workdir(), 0
+    with Target([fixture("watch"), "20", "5"]) as p:
+        for _ in range(rounds):
+            children = [subprocess.Popen([s.CORECTL, *args, str(p.pid)], text=True,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                        for args in (["stack"], ["gcore", "-o", os.path.join(folder, "one")],
+                                     ["gcore", "--short-pause", "-o", os.path.join(folder, "two")])]
+            for c in children:
+                err = c.communicate(timeout=60)[1]
+                late += c.returncode != 0
+                t.check(c.returncode == 0 or "another process traces them" in err or
+                        re.search(r"is traced by process \d+ \(corectl\)|another process traces its", err), err)
+        wait_free(p.pid)
+        check_free(t, p.pid, "after all")
+    t.check(late, "they never met")
 
 
 def leader_leaves(t, rounds=30):
@@ -695,9 +718,9 @@ def places(t):
 
 
 PARTS = {f.__name__: f for f in (transcript, truth, one_moment, new_stacks, shared_stack, at_work,
-                                 executing, leader_leaves, cannot_execute, late, churn, killed, held_killed,
-                                 handler_due, states_kept, moving, refused, names, refused_programs, ending,
-                                 asleep, leaderless, places)}
+                                 executing, leader_leaves, cannot_execute, late, at_once, churn, killed,
+                                 held_killed, handler_due, states_kept, moving, refused, names,
+                                 refused_programs, ending, asleep, leaderless, places)}
 
 
 def main():

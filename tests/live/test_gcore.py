@@ -372,6 +372,47 @@ def interrupted(t):
     p.end()
 
 
+def suspended(t):
+    """Ctrl-Z: corectl stops once the program goes on, and ends when it is continued."""
+    folder = s.workdir()
+    out = os.path.join(folder, "core")
+    p = Process("64", "0", "2", "5", "still")
+    for turn in range(10):
+        for args in ((), ("--short-pause",)):
+            c = subprocess.Popen([s.CORECTL, "gcore", *args, "-o", out, str(p.pid)],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                 preexec_fn=os.setpgrp)  # whose parent is of another: not orphaned
+            while not any(tracer for _, tracer in p.tasks()) and c.poll() is None:
+                pass
+            c.send_signal(signal.SIGTSTP)
+            s.wait_for("its stop or end", lambda: os.waitid(
+                os.P_PID, c.pid, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT))
+            t.equal({tracer for _, tracer in p.tasks()}, {0}, "tracers while corectl stands")
+            t.check(p.answers(), "it runs on")
+            c.send_signal(signal.SIGCONT)
+            err = c.communicate(timeout=60)[1]
+            t.equal(c.returncode, 0, err)
+            os.unlink(out)
+    p.end()
+
+
+def by_thread(t):
+    """The number of a thread of it is as good: the same core."""
+    folder = s.workdir()
+    p = Process("1", "0", "2", "5", "still")
+    mine, other = os.path.join(folder, "mine"), os.path.join(folder, "other")
+    tid = max(int(n) for n in os.listdir("/proc/%d/task" % p.pid))
+    gcore(p, mine)
+    out, err, status = s.corectl("gcore", "-o", other, str(tid))
+    t.equal((err, status), ("", 0), "status")
+    t.check("process %d stood still" % p.pid in out, out)
+    p.end()
+    ours, theirs = Core(mine), Core(other)
+    same_threads(t, ours, theirs, "by thread")
+    t.equal(theirs.process(), ours.process(), "NT_PRPSINFO")
+    same_pages(t, ours, theirs, "by thread")
+
+
 def dying(t):
     """The program is killed while its core is written: a clear error, or it was written before."""
     folder, failed = s.workdir(), 0
@@ -400,7 +441,8 @@ def dying(t):
 
 
 PARTS = {f.__name__: f for f in (with_kernel, with_gdb, small, short_pause, compressed, no_room,
-                                 full_disk, killed, interrupted, dying)}
+                                 full_disk, killed, interrupted, suspended, by_thread,
+                                 dying)}
 
 
 def main():
