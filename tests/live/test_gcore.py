@@ -385,7 +385,7 @@ def suspended(t):
             while not any(tracer for _, tracer in p.tasks()) and c.poll() is None:
                 pass
             c.send_signal(signal.SIGTSTP)
-            s.wait_for("its stop or end", lambda: os.waitid(
+            s.wait_for("its stop or end", lambda: c.poll() is not None or os.waitid(
                 os.P_PID, c.pid, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT))
             t.equal({tracer for _, tracer in p.tasks()}, {0}, "tracers while corectl stands")
             t.check(p.answers(), "it runs on")
