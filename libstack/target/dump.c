@@ -36,6 +36,7 @@ static int lay_out_whole(struct stk_dump *d, const struct stk_vmas *m, struct st
 					   .have = stk_vma_wanted(d, v, filter),
 					   .flags = flags_of(v),
 					   .shared = v->shared,
+					   .served = v->served,
 					   .file_off = v->file_off,
 					   .anonymous = !v->shared && !v->huge &&
 							!stk_vma_is_file(v) && v->path[0] != '['};
@@ -196,16 +197,18 @@ static void add_area(struct stk_dump *d, struct headers *h, const struct stk_dum
 static void join_lost(const struct stk_dump_worker *w, unsigned nworkers,
 		      struct stk_dump_spans *ret)
 {
-	for (unsigned i = 0; i < nworkers; i++)
+	for (unsigned i = 0; i < nworkers; i++) {
+		ret->cut |= w[i].lost.cut;
 		for (unsigned k = 0; k < w[i].lost.n; k++)
 			stk_spans_add(ret, w[i].lost.v[k].start, w[i].lost.v[k].end);
+	}
 	stk_spans_sort(ret);
 }
 
 /* Spans that were copied beforehand are not lost, whatever became of the memory. */
 static void without_first(const struct stk_dump *d, struct stk_dump_spans *lost)
 {
-	struct stk_dump_spans rest = {0};
+	struct stk_dump_spans rest = {.cut = lost->cut};
 
 	for (unsigned i = 0; i < lost->n; i++) {
 		uint64_t at = lost->v[i].start, end = lost->v[i].end;
@@ -248,6 +251,10 @@ const uint8_t *stk_dump_head(struct stk_dump *d, const struct stk_dump_worker *w
 		return NULL;
 	join_lost(w, nworkers, &lost);
 	without_first(d, &lost);
+	if (lost.cut) {
+		stk_spans_free(&lost);
+		return NULL;
+	}
 	struct headers h = {(Elf64_Phdr *)(head + sizeof(Elf64_Ehdr)), 1, d->room + 1};
 	for (unsigned i = 0; i < d->nareas; i++)
 		add_area(d, &h, &d->areas[i], &lost);

@@ -52,6 +52,8 @@ struct stk_dump_area {
 	uint32_t flags; /* PF_R … */
 	bool anonymous; /* private memory: a page that was never touched reads as zeros */
 	bool shared;    /* memory of a file, from `file_off` on: where that has a hole, too */
+	bool served;    /* its pages are brought by a thread of the process (userfaultfd(2)), which
+			 * stands: what is not there by now is not known */
 	uint64_t file_off;
 	const uint8_t *bytes; /* copied while planning; NULL: to be read */
 };
@@ -65,6 +67,7 @@ struct stk_dump_span {
 struct stk_dump_spans {
 	struct stk_dump_span *v;
 	unsigned n, cap;
+	bool cut; /* there was no memory for one */
 };
 
 struct stk_dump {

@@ -177,11 +177,14 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 			off = a->off;
 		uint64_t stop = a->off + a->have < end ? a->off + a->have : end;
 		uint64_t from = a->start + (off - a->off), to = a->start + (stop - a->off);
+		const uint64_t begin = from;
 		off = stop;
 		if (from < to && a->anonymous && !a->bytes)
 			touched(d, w, &from, &to);
 		else if (from < to && a->shared && !a->bytes)
 			written(d, w, a, &from, &to);
+		if (a->served && from > begin)
+			stk_spans_add(&w->lost, begin, from);
 		if (from >= to)
 			continue;
 		*ret = (struct stk_dump_run){.area = a,
@@ -211,15 +214,16 @@ static ssize_t read_by_view(struct stk_dump *d, uint64_t addr, uint8_t *buf, siz
 		   : n;
 }
 
-/* As much as can be read from the start on. */
-static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, uint64_t addr, uint8_t *buf,
-			size_t len)
+/* As much as can be read from the start on. process_vm_readv(2) waits for a page that another has
+ * to bring; by /proc/PID/mem it is not there. */
+static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, bool served, uint64_t addr,
+			uint8_t *buf, size_t len)
 {
 	if (d->o.read) {
 		size_t n = len < PAGE ? len : PAGE;
 		return d->o.read(d->o.arg, addr, buf, n) ? 0 : n;
 	}
-	ssize_t n = read_by_view(d, addr, buf, len);
+	ssize_t n = served ? 0 : read_by_view(d, addr, buf, len);
 	if (n > 0)
 		return (size_t)n;
 	/* Pages without the right to read, and the vsyscall page: only for who traces it. */
@@ -240,7 +244,7 @@ int stk_dump_fetch(struct stk_dump *d, struct stk_dump_worker *w, const struct s
 	}
 	while (done < r->len) {
 		uint64_t at = r->addr + done;
-		size_t n = read_some(d, w, at, buf + done, r->len - done);
+		size_t n = read_some(d, w, r->area->served, at, buf + done, r->len - done);
 		if (!n) {
 			if (gone(d))
 				return stk_dump_lost(d, err);

@@ -18,6 +18,7 @@ static void parse_field(const char *line, struct stk_vma *v)
 		v->dontdump = strstr(line, " dd") != NULL;
 		v->io = strstr(line, " io") || strstr(line, " pf");
 		v->huge = strstr(line, " ht") != NULL;
+		v->served = strstr(line, " um") || strstr(line, " ui");
 	}
 }
 
@@ -77,6 +78,7 @@ static void add_survey(struct stk_vma *v, const struct stk_vmas *before)
 	v->dontdump = b && b->dontdump;
 	v->io = b ? b->io : !strncmp(v->path, "[vvar", 5);
 	v->huge = b && b->huge;
+	v->served = b && b->served;
 }
 
 int stk_vmas_read(struct stk_dump *d, struct stk_vmas *ret, struct stk_err *err)

@@ -27,7 +27,7 @@ bool stk_spans_add(struct stk_dump_spans *s, uint64_t start, uint64_t end)
 		unsigned cap = s->cap ? 2 * s->cap : 64;
 		struct stk_dump_span *v = realloc(s->v, cap * sizeof(*v));
 		if (!v)
-			return false;
+			return !(s->cut = true);
 		s->v = v;
 		s->cap = cap;
 	}
@@ -80,7 +80,7 @@ static void take(struct picker *p, struct stk_dump_spans *to, uint64_t start, ui
 {
 	const struct stk_vma *v;
 
-	while (start < end && (v = stk_vma_at(p->m, start)) && v->r) {
+	while (start < end && (v = stk_vma_at(p->m, start)) && v->r && !v->served) {
 		uint64_t stop = end < v->end ? end : v->end;
 		stk_spans_add(to, start, stop);
 		start = stop;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "target/files.h"
@@ -32,6 +33,7 @@ struct live {
 	struct stk_live_info info;
 	struct stk_look look;
 	struct stk_map pages; /* page number + 1 → struct page */
+	int mem;              /* an open /proc/PID/mem + 1; 0: not yet */
 	bool resumed;
 	unsigned answer, checked;
 	unsigned long long start_ticks; /* a later process may get the same number */
@@ -63,6 +65,16 @@ static bool same_program(struct live *l)
 	return !l->info.gone;
 }
 
+/* Not by process_vm_readv(2): that waits for a page that a thread of the process has to bring
+ * (userfaultfd(2)), and this thread may stand. */
+static ssize_t read_mem(struct live *l, uint64_t addr, uint8_t *to)
+{
+	if (!l->mem)
+		l->mem = stk_proc_open(l->look.view, "mem") + 1;
+	return l->mem ? pread(l->mem - 1, to, PAGE, (off_t)addr)
+		      : stk_read_process(l->look.view, addr, to, PAGE);
+}
+
 static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
 {
 	if (l->resumed && !l->o.brief)
@@ -71,7 +83,7 @@ static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
 		return false;
 	if (l->o.read)
 		return l->o.read(l->o.arg, addr, to, PAGE) == 0;
-	if (stk_read_process(l->look.view, addr, to, PAGE) == (ssize_t)PAGE)
+	if (read_mem(l, addr, to) == (ssize_t)PAGE)
 		return true;
 	if (l->o.copy)
 		same_program(l); /* one that is held can be killed */
@@ -248,6 +260,8 @@ static void live_close(struct stk_target *t)
 	stk_map_done(&l->pages);
 	stk_look_done(&l->look);
 	stk_pool_done(&t->pool);
+	if (l->mem)
+		close(l->mem - 1);
 	free(l);
 }
 

@@ -18,6 +18,7 @@ struct stk_vma {
 	const char *path; /* "" where there is none; "[stack]" and the like too */
 	bool r, w, x, shared;
 	bool dontdump, io, huge; /* VmFlags dd, io or pf, ht */
+	bool served;             /* um or ui: who reads a page may wait for one who brings it */
 	bool touched;            /* private pages of its own */
 };
 

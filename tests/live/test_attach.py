@@ -671,6 +671,33 @@ def leaderless(t):
             wait_free(p.pid)
 
 
+def served(t):
+    """A page that a thread of the process would have to bring: it is not there, and nobody waits."""
+    core = os.path.join(s.workdir(), "core")
+    child = subprocess.Popen([fixture("served")], stdout=subprocess.PIPE, text=True)
+    words = child.stdout.readline().split()
+    if words[0] == "skip":
+        s.skip(" ".join(words[1:]))
+    pid, first = int(words[1]), int(words[2], 16)
+    try:
+        look = batch("x/gx %#x" % (first + 8), "x/gx %#x" % (first + 4096))
+        out, err, status = s.corectl("-p", str(pid), *look)
+        t.equal(out, "%#x:\t0x00000000005e17ed\n" % (first + 8), "the page that is there")
+        t.check("cannot read %#x: not in the process" % (first + 4096) in err, err)
+        for kind in [], ["--short-pause"], ["--stacks-only"], ["--full"]:
+            out, err, status = s.corectl("gcore", *kind, "-o", core, str(pid))
+            t.equal(status, 0 if kind == ["--stacks-only"] else 1, err)
+            if status:
+                t.check("corectl: 1020 KB of memory could not be read" in err, kind, err)
+                out, err, _ = s.corectl(core, fixture("served"), *look)
+                t.equal(out, "%#x:\t0x00000000005e17ed\n" % (first + 8), "the page that is there")
+                t.check("cannot read %#x: not in the core" % (first + 4096) in err, err)
+        check_free(t, pid, "after all")
+    finally:
+        child.kill()
+        child.wait()
+
+
 def places(t):
     """A deleted program, a replaced one, and one in other namespaces with a root of its own."""
     work = s.workdir()
@@ -720,7 +747,7 @@ def places(t):
 PARTS = {f.__name__: f for f in (transcript, truth, one_moment, new_stacks, shared_stack, at_work,
                                  executing, leader_leaves, cannot_execute, late, at_once, churn, killed,
                                  held_killed, handler_due, states_kept, moving, refused, names,
-                                 refused_programs, ending, asleep, leaderless, places)}
+                                 refused_programs, ending, asleep, leaderless, served, places)}
 
 
 def main():
