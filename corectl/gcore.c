@@ -302,8 +302,9 @@ static int tell(const struct arguments *a, const struct outcome *o)
 		fprintf(stderr, "corectl: %u thread%s missing: %s\n", o->missing,
 			o->missing == 1 ? " is" : "s are", o->missing_reason);
 	if (o->unread)
-		fprintf(stderr, "corectl: %llu KB of memory could not be read\n",
-			(unsigned long long)o->unread / 1024);
+		fprintf(stderr, "corectl: %llu KB of memory could not be read%s\n",
+			(unsigned long long)o->unread / 1024,
+			o->newer ? " (unmapped meanwhile?)" : "");
 	return o->missing || o->unread;
 }
 

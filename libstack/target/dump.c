@@ -235,8 +235,9 @@ static void say_unread(struct stk_dump *d, unsigned headers)
 	if (!d->unread)
 		return;
 	stk_text_init(&t, text, sizeof(text));
-	stk_printf(&t, "%llu KB of memory could not be read%s",
+	stk_printf(&t, "%llu KB of memory could not be read%s%s",
 		   (unsigned long long)d->unread / 1024,
+		   d->o.stacks_first ? " (unmapped meanwhile?)" : "",
 		   headers + 3 >= d->room ? "; some of them stand as zeros" : "");
 	stk_dump_remark(d, text);
 }

@@ -337,7 +337,9 @@ def leader_leaves(t, rounds=30):
             p.process.stdin.write("\n")
             p.process.stdin.flush()
             out, err = child.communicate(timeout=30)
-            t.check(child.returncode == 0 and "ended" not in err, child.returncode, err)
+            # pthread_exit() loads a library: what it unmaps again may be missing from the core.
+            fine = child.returncode == 0 or dump and " KB of memory could not be read (unmapped" in err
+            t.check(fine and "ended" not in err, child.returncode, err)
             t.check(dump or out.splitlines()[-1] in ("2 of 2 threads shown", "1 of 1 threads shown"),
                     out, err)
 
