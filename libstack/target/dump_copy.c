@@ -34,8 +34,9 @@ struct scan {
  * `used`? */
 static bool other_view(struct stk_dump *d, int used)
 {
-	int now = d->view = stk_proc_view(d->o.pid);
+	int now = stk_proc_view(d->o.pid);
 
+	d->view = now;
 	return now != used;
 }
 
