@@ -14,6 +14,7 @@
 
 #define RANGE    (16U << 20)
 #define PROGRESS 200 /* milliseconds between two progress lines */
+#define TRIES    10
 
 struct arguments {
 	const char *out;
@@ -221,7 +222,7 @@ struct outcome {
 	int pid;
 	double paused; /* milliseconds */
 	unsigned threads, missing;
-	const char *missing_reason;
+	char missing_reason[160];
 	uint64_t unread;
 	bool newer;
 };
@@ -233,14 +234,55 @@ static void hold_ctrl_z(int how)
 
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTSTP);
+	sigaddset(&stop, SIGTTOU); /* the progress, in the background under stty tostop */
 	pthread_sigmask(how, &stop, NULL);
 }
 
-static void let_run(struct stk_target *t, struct outcome *o, double begin)
+static void let_run(struct stk_target *t, struct outcome *o)
 {
+	const struct stk_live_info *i = stk_live_info(t);
+
 	stk_live_resume(t);
-	o->paused = now_ms() - begin;
+	o->paused = (double)(i->slept_ns > i->still_ns ? i->slept_ns : i->still_ns) / 1e6;
 	hold_ctrl_z(SIG_UNBLOCK);
+}
+
+/* The process stands, or has stood, and what its core is to hold is known. */
+static int open_and_plan(int pid, struct stk_dump_options *wanted, struct stk_target **ret,
+			 struct stk_dump **ret_plan, struct stk_err *err)
+{
+	const struct stk_live_options how = {.interrupt = &interrupted};
+	bool early = wanted->stacks_only || wanted->stacks_first;
+	struct stk_dump_survey *survey = early ? stk_dump_survey_new(pid) : NULL;
+	struct stk_target *t = NULL;
+	int r = stk_live_open(pid, &how, &t, err);
+
+	if (!r) {
+		wanted->pid = stk_live_info(t)->pid;
+		wanted->survey = survey;
+		r = stk_dump_plan(t, wanted, ret_plan, err);
+	}
+	wanted->survey = NULL;
+	stk_dump_survey_free(survey);
+	if (r)
+		stk_target_close(t);
+	else
+		*ret = t;
+	return r;
+}
+
+/* One that executes a program meanwhile is asked again: its memory cannot be read then. */
+static int plan(int pid, struct stk_dump_options *wanted, struct stk_target **ret,
+		struct stk_dump **ret_plan, struct stk_err *err)
+{
+	const struct timespec nap = {.tv_nsec = 2000000};
+	int r = open_and_plan(pid, wanted, ret, ret_plan, err);
+
+	for (unsigned tries = 1; r == STK_EUNREADABLE && tries < TRIES; tries++) {
+		nanosleep(&nap, NULL);
+		r = open_and_plan(pid, wanted, ret, ret_plan, err);
+	}
+	return r;
 }
 
 /* Everything between the first stop and the file under its name. */
@@ -251,37 +293,30 @@ static int dump(const struct arguments *a, struct stk_dump_file *file, struct ou
 					  .stacks_only = a->stacks_only,
 					  .stacks_first = a->short_pause && !a->stacks_only};
 	struct gcore_job j = {.file = file, .name = isatty(2) ? a->out : NULL};
-	struct stk_target *t = NULL;
 	bool early = wanted.stacks_only || wanted.stacks_first;
-	struct stk_dump_survey *survey = early ? stk_dump_survey_new(a->pid) : NULL;
-	const struct stk_live_options how = {.interrupt = &interrupted};
-	double begin = now_ms();
+	struct stk_target *t = NULL;
 
 	hold_ctrl_z(SIG_BLOCK);
-	int r = stk_live_open(a->pid, &how, &t, err);
-	if (r) {
-		stk_dump_survey_free(survey);
+	int r = plan(a->pid, &wanted, &t, &j.d, err);
+	if (r)
 		return r;
-	}
-	wanted.pid = o->pid = stk_live_info(t)->pid;
-	wanted.survey = survey;
-	r = stk_dump_plan(t, &wanted, &j.d, err);
-	if (r || early)
-		let_run(t, o, begin);
-	if (!r && wanted.stacks_first)
+	if (early)
+		let_run(t, o);
+	if (wanted.stacks_first)
 		stk_dump_remark(j.d, "memory outside the stacks may be newer than the registers "
 				     "(gcore --short-pause)");
-	if (!r)
-		r = write_core(&j, a, err);
-	if (!r && !early)
-		let_run(t, o, begin);
-	o->newer = wanted.stacks_first;
-	o->threads = t->nthreads;
-	o->missing = t->missing;
-	o->missing_reason = t->missing_reason;
-	o->unread = j.d ? j.d->unread : 0;
+	r = write_core(&j, a, err);
+	if (!early)
+		let_run(t, o);
+	*o = (struct outcome){.pid = wanted.pid,
+			      .paused = o->paused,
+			      .threads = t->nthreads,
+			      .missing = t->missing,
+			      .unread = j.d->unread,
+			      .newer = wanted.stacks_first};
+	snprintf(o->missing_reason, sizeof(o->missing_reason), "%s",
+		 t->missing ? t->missing_reason : "");
 	stk_dump_free(j.d);
-	stk_dump_survey_free(survey);
 	stk_target_close(t);
 	return r;
 }
@@ -290,8 +325,10 @@ static int tell(const struct arguments *a, const struct outcome *o)
 {
 	struct stat st = {0};
 
-	if (stat(a->out, &st))
+	if (stat(a->out, &st)) {
+		fprintf(stderr, "corectl: %s: %s\n", a->out, strerror(errno));
 		return 1;
+	}
 	printf("%s: %.1f MB, %.1f MB on disk, %u thread%s; process %d stood still for %.*f ms\n",
 	       a->out, (double)st.st_size / 1e6, (double)st.st_blocks * 512 / 1e6, o->threads,
 	       o->threads == 1 ? "" : "s", o->pid, o->paused < 10, o->paused);
@@ -308,16 +345,46 @@ static int tell(const struct arguments *a, const struct outcome *o)
 	return o->missing || o->unread;
 }
 
+static void ends(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGHUP);
+}
+
+static void *take_signals(void *set)
+{
+	sigset_t others;
+
+	/* Nothing else: Ctrl-Z would stop all. */
+	sigfillset(&others);
+	pthread_sigmask(SIG_SETMASK, &others, NULL);
+	pthread_sigmask(SIG_UNBLOCK, set, NULL);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/*
+ * The first one is noted, the second ends us at once. They are for a thread of their own: one that
+ * reads memory of a file system that hangs takes none (a killable wait), and those that it has not
+ * taken are not given to others.
+ */
 static void catch_signals(void)
 {
-	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-	/* The second one ends at once: memory of a file system that hangs is waited for for ever.
-	 */
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}, old;
+	static sigset_t set;
+	pthread_t t;
 
-	for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
-		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaction(ends[i], &sa, NULL);
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &sa, NULL);
+	ends(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (pthread_create(&t, NULL, take_signals, &set))
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	/* EFBIG and EPIPE say the same with words. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
@@ -346,9 +413,12 @@ int gcore_main(int argc, char **argv)
 		r = dump(&a, &file, &o, &err);
 		stk_dump_file_drop(&file);
 	}
-	if (interrupted) {
+	if (r && interrupted) {
+		sigset_t set;
 		fprintf(stderr, "corectl: interrupted: no core is written\n");
 		signal(interrupted, SIG_DFL);
+		ends(&set);
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 		raise(interrupted);
 	}
 	if (r) {

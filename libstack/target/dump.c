@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "target/dump_parts.h"
+#include "target/live.h"
 
 #define PAGE  4096ULL
 #define SPARE 1024 /* program headers for memory that turns out to be unreadable */
@@ -142,6 +143,10 @@ int stk_dump_plan(struct stk_target *t, const struct stk_dump_options *o, struct
 	if (!r && o->stacks_only)
 		r = stk_dump_same(d, err);
 	if (r) {
+		if (stk_live_gone(t)) {
+			stk_dump_lost(d, err);
+			r = STK_EUNREADABLE;
+		}
 		stk_dump_free(d);
 		return r;
 	}

@@ -106,7 +106,8 @@ struct stk_dump_survey *stk_dump_survey_new(int pid);
 void stk_dump_survey_free(struct stk_dump_survey *s);
 
 /*
- * Lay out the core of a live target whose threads are stopped. STK_ESYS, STK_ENOMEM. The target
+ * Lay out the core of a live target whose threads are stopped. STK_ESYS, STK_ENOMEM;
+ * STK_EUNREADABLE: its memory is just gone, by execve(2) or its end. The target
  * must live until stk_dump_free(), but it may be resumed: with `stacks_only` nothing more is read,
  * else what follows is newer than the registers.
  */
@@ -135,7 +136,7 @@ int stk_dump_copy(struct stk_dump *d, struct stk_dump_worker *w, int fd, uint64_
 int stk_dump_copy_first(struct stk_dump *d, int fd, struct stk_err *err);
 
 /* Is it still the process that was planned for? Not when it ended, or became another program
- * (execve(2)): its auxiliary vector is another one then. STK_ESYS. To be asked when all is copied;
+ * (execve(2)). STK_ESYS. To be asked when all is copied;
  * with `stacks_only` the plan has done so. */
 int stk_dump_same(const struct stk_dump *d, struct stk_err *err);
 

@@ -354,18 +354,14 @@ int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err 
 
 int stk_dump_lost(const struct stk_dump *d, struct stk_err *err)
 {
-	return stk_fail(err, STK_ESYS, "process %d %s", d->o.pid,
-			stk_proc_lives(d->o.pid) ? "became another program (execve)" : "ended");
+	const char *why = stk_live_gone(d->t);
+
+	return stk_fail(err, STK_ESYS, "process %d %s", d->o.pid, why ? why : STK_LIVE_ENDED);
 }
 
 int stk_dump_same(const struct stk_dump *d, struct stk_err *err)
 {
-	const struct stk_bytes *auxv = &d->t->auxv;
-	size_t n;
-	char *now = stk_proc_read(&d->t->pool, stk_proc_view(d->o.pid), "auxv", &n);
-	bool same = now && n == auxv->len && memcmp(now, auxv->p, n) == 0;
-
-	return same ? 0 : stk_dump_lost(d, err);
+	return stk_live_gone(d->t) ? stk_dump_lost(d, err) : 0;
 }
 
 void stk_dump_remark(struct stk_dump *d, const char *text)

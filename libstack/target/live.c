@@ -33,9 +33,8 @@ struct live {
 	struct stk_live_info info;
 	struct stk_look look;
 	struct stk_map pages; /* page number + 1 → struct page */
-	int mem;              /* an open /proc/PID/mem + 1; 0: not yet */
 	bool resumed;
-	unsigned answer, checked;
+	unsigned answer;
 	unsigned long long start_ticks; /* a later process may get the same number */
 
 	struct stk_tracer tracer;
@@ -44,50 +43,56 @@ struct live {
 	struct stk_err err;
 };
 
-/* Before memory of a process that runs is read: it is still the program it was. The auxiliary
- * vector holds addresses that are random in each (AT_RANDOM, AT_SYSINFO_EHDR). */
-static bool same_program(struct live *l)
+const char *stk_live_gone(const struct stk_target *t)
 {
-	struct stk_pool pool = {0};
-	size_t len = 0;
+	const struct live *l = (const struct live *)t;
+	int pid = l->look.pid;
 
-	if (l->checked == l->answer)
-		return !l->info.gone;
-	l->checked = l->answer;
-	l->look.view = stk_proc_view(l->look.pid);
-	uint8_t *now = (uint8_t *)stk_proc_read(&pool, l->look.view, "auxv", &len);
-	if (!stk_proc_lives(l->look.pid) || stk_proc_stat(l->look.pid, STARTTIME) != l->start_ticks)
-		l->info.gone = STK_LIVE_ENDED;
-	else if (l->t.auxv.len &&
-		 (!now || len != l->t.auxv.len || memcmp(now, l->t.auxv.p, len) != 0))
-		l->info.gone = "runs another program now (execve)";
-	stk_pool_done(&pool);
-	return !l->info.gone;
+	if (l->look.mem ? !stk_proc_mem_gone(l->look.mem - 1) : stk_proc_lives(pid))
+		return NULL;
+	return stk_proc_stat(pid, STARTTIME) == l->start_ticks &&
+		       stk_proc_stat(stk_proc_view(pid), STK_PROC_VSIZE)
+		   ? "runs another program now (execve)"
+		   : STK_LIVE_ENDED;
 }
 
-/* Not by process_vm_readv(2): that waits for a page that a thread of the process has to bring
- * (userfaultfd(2)), and this thread may stand. */
+/* Shared memory that has a name, and no file on a disk. */
+static bool is_shmem(const char *path)
+{
+	static const char *const names[] = {"/memfd:", "/dev/shm/", "/dev/zero", "/SYSV"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strncmp(path, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+/*
+ * process_vm_readv(2) waits for a page that a thread of the process has to bring (userfaultfd(2)),
+ * and this thread may stand. By /proc/PID/mem such a page is not there; but that keeps the process
+ * from changing its map while a page of a file comes from a disk (mmap_lock). userfaultfd knows
+ * memory without files only.
+ */
 static ssize_t read_mem(struct live *l, uint64_t addr, uint8_t *to)
 {
-	if (!l->mem)
-		l->mem = stk_proc_open(l->look.view, "mem") + 1;
-	return l->mem ? pread(l->mem - 1, to, PAGE, (off_t)addr)
-		      : stk_read_process(l->look.view, addr, to, PAGE);
+	const struct stk_mapping *m = stk_mapping_at(&l->t, addr);
+
+	return l->look.mem && (!m || is_shmem(m->path))
+		   ? pread(l->look.mem - 1, to, PAGE, (off_t)addr)
+		   : stk_read_process(l->look.view, addr, to, PAGE);
 }
 
 static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
 {
-	if (l->resumed && !l->o.brief)
+	if (l->resumed && !l->o.brief) {
 		l->info.gone = "was let go";
-	if (l->resumed && (!l->o.brief || !same_program(l)))
 		return false;
+	}
 	if (l->o.read)
 		return l->o.read(l->o.arg, addr, to, PAGE) == 0;
-	if (read_mem(l, addr, to) == (ssize_t)PAGE)
-		return true;
-	if (l->o.copy)
-		same_program(l); /* one that is held can be killed */
-	return false;
+	bool got = read_mem(l, addr, to) == (ssize_t)PAGE;
+	/* It is of the program that was looked at, if that is there still. */
+	return l->o.copy ? stk_live_same(&l->t) && got : got;
 }
 
 /* Pages of files that are mapped read-only are as they were, and those of the vDSO. */
@@ -187,7 +192,7 @@ static bool again(struct live *l)
 {
 	const struct timespec nap = {.tv_nsec = 2000000};
 
-	for (unsigned i = 0; i < l->look.stops.n; i++)
+	for (unsigned i = 0; i < l->look.stops.n && !l->look.executed; i++)
 		if (l->look.stops.v[i].late)
 			return false;
 	if (!stk_proc_lives(l->look.pid))
@@ -197,6 +202,7 @@ static bool again(struct live *l)
 	l->look = (struct stk_look){
 	    .t = &l->t, .o = &l->o, .pid = l->look.pid, .view = stk_proc_view(l->look.pid)};
 	l->t.nthreads = l->t.missing = 0;
+	l->info.still_ns = l->info.slept_ns = 0;
 	l->resumed = false;
 	return true;
 }
@@ -205,9 +211,12 @@ static int look_until(struct live *l, struct stk_err *err)
 {
 	for (unsigned tries = 1;; tries++) {
 		/* A helper has a deadline of its own, and may be forbidden to make threads. */
-		if (!l->o.own_tid)
-			stk_tracer_start(&l->tracer, l->look.pid);
-		enum stk_tracer_end end = stk_tracer_run(&l->tracer, look, l, true, l->t.interrupt);
+		if (!l->o.own_tid && !stk_tracer_start(&l->tracer, l->look.pid)) {
+			l->resumed = true;
+			return stk_fail(err, STK_ESYS,
+					"no thread can be started to trace with (ulimit -u?)");
+		}
+		enum stk_tracer_end end = stk_tracer_run(&l->tracer, look, l, true, l->o.interrupt);
 		if (end != STK_TRACER_DONE) {
 			l->left = true;
 			return stk_tracer_explain(&l->tracer, end, err);
@@ -223,14 +232,16 @@ static int look_until(struct live *l, struct stk_err *err)
 	return l->result;
 }
 
-/* Ctrl-Z would stop us, and with us what stands. It waits. */
+/* Ctrl-Z would stop us, and with us what stands; whatever else ends us waits until it runs on. */
 static int take_look(struct live *l, struct stk_err *err)
 {
-	sigset_t stop, was;
+	sigset_t ends, was;
 
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTSTP);
-	pthread_sigmask(SIG_BLOCK, &stop, &was);
+	if (l->o.own_tid)
+		return look_until(l, err);
+	stk_tracer_signals(&ends);
+	sigaddset(&ends, SIGTSTP);
+	pthread_sigmask(SIG_BLOCK, &ends, &was);
 	int r = look_until(l, err);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
 	return r;
@@ -260,8 +271,6 @@ static void live_close(struct stk_target *t)
 	stk_map_done(&l->pages);
 	stk_look_done(&l->look);
 	stk_pool_done(&t->pool);
-	if (l->mem)
-		close(l->mem - 1);
 	free(l);
 }
 
@@ -294,7 +303,11 @@ void stk_live_answer(struct stk_target *t)
 
 bool stk_live_same(struct stk_target *t)
 {
-	return same_program((struct live *)t);
+	const char *gone = stk_live_gone(t);
+
+	if (gone)
+		((struct live *)t)->info.gone = gone;
+	return !gone;
 }
 
 const struct stk_live_info *stk_live_info(const struct stk_target *t)
@@ -316,9 +329,14 @@ static void describe(struct live *l)
 	for (unsigned i = 0; i < l->t.nthreads; i++)
 		l->t.threads[i].name = stk_proc_comm(&l->t.pool, l->t.threads[i].tid);
 	args = s && *s ? s : l->t.threads[0].name;
+	/* The names may be those of the next program. */
+	if (!l->o.own_tid && stk_live_gone(&l->t)) {
+		args = NULL;
+		for (unsigned i = 0; i < l->t.nthreads; i++)
+			l->t.threads[i].name = NULL;
+	}
 	l->t.psinfo = (struct stk_psinfo){.present = true, .pid = l->look.pid, .args = args};
 	l->info.pid = l->look.pid;
-	l->start_ticks = stk_proc_stat(l->look.pid, STARTTIME);
 	l->info.inner_pid = stk_proc_inner_pid(l->look.pid);
 	l->info.other_root = stk_live_other_root(l->look.view);
 	l->info.started = stk_proc_started(l->look.pid);
@@ -351,8 +369,8 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 	l->t.arch = stk_arch_find(EM_X86_64);
 	l->look = (struct stk_look){.t = &l->t, .o = &l->o, .pid = process_of(l, pid)};
 	l->look.view = stk_proc_view(l->look.pid);
+	l->start_ticks = stk_proc_stat(l->look.pid, STARTTIME);
 	l->t.path = stk_pool_printf(&l->t.pool, "process %d", l->look.pid);
-	l->checked = l->answer - 1;
 	if (o)
 		l->o = *o;
 	r = l->o.own_tid ? 0 : stk_rights_before(l->look.pid, &why);

@@ -79,6 +79,9 @@ void stk_live_answer(struct stk_target *t);
 
 /* Is the process still there, and the same program? info->gone tells. */
 bool stk_live_same(struct stk_target *t);
+/* The same without a note of it: why its memory is no longer there ("has ended", …), or NULL. From
+ * any thread. */
+const char *stk_live_gone(const struct stk_target *t);
 
 /* NULL: the target is no process. */
 const struct stk_live_info *stk_live_info(const struct stk_target *t);

@@ -62,11 +62,22 @@ static bool any_stopped(const struct stk_look *l)
 	return false;
 }
 
+static const char *who_traces(struct stk_look *l, int tracer)
+{
+	const char *name = tracer ? stk_proc_comm(&l->t->pool, tracer) : NULL;
+	char *s =
+	    name ? stk_pool_printf(&l->t->pool, "process %d (%s) traces them", tracer, name) : NULL;
+
+	return s ? s : "another process traces them";
+}
+
 static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 {
 	switch (s->state) {
 	case STK_SEIZED:
 	case STK_STOPPING:
+		if (stk_proc_status(l->pid, "CoreDumping:") == 1)
+			return "the process is leaving a core";
 		if (stk_proc_state(l->pid, s->tid) != 'D')
 			return "they did not stop in time";
 		return waits_for_vfork(l, s->tid)
@@ -76,7 +87,7 @@ static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 	case STK_REFUSED:
 		/* The right is to all threads or to none: another had it, and is gone already. */
 		if (s->err == EBUSY || (s->err == EPERM && any_stopped(l)))
-			return "another process traces them";
+			return who_traces(l, s->tracer);
 		return s->err == EPERM ? "ptrace is not permitted" : "ptrace failed";
 	default:
 		return "their registers cannot be read";
@@ -155,13 +166,18 @@ static bool traced_by_another(const struct stk_look *l)
 /* No thread at all: there is nothing to show. */
 static int nothing_to_show(struct stk_look *l, struct stk_err *err)
 {
+	int tracer = 0;
+
 	if (traced_by_another(l)) {
-		int r = stk_rights_before(l->pid, err); /* by whom, where it is still to be seen */
-		return r ? r
-			 : stk_fail(err, STK_ESYS,
-				    "process %d: another process traces its threads, and there can "
-				    "be one tracer only",
-				    l->pid);
+		/* By whom, where it is still to be seen. */
+		bool known =
+		    stk_proc_traced(l->pid, &tracer) && stk_rights_traced(l->pid, tracer, err);
+		return known ? STK_ESYS
+			     : stk_fail(
+				   err, STK_ESYS,
+				   "process %d: another process traces its threads, and there can "
+				   "be one tracer only",
+				   l->pid);
 	}
 	if (refused(l))
 		return stk_rights_fail(l->pid, err);
@@ -229,6 +245,8 @@ static int read_maps(struct stk_look *l, char **ret, struct stk_err *err)
 	struct stk_target *t = l->t;
 	size_t len;
 
+	if (!l->mem)
+		l->mem = stk_proc_open(l->view, "mem") + 1;
 	*ret = map_text(l);
 	int sys = errno;
 	if (!*ret)
@@ -316,6 +334,10 @@ static bool changed(struct stk_look *l, const char *before)
 {
 	const char *now = map_text(l);
 
+	if (!now || !*now) {
+		l->view = stk_proc_view(l->pid); /* the leader may have ended alone */
+		now = map_text(l);
+	}
 	if (!now || !*now)
 		return false;
 	return !before || strcmp(before, now) != 0 || !stk_copy_same(&l->stacks[0], l->view);
@@ -371,6 +393,18 @@ static int keep_awake(void)
 	return fd;
 }
 
+/* All that was read is of one program, if the memory of the first is still there. What was read of
+ * one that has ended meanwhile is true. */
+static int check_program(struct stk_look *l, struct stk_err *err)
+{
+	bool other = l->mem && stk_proc_mem_gone(l->mem - 1);
+
+	l->executed = (other || !stk_stop_holds(&l->stops)) && stk_proc_lives(l->pid);
+	return l->executed ? stk_fail(err, STK_ESYS,
+				      "process %d executes programs: no thread of it stays", l->pid)
+			   : 0;
+}
+
 /* The quick way, and where that does not do, the other. */
 static int take(struct stk_look *l, struct stk_err *err)
 {
@@ -383,6 +417,8 @@ static int take(struct stk_look *l, struct stk_err *err)
 			stk_copy_done(&l->stacks[i]);
 		r = look_whole(l, err);
 	}
+	if (!r)
+		r = check_program(l, err);
 	if (l->o->brief)
 		stk_look_end(l);
 	if (awake >= 0)
@@ -394,6 +430,8 @@ int stk_look(struct stk_look *l, struct stk_err *err)
 {
 	int r = l->o->copy ? take(l, err) : look_whole(l, err);
 
+	if (!r && !l->o->copy)
+		r = check_program(l, err);
 	long all = l->o->only_own ? stk_proc_status(l->pid, "Threads:") : 1;
 	all -= l->view != l->pid; /* a leader that has ended counts until the last has */
 	if (all > 1 && all <= TIDS_MAX) {
@@ -414,4 +452,7 @@ void stk_look_done(struct stk_look *l)
 	stk_stop_done(&l->stops);
 	for (unsigned i = 0; i < 2; i++)
 		stk_copy_done(&l->stacks[i]);
+	if (l->mem)
+		close(l->mem - 1);
+	l->mem = 0;
 }

@@ -12,6 +12,8 @@ struct stk_look {
 	const struct stk_live_options *o;
 	int pid;
 	int view; /* the thread by which its memory is seen: the leader, unless it has ended */
+	int mem;  /* an open /proc/PID/mem + 1, of the program that it was then; 0: it cannot be had
+		   */
 
 	struct stk_stops stops;
 	/* Copied stacks: of the threads that slept, and of the others. */
@@ -19,6 +21,7 @@ struct stk_look {
 	struct stk_stood stood;
 	bool was_stopped; /* a thread, by a signal */
 	bool wrong_width; /* a thread runs 32-bit code */
+	bool executed;    /* nothing came of it: it became another program meanwhile */
 };
 
 /* Take the look. After it the threads stand, unless o->brief. */

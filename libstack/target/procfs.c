@@ -59,6 +59,13 @@ char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *re
 	return ret;
 }
 
+bool stk_proc_mem_gone(int mem)
+{
+	char byte;
+
+	return pread(mem, &byte, 1, 0) == 0;
+}
+
 const char *stk_proc_comm(struct stk_pool *pool, int tid)
 {
 	size_t len;
@@ -261,6 +268,28 @@ long stk_proc_status(int pid, const char *key)
 	if (read_small(pid, "status", buf, sizeof(buf)) <= 0 || !status_value(buf, key, 10, &v))
 		return -1;
 	return (long)v;
+}
+
+int stk_proc_tracer(int tid)
+{
+	/* A thread's number, where it is not the first that traces. */
+	long tracer = stk_proc_status(tid, "TracerPid:");
+	long process = tracer > 0 ? stk_proc_status((int)tracer, "Tgid:") : 0;
+
+	return process > 0 ? (int)process : 0;
+}
+
+int stk_proc_traced(int pid, int *ret_tracer)
+{
+	int *tids, n = stk_proc_tids(pid, &tids), found = 0;
+
+	for (int i = 0; i < n && !found; i++) {
+		*ret_tracer = stk_proc_tracer(tids[i]);
+		if (*ret_tracer && *ret_tracer != getpid())
+			found = tids[i];
+	}
+	free(tids);
+	return found;
 }
 
 bool stk_proc_mask(int pid, const char *key, unsigned long long *ret)

@@ -6,6 +6,9 @@
 
 /* A whole file below /proc/PID into the pool, NUL-terminated; NULL: errno tells why. */
 char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *ret_len);
+/* Is the memory gone that an open /proc/PID/mem is of? It is that of one program: after execve(2)
+ * it is not that of the next (fs/proc/base.c, mem_rw()). */
+bool stk_proc_mem_gone(int mem);
 /* The name of a process or a thread; NULL: errno tells why. */
 const char *stk_proc_comm(struct stk_pool *pool, int tid);
 /* Open it for reading; negative: errno tells why. */
@@ -31,6 +34,10 @@ void stk_proc_maps(struct stk_target *t, char *text);
 /* The threads of a process, to be freed; their number, or a negative errno. */
 int stk_proc_tids(int pid, int **ret);
 
+/* The process that traces a thread, 0: none, or it is gone by now. */
+int stk_proc_tracer(int tid);
+/* A thread of a process that another than we traces, and that; 0: none. */
+int stk_proc_traced(int pid, int *ret_tracer);
 /* The state letter of a thread ('R', 'S', 'D', 't', …), 0 when it is gone. */
 char stk_proc_state(int pid, int tid);
 

@@ -175,9 +175,23 @@ static bool is_32bit(int pid)
 	return n == sizeof(id) && !memcmp(id, ELFMAG, SELFMAG) && id[EI_CLASS] == ELFCLASS32;
 }
 
+int stk_rights_traced(int pid, int tracer, struct stk_err *err)
+{
+	struct stk_pool pool = {0};
+	const char *name = tracer ? stk_proc_comm(&pool, tracer) : NULL;
+
+	if (name)
+		stk_fail(err, STK_ESYS,
+			 "process %d is traced by process %d (%s), and there can be one tracer "
+			 "only: detach there",
+			 pid, tracer, name);
+	stk_pool_done(&pool);
+	return name ? STK_ESYS : 0;
+}
+
 static int before(int pid, struct stk_pool *pool, struct stk_err *err)
 {
-	long tgid = stk_proc_status(pid, "Tgid:"), tracer = stk_proc_status(pid, "TracerPid:");
+	long tgid = stk_proc_status(pid, "Tgid:");
 	const char *name = comm(pool, pid);
 
 	if (tgid < 0)
@@ -199,11 +213,8 @@ static int before(int pid, struct stk_pool *pool, struct stk_err *err)
 		    "has not waited for it",
 		    pid, name, parent, comm(pool, (int)parent));
 	}
-	if (tracer > 0 && stk_proc_comm(pool, (int)tracer)) /* it is not gone by now */
-		return stk_fail(err, STK_ESYS,
-				"process %d is traced by process %ld (%s), and there can be one "
-				"tracer only: detach there",
-				pid, tracer, comm(pool, (int)tracer));
+	if (stk_rights_traced(pid, stk_proc_tracer(pid), err))
+		return STK_ESYS;
 	if (is_32bit(pid))
 		return stk_fail(err, STK_EARCH,
 				"process %d (%s) is a 32-bit program: not supported", pid, name);

@@ -24,6 +24,9 @@ int stk_rights_explain(const struct stk_rights *r, struct stk_err *err);
 /* Look at a process that refused us and explain. */
 int stk_rights_fail(int pid, struct stk_err *err);
 
+/* Who traces it, as an error; 0: nobody (any more). */
+int stk_rights_traced(int pid, int tracer, struct stk_err *err);
+
 /* What is known before anything is tried: no process, a zombie, a kernel thread, traced by another,
  * 32-bit. 0: nothing speaks against it. */
 int stk_rights_before(int pid, struct stk_err *err);

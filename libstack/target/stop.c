@@ -47,8 +47,11 @@ static enum stk_stop_state why_not(const struct stk_stops *s, struct stk_stopped
 		return STK_SEIZED;
 	if (t->err == EPERM && stk_proc_ended(s->pid, t->tid))
 		return STK_GONE;
-	if (tracer > 0)
+	if (tracer > 0) {
 		t->err = EBUSY;
+		t->tracer = (int)stk_proc_status((int)tracer, "Tgid:");
+		t->tracer = t->tracer > 0 ? t->tracer : 0;
+	}
 	return STK_REFUSED;
 }
 
@@ -268,6 +271,17 @@ static void wait_all(struct stk_stops *s, int64_t until)
 		s->v[i].late = s->v[i].state == STK_STOPPING;
 }
 
+/* The thread that executes a program gets the number of the leader, which had ended. */
+static bool is_another(const struct stk_stops *s, int tid)
+{
+	if (tid != s->pid)
+		return false;
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->v[i].tid == tid && s->v[i].state != STK_GONE)
+			return false;
+	return !stk_proc_ended(s->pid, tid);
+}
+
 /* The threads that are not known yet; their number, or a negative errno. */
 static int add_new(struct stk_stops *s, int except, bool count_turns)
 {
@@ -275,7 +289,8 @@ static int add_new(struct stk_stops *s, int except, bool count_turns)
 	int *tids, n = stk_proc_tids(s->pid, &tids);
 
 	for (int i = 0; i < n; i++)
-		if (tids[i] != except && !stk_map_get(s->known, (uint64_t)tids[i]) &&
+		if (tids[i] != except &&
+		    (!stk_map_get(s->known, (uint64_t)tids[i]) || is_another(s, tids[i])) &&
 		    stk_map_put(s->known, (uint64_t)tids[i], s) && add(s, tids[i]) && count_turns)
 			s->v[s->n - 1].turns = stk_proc_turns(s->pid, tids[i]);
 	free(tids);
@@ -359,6 +374,21 @@ int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
 			break;
 	}
 	return n < 0 && !s->n ? n : 0;
+}
+
+bool stk_stop_holds(const struct stk_stops *s)
+{
+	const struct stk_stopped *one = NULL;
+	struct user_regs_struct r, was;
+
+	for (unsigned i = 0; i < s->n && (!one || one->tid == s->pid); i++)
+		if (s->v[i].state == STK_STOPPED && !s->v[i].left && s->v[i].len == sizeof(r))
+			one = &s->v[i];
+	if (!one)
+		return true;
+	memcpy(&was, one->gregs, sizeof(was));
+	return stk_stop_regs(one->tid, NT_PRSTATUS, &r, sizeof(r)) == sizeof(r) &&
+	       r.rip == was.rip && r.rsp == was.rsp;
 }
 
 static void let_go(struct stk_stops *s, bool ran)

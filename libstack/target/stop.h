@@ -22,6 +22,7 @@ struct stk_map;
 
 struct stk_stopped {
 	int tid, err;
+	int tracer; /* the process that traces it where `err` is EBUSY; 0: not known */
 	enum stk_stop_state state;
 	int signal; /* taken from it on the way in; given back when it goes on */
 	bool group; /* it had been stopped by a signal (SIGSTOP, terminal), and stays so */
@@ -65,6 +66,10 @@ int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms);
 
 /* Other registers of a stopped thread by note type; the bytes read, or a negative errno. */
 int stk_stop_regs(int tid, unsigned note, void *buf, size_t len);
+
+/* Do those stand yet that stood? A program that is executed ends all threads but one before it
+ * replaces the memory: where one of them stands, it has not. true: none stands. */
+bool stk_stop_holds(const struct stk_stops *s);
 
 struct stk_stood {
 	/* From the first that was asked to stop to the last that went on: of the threads at work,

@@ -13,6 +13,7 @@
 #define STUCK_MS 50   /* how long an errand takes that meets no obstacle */
 #define HELD_MS  500  /* between two looks at a process that is held */
 #define LIMIT_MS 4000 /* without any progress */
+#define GRACE_MS 500  /* and at most, when we are to end: what it has begun it should undo */
 
 /*
  * A program that executes another waits for all its other threads to be gone, and who traces one of
@@ -97,11 +98,30 @@ static void leave(struct stk_tracer *t)
 	pthread_detach(t->thread);
 }
 
+void stk_tracer_signals(sigset_t *ret)
+{
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+	sigemptyset(ret);
+	for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		sigaddset(ret, ends[i]);
+}
+
+static bool end_pending(void)
+{
+	sigset_t ends, pending, both;
+
+	stk_tracer_signals(&ends);
+	sigpending(&pending);
+	sigandset(&both, &ends, &pending);
+	return !sigisemptyset(&both);
+}
+
 enum stk_tracer_end stk_tracer_run(struct stk_tracer *t, void (*f)(void *arg), void *arg,
 				   bool limited, const volatile sig_atomic_t *interrupt)
 {
 	unsigned long long turns = 0;
-	unsigned idle = 0;
+	unsigned idle = 0, late = 0; /* milliseconds */
 
 	if (!t->started) {
 		f(arg);
@@ -111,13 +131,14 @@ enum stk_tracer_end stk_tracer_run(struct stk_tracer *t, void (*f)(void *arg), v
 	t->arg = arg;
 	sem_post(&t->asked);
 	while (!posted(&t->answered, STUCK_MS)) {
-		bool stopped = limited && interrupt && *interrupt;
+		bool end = limited && ((interrupt && *interrupt) || end_pending());
 		wait_for_dead(t->pid);
 		idle = gets_on(t, &turns) ? 0 : idle + STUCK_MS;
-		if (!stopped && (!limited || idle < LIMIT_MS))
+		late = end ? late + STUCK_MS : 0;
+		if (!limited || (idle < (end ? 2 * STUCK_MS : LIMIT_MS) && late < GRACE_MS))
 			continue;
 		leave(t);
-		return stopped ? STK_TRACER_INTERRUPTED : STK_TRACER_STUCK;
+		return end ? STK_TRACER_INTERRUPTED : STK_TRACER_STUCK;
 	}
 	return STK_TRACER_DONE;
 }
@@ -137,42 +158,36 @@ static long call_of(const struct stk_tracer *t)
 	return call;
 }
 
-/* A thread of the process that another process traces, and by whom; 0: none. */
-static int traced_thread(int pid, long *tracer)
-{
-	int *tids, n = stk_proc_tids(pid, &tids), found = 0;
-
-	for (int i = 0; i < n && !found; i++) {
-		*tracer = stk_proc_status(tids[i], "TracerPid:");
-		if (*tracer > 0 && stk_proc_status((int)*tracer, "Tgid:") != getpid())
-			found = tids[i];
-	}
-	free(tids);
-	return found;
-}
-
 int stk_tracer_explain(const struct stk_tracer *t, enum stk_tracer_end end, struct stk_err *err)
 {
 	struct stk_pool pool = {0};
-	long tracer = 0;
+	int tracer = 0;
 
 	if (end == STK_TRACER_INTERRUPTED)
 		return stk_fail(err, STK_EINTR, "interrupted");
-	if (call_of(t) != SYS_ptrace)
+	long call = call_of(t);
+	if (call == SYS_process_vm_readv)
 		return stk_fail(err, STK_ESYS,
-				"process %d: its memory cannot be read: a thread of it holds the "
-				"memory map in the kernel (the state D of ps -L?)",
+				"process %d: a page of a stack does not come: a thread of it "
+				"would have to bring it (userfaultfd), or a file system that does "
+				"not answer",
 				t->pid);
-	int tid = traced_thread(t->pid, &tracer);
-	if (tid) {
-		const char *name = stk_proc_comm(&pool, (int)tracer);
+	if (call != SYS_ptrace)
+		return stk_fail(
+		    err, STK_ESYS,
+		    "process %d: its memory map cannot be read: a thread of it seems to "
+		    "hold it in the kernel (state D in ps -L)",
+		    t->pid);
+	int tid = stk_proc_traced(t->pid, &tracer);
+	const char *name = tid ? stk_proc_comm(&pool, tracer) : NULL;
+	if (name)
 		stk_fail(err, STK_ESYS,
 			 "process %d is executing a program (execve) and cannot go on, nor be "
-			 "traced: its thread %d is traced by process %ld (%s): detach there",
-			 t->pid, tid, tracer, name ? name : "?");
-		stk_pool_done(&pool);
+			 "traced: its thread %d is traced by process %d (%s): detach there",
+			 t->pid, tid, tracer, name);
+	stk_pool_done(&pool);
+	if (name)
 		return STK_ESYS;
-	}
 	return stk_fail(err, STK_ESYS,
 			"process %d is executing a program (execve), and cannot be traced before "
 			"that goes on",

@@ -32,11 +32,14 @@ enum stk_tracer_end {
 	STK_TRACER_INTERRUPTED, /* by `interrupt` */
 };
 
+/* The signals that end a program, of which `limited` below takes note while they are blocked. */
+void stk_tracer_signals(sigset_t *ret);
+
 /*
  * Have it run `f(arg)`, and wait for that; one that was not started runs it in the caller's thread.
  * With `limited` the wait ends early where the thread does not get on, or when `interrupt` (may be
- * NULL) is set. It is left to itself then: what `f` uses, and `t`, must stay, and `t` is of no
- * further use.
+ * NULL) is set or a signal is pending that ends us, and it is not done soon. It is left to itself
+ * then: what `f` uses, and `t`, must stay, and `t` is of no further use.
  */
 enum stk_tracer_end stk_tracer_run(struct stk_tracer *t, void (*f)(void *arg), void *arg,
 				   bool limited, const volatile sig_atomic_t *interrupt);
