@@ -92,8 +92,10 @@ void session_refresh(struct session *s)
 	if (session_open_process(s, i->pid, &t, &err) ||
 	    stk_modules_open(t, &s->symbols, &ms, &err)) {
 		stk_target_close(t);
+		s->detached = s->hold;
 		if (err.code != STK_EINTR) /* that is said of every command */
-			session_fail(s, "%s: the last look stays", err.msg);
+			session_fail(s, "%s: the last look stays%s", err.msg,
+				     s->hold ? ", and the process runs on" : "");
 		return;
 	}
 	session_replace(s, t, ms);

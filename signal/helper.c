@@ -25,6 +25,7 @@
 #include "output/report.h"
 #include "symbols/module.h"
 #include "target/live.h"
+#include "target/procfs.h"
 
 #define SOCKET 3
 #define OUT    1
@@ -266,14 +267,6 @@ static int report(void)
 	return r ? STK_HELPER_PARTIAL : STK_HELPER_DONE;
 }
 
-/* false: /proc is that of another PID namespace, where our numbers mean others. */
-static bool proc_is_ours(void)
-{
-	char self[24] = "";
-
-	return readlink("/proc/self", self, sizeof(self) - 1) <= 0 || atoi(self) == getpid();
-}
-
 int main(int argc, char **argv)
 {
 	int r;
@@ -285,7 +278,7 @@ int main(int argc, char **argv)
 	}
 	crashed = (int)strtoul(argv[1], NULL, 16);
 	crash_addr = strtoull(argv[2], NULL, 16);
-	if (!proc_is_ours())
+	if (!stk_proc_is_ours())
 		return STK_HELPER_PROC;
 	if (!read_crash())
 		return STK_HELPER_ATTACH;

@@ -23,9 +23,11 @@ const char *stk_errno_text(int sys)
 		     {26, "text file busy"},
 		     {27, "file too large"},
 		     {28, "no space left on device"},
+		     {30, "read-only file system"},
 		     {36, "name too long"},
 		     {38, "not known to this kernel"},
-		     {40, "too many symbolic links"}};
+		     {40, "too many symbolic links"},
+		     {122, "disk quota exceeded"}};
 
 	for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++)
 		if (table[i].sys == sys)

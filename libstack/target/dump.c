@@ -31,16 +31,16 @@ static int lay_out_whole(struct stk_dump *d, const struct stk_vmas *m, struct st
 		return stk_fail(err, STK_ENOMEM, "out of memory");
 	for (unsigned i = 0; i < m->n; i++) {
 		const struct stk_vma *v = &m->v[i];
-		d->areas[d->nareas++] =
-		    (struct stk_dump_area){.start = v->start,
-					   .end = v->end,
-					   .have = stk_vma_wanted(d, v, filter),
-					   .flags = flags_of(v),
-					   .shared = v->shared,
-					   .served = v->served,
-					   .file_off = v->file_off,
-					   .anonymous = !v->shared && !v->huge &&
-							!stk_vma_is_file(v) && v->path[0] != '['};
+		d->areas[d->nareas++] = (struct stk_dump_area){
+		    .start = v->start,
+		    .end = v->end,
+		    .have = stk_vma_wanted(d, v, filter),
+		    .flags = flags_of(v),
+		    .shared = v->shared,
+		    .served = v->served,
+		    .file_off = v->file_off,
+		    .anonymous =
+			!v->shared && (v->huge || (!stk_vma_is_file(v) && v->path[0] != '['))};
 		/* [heap], [stack] and [anon:NAME] are as good as nameless. */
 		if (!strncmp(v->path, "[heap", 5) || !strncmp(v->path, "[stack", 6) ||
 		    !strncmp(v->path, "[anon:", 6))
@@ -107,7 +107,6 @@ static void place(struct stk_dump *d)
 	d->size = off;
 }
 
-/* Whether the memory can be had at all, before anything is written. */
 static void mark_missing(struct stk_dump *d)
 {
 	char text[160];
@@ -186,13 +185,15 @@ static void add_area(struct stk_dump *d, struct headers *h, const struct stk_dum
 		const struct stk_dump_span *x = &lost->v[i];
 		if (x->end <= at || x->start >= end)
 			continue;
+		/* A span may lie across several areas. */
+		uint64_t from = x->start > at ? x->start : at;
 		uint64_t to = x->end < end ? x->end : end;
-		d->unread += to - x->start;
+		d->unread += to - from;
 		if (h->n + 3 >= h->max)
 			continue; /* it stays as zeros, and the note says that there are some */
-		if (x->start > at)
-			add_header(h, a, at, x->start, x->start - at, false);
-		add_header(h, a, x->start, to, 0, false);
+		if (from > at)
+			add_header(h, a, at, from, from - at, false);
+		add_header(h, a, from, to, 0, false);
 		at = to;
 	}
 	if (at < a->end)

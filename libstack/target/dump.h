@@ -88,6 +88,7 @@ struct stk_dump {
 struct stk_dump_worker {
 	int pagemap, mem;                  /* descriptors + 1 */
 	bool no_scan;                      /* the kernel has no PAGEMAP_SCAN (before Linux 6.7) */
+	bool no_guards;                    /* that knows no guard pages (before Linux 6.15) */
 	uint64_t touched_from, touched_to; /* what the last look at pagemap found */
 	int file;                          /* descriptor + 1 of the file that `file_of` maps */
 	const struct stk_dump_area *file_of;

@@ -29,6 +29,7 @@ struct scan {
 #define SCAN_PRESENT (1 << 3)
 #define SCAN_SWAPPED (1 << 4)
 #define SCAN_ZERO    (1 << 5)
+#define SCAN_GUARD   (1 << 8) /* Linux 6.15: madvise(2), MADV_GUARD_INSTALL */
 
 /* The thread by which the memory was seen may have ended, and others go on: is there another than
  * `used`? */
@@ -47,7 +48,8 @@ static int open_proc(struct stk_dump *d, const char *name)
 	return fd < 0 && other_view(d, used) ? stk_proc_open(d->view, name) : fd;
 }
 
-/* By the entries of pagemap: 63 present, 62 swapped (Documentation/admin-guide/mm/pagemap.rst). */
+/* By the entries of pagemap: 63 present, 62 swapped, 58 a guard (Documentation/admin-guide/mm/
+ * pagemap.rst). */
 static bool touched_by_entry(struct stk_dump_worker *w, uint64_t *from, uint64_t *to)
 {
 	uint64_t e[512], at = *from, start = 0;
@@ -58,7 +60,7 @@ static bool touched_by_entry(struct stk_dump_worker *w, uint64_t *from, uint64_t
 		if (got < 8)
 			return false;
 		for (ssize_t i = 0; i < got / 8; i++, at += PAGE) {
-			bool there = e[i] >> 62 != 0;
+			bool there = e[i] >> 62 != 0 && !(e[i] >> 58 & 1);
 			if (there && !start)
 				start = at;
 			if (!there && start) {
@@ -82,12 +84,16 @@ static bool look_for_touched(struct stk_dump_worker *w, uint64_t *from, uint64_t
 			 .end = *to,
 			 .vec = (uint64_t)(uintptr_t)&found,
 			 .vec_len = 1,
-			 .mask = SCAN_ZERO,
-			 .inverted = SCAN_ZERO,
 			 .anyof = SCAN_PRESENT | SCAN_SWAPPED};
 
 	if (!w->no_scan) {
+		s.mask = s.inverted = w->no_guards ? SCAN_ZERO : SCAN_ZERO | SCAN_GUARD;
 		int n = ioctl(w->pagemap - 1, SCAN, &s);
+		if (n < 0 && errno == EINVAL && !w->no_guards) {
+			w->no_guards = true;
+			s.mask = s.inverted = SCAN_ZERO;
+			n = ioctl(w->pagemap - 1, SCAN, &s);
+		}
 		if (n == 0)
 			*from = *to;
 		if (n == 1)

@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
 
-/* ".NAME.PID.part" beside `path`. false: too long. */
+/* ".core.PID.part" beside `path`. false: too long. */
 static bool temporary_name(struct stk_dump_file *f)
 {
 	const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path;
@@ -17,7 +18,7 @@ static bool temporary_name(struct stk_dump_file *f)
 
 	stk_text_init(&t, f->tmp, sizeof(f->tmp));
 	stk_putn(&t, f->path, (size_t)(name - f->path));
-	stk_printf(&t, ".%s.%d.part", name, (int)getpid());
+	stk_printf(&t, ".core.%d.part", (int)getpid());
 	return !t.cut && *name;
 }
 
@@ -40,6 +41,9 @@ int stk_dump_file_open(struct stk_dump_file *f, const char *path, struct stk_err
 	struct stat st;
 
 	f->path = path;
+	/* Where a link leads, and not in its place. */
+	if (!lstat(path, &st) && S_ISLNK(st.st_mode) && realpath(path, f->real))
+		f->path = path = f->real;
 	f->tmp[0] = 0;
 	f->fd = -1;
 	if (!stat(path, &st) && !S_ISREG(st.st_mode))

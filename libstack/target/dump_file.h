@@ -7,7 +7,8 @@
 struct stk_dump_file {
 	int fd;
 	const char *path;
-	char tmp[4128]; /* the name while it is not whole; empty: it has none */
+	char real[4096]; /* PATH_MAX */
+	char tmp[4128];  /* the name while it is not whole; empty: it has none */
 };
 
 /* 0600, in the folder of `path`. STK_ESYS. */

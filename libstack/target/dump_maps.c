@@ -69,12 +69,13 @@ void stk_dump_survey_free(struct stk_dump_survey *s)
 	free(s);
 }
 
-/* A mapping may have grown, or be new: then it was touched. */
+/* A mapping may have grown, or be new: then it was touched. What can be written may have been
+ * since, too: that is looked for once more when it is copied. */
 static void add_survey(struct stk_vma *v, const struct stk_vmas *before)
 {
 	const struct stk_vma *b = stk_vma_at(before, v->start);
 
-	v->touched = !v->shared && (!b || b->touched || b->end != v->end);
+	v->touched = !v->shared && (!b || b->touched || v->w || b->end != v->end);
 	v->dontdump = b && b->dontdump;
 	v->io = b ? b->io : !strncmp(v->path, "[vvar", 5);
 	v->huge = b && b->huge;
@@ -117,8 +118,14 @@ unsigned stk_dump_filter(struct stk_dump *d)
 	return s && *s ? (unsigned)strtoul(s, NULL, 16) : 0x33; /* the default of core(5) */
 }
 
+/* Without a question to the server of a file system that may not answer: the process stands. */
+static bool stat_quickly(const char *path, struct statx *st)
+{
+	return !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_MODE | STATX_NLINK, st);
+}
+
 /* The mapped file, whatever became of its name; where that may not be looked at, by its name. */
-static bool stat_file(struct stk_dump *d, const struct stk_vma *v, struct stat *st)
+static bool stat_file(struct stk_dump *d, const struct stk_vma *v, struct statx *st)
 {
 	char path[4200];
 	struct stk_text t;
@@ -126,21 +133,21 @@ static bool stat_file(struct stk_dump *d, const struct stk_vma *v, struct stat *
 	stk_text_init(&t, path, sizeof(path));
 	stk_printf(&t, "/proc/%d/map_files/%llx-%llx", d->view, (unsigned long long)v->start,
 		   (unsigned long long)v->end);
-	if (!stat(path, st))
+	if (stat_quickly(path, st))
 		return true;
 	stk_text_init(&t, path, sizeof(path));
 	stk_printf(&t, "/proc/%d/root%s", d->view, v->path);
-	return v->path[0] == '/' && !t.cut && !stat(path, st);
+	return v->path[0] == '/' && !t.cut && stat_quickly(path, st);
 }
 
 static bool has_no_name(struct stk_dump *d, const struct stk_vma *v)
 {
 	static const char gone[] = " (deleted)";
 	size_t n = strlen(v->path), k = sizeof(gone) - 1;
-	struct stat st;
+	struct statx st;
 
 	if (n > k && !strcmp(v->path + n - k, gone))
-		return !stat_file(d, v, &st) || st.st_nlink == 0;
+		return !stat_file(d, v, &st) || st.stx_nlink == 0;
 	return !stk_vma_is_file(v) || v->path[0] == '[';
 }
 
@@ -148,14 +155,14 @@ static bool has_no_name(struct stk_dump *d, const struct stk_vma *v)
 static bool is_module_head(struct stk_dump *d, const struct stk_vma *v)
 {
 	uint8_t magic[SELFMAG];
-	struct stat st;
+	struct statx st;
 
 	if (v->file_off || !v->r)
 		return false;
 	if (!stk_mem_read(d->t, v->start, magic, sizeof(magic), NULL) &&
 	    !memcmp(magic, ELFMAG, SELFMAG))
 		return true;
-	return stat_file(d, v, &st) && (st.st_mode & 0111);
+	return stat_file(d, v, &st) && (st.stx_mode & 0111);
 }
 
 /* The bits of coredump_filter. */

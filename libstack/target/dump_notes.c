@@ -1,12 +1,15 @@
 /* The notes of a core, in the kernel's order (linux/fs/binfmt_elf.c, write_note_info()). */
 #include <cpuid.h>
 #include <elf.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/procfs.h>
 #include <sys/ptrace.h>
 
 #include "base/cursor.h"
+#include "base/status.h"
 #include "base/text.h"
 #include "target/dump_parts.h"
 #include "target/live.h"
@@ -78,15 +81,30 @@ static uint64_t field(const char *status, const char *key, int base)
 	return p ? strtoull(p + strlen(key), NULL, base) : 0;
 }
 
-/* The number that the thread has in its own PID namespace: the last one of NSpid. */
-static int own_tid(const char *status, int tid)
+/* The number at place `depth` (1: ours) of a line of status that has one for each PID namespace;
+ * the last, where it has no more. */
+static int number_in(const char *status, const char *key, unsigned depth, unsigned *ret_depth)
 {
-	const char *p = status ? strstr(status, "\nNSpid:") : NULL;
+	const char *p = status ? stk_status_line(status, key) : NULL;
+	unsigned n = 0;
 	char *end;
+	int v = 0;
 
-	for (p = p ? p + 7 : NULL; p && (*p == '\t' || *p == ' '); p = end)
-		tid = (int)strtol(p, &end, 10);
-	return tid;
+	for (; p && n < depth && (*p == '\t' || *p == ' '); p = end, n++)
+		v = (int)strtol(p, &end, 10);
+	if (ret_depth)
+		*ret_depth = n;
+	return v;
+}
+
+/* The parent as its child's PID namespace knows it; 0: from outside (pid_namespaces(7)). */
+static int parent_in(struct stk_dump *d, int ppid, unsigned depth)
+{
+	unsigned has = 0;
+	char *status = ppid ? stk_proc_read(&d->t->pool, ppid, "status", NULL) : NULL;
+	int v = number_in(status, "NSpid:", depth, &has);
+
+	return has == depth ? v : 0;
 }
 
 static void read_facts(struct stk_dump *d, int tid, struct facts *f)
@@ -97,7 +115,8 @@ static void read_facts(struct stk_dump *d, int tid, struct facts *f)
 
 	memset(f, 0, sizeof(*f));
 	stk_text_init(&t, name, sizeof(name));
-	stk_printf(&t, "task/%d/stat", tid);
+	/* The leader's times are those of the process (fill_prstatus()). */
+	stk_printf(&t, tid == d->o.pid ? "stat" : "task/%d/stat", tid);
 	char *stat = stk_proc_read(&d->t->pool, d->o.pid, name, NULL);
 	char *p = stat ? strrchr(stat, ')') : NULL;
 	/* Fields of proc(5) from the fourth on; the state is the third. */
@@ -109,7 +128,15 @@ static void read_facts(struct stk_dump *d, int tid, struct facts *f)
 	stk_text_init(&t, name, sizeof(name));
 	stk_printf(&t, "task/%d/status", tid);
 	f->status = stk_proc_read(&d->t->pool, d->o.pid, name, NULL);
-	f->tid = own_tid(f->status, tid);
+	unsigned depth = 0;
+	f->tid = number_in(f->status, "NSpid:", UINT_MAX, &depth);
+	if (!f->tid)
+		f->tid = tid;
+	if (depth > 1) {
+		f->pgrp = number_in(f->status, "NSpgid:", depth, NULL);
+		f->sid = number_in(f->status, "NSsid:", depth, NULL);
+		f->ppid = parent_in(d, f->ppid, depth);
+	}
 	f->uid = (unsigned)field(f->status, "\nUid:", 10);
 	f->gid = (unsigned)field(f->status, "\nGid:", 10);
 	f->pending = field(f->status, "\nSigPnd:", 16);
@@ -121,13 +148,27 @@ static struct timeval ticks(unsigned long n)
 	return (struct timeval){(time_t)(n / 100), (suseconds_t)(n % 100 * 10000)}; /* USER_HZ */
 }
 
-/* The signal that a thread that we stopped is about to get; false: none. */
-static bool signal_under_way(int tid, siginfo_t *ret)
+/* Does a signal end the program that has said this of its signals (signal(7))? */
+static bool ends_by(int sig, const char *status)
+{
+	static const int others[] = {SIGCHLD, SIGCONT, SIGURG,  SIGWINCH,
+				     SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
+	uint64_t kept = field(status, "\nSigIgn:", 16) | field(status, "\nSigCgt:", 16);
+
+	for (unsigned i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (others[i] == sig)
+			return false;
+	return sig > 0 && sig <= 64 && !(kept >> (sig - 1) & 1);
+}
+
+/* The signal that a thread that we stopped is about to be ended by; false: none. */
+static bool signal_under_way(int tid, const char *status, siginfo_t *ret)
 {
 	siginfo_t si;
 
 	/* In the stop that we asked for, si_code says that (ptrace(2), PTRACE_EVENT_STOP). */
-	if (ptrace(PTRACE_GETSIGINFO, tid, NULL, &si) || si.si_code >> 8 == EVENT_STOP)
+	if (ptrace(PTRACE_GETSIGINFO, tid, NULL, &si) || si.si_code >> 8 == EVENT_STOP ||
+	    !ends_by(si.si_signo, status))
 		return false;
 	*ret = si;
 	return true;
@@ -273,7 +314,7 @@ static uint64_t put_more_registers(struct buffer *b, struct stk_dump *d,
 		return 0;
 	if (own && d->o.own_xstate) {
 		n = (int)d->o.own_xstate_len;
-		memcpy(x, d->o.own_xstate, d->o.own_xstate_len < XSTATE_MAX ? (size_t)n : 0);
+		memcpy(x, d->o.own_xstate, d->o.own_xstate_len <= XSTATE_MAX ? (size_t)n : 0);
 	} else {
 		n = stk_stop_regs(th->tid, NT_X86_XSTATE, x, sizeof(x));
 	}
@@ -301,9 +342,9 @@ static int make_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_e
 		const struct stk_thread *th = &t->threads[i];
 		siginfo_t si;
 		const void *sig = i ? NULL : d->o.siginfo;
-		if (!sig && signal_under_way(th->tid, &si))
-			sig = &si;
 		read_facts(d, th->tid, &f);
+		if (!sig && signal_under_way(th->tid, f.status, &si))
+			sig = &si;
 		tids[i] = f.tid;
 		if (!i && d->o.own_blocked)
 			f.blocked = *d->o.own_blocked;

@@ -95,14 +95,14 @@ static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
 	return l->o.copy ? stk_live_same(&l->t) && got : got;
 }
 
-/* Pages of files that are mapped read-only are as they were, and those of the vDSO. */
+/* Private pages of files that are mapped read-only are as they were, and those of the vDSO. */
 static bool unchanging(const struct live *l, const struct stk_segment *s)
 {
 	uint64_t vdso;
 
-	return !l->resumed ||
-	       (!s->w && (stk_mapping_at(&l->t, s->start) ||
-			  (stk_auxv(&l->t, AT_SYSINFO_EHDR, &vdso) && vdso == s->start)));
+	return !l->resumed || (!s->w && !s->shared &&
+			       (stk_mapping_at(&l->t, s->start) ||
+				(stk_auxv(&l->t, AT_SYSINFO_EHDR, &vdso) && vdso == s->start)));
 }
 
 static struct page *new_page(struct live *l, uint64_t key)

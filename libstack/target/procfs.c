@@ -11,6 +11,13 @@
 #include "base/status.h"
 #include "base/text.h"
 
+bool stk_proc_is_ours(void)
+{
+	char self[24] = "";
+
+	return readlink("/proc/self", self, sizeof(self) - 1) <= 0 || atoi(self) == getpid();
+}
+
 char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len)
 {
 	size_t len = 0, cap = 65536;
@@ -116,8 +123,12 @@ void stk_proc_maps(struct stk_target *t, char *text)
 		struct stk_vma v;
 		if (!stk_proc_vma(l, &v))
 			continue;
-		t->segments[t->nsegments++] = (struct stk_segment){
-		    .start = v.start, .end = v.end, .r = v.r, .w = v.w, .x = v.x};
+		t->segments[t->nsegments++] = (struct stk_segment){.start = v.start,
+								   .end = v.end,
+								   .r = v.r,
+								   .w = v.w,
+								   .x = v.x,
+								   .shared = v.shared};
 		if (v.path[0] == '/')
 			t->mappings[t->nmappings++] =
 			    (struct stk_mapping){v.start, v.end, v.file_off, v.inode, v.path};
@@ -260,14 +271,22 @@ static bool status_value(const char *buf, const char *key, int base, unsigned lo
 	return p;
 }
 
+/* What `key` says; false: nothing. Its groups alone can fill pages. */
+static bool status_number(int pid, const char *key, int base, unsigned long long *ret)
+{
+	struct stk_pool pool = {0};
+	char *s = stk_proc_read(&pool, pid, "status", NULL);
+	bool found = s && status_value(s, key, base, ret);
+
+	stk_pool_done(&pool);
+	return found;
+}
+
 long stk_proc_status(int pid, const char *key)
 {
-	char buf[4096];
 	unsigned long long v;
 
-	if (read_small(pid, "status", buf, sizeof(buf)) <= 0 || !status_value(buf, key, 10, &v))
-		return -1;
-	return (long)v;
+	return status_number(pid, key, 10, &v) ? (long)v : -1;
 }
 
 int stk_proc_tracer(int tid)
@@ -294,20 +313,18 @@ int stk_proc_traced(int pid, int *ret_tracer)
 
 bool stk_proc_mask(int pid, const char *key, unsigned long long *ret)
 {
-	char buf[4096];
-
-	return read_small(pid, "status", buf, sizeof(buf)) > 0 && status_value(buf, key, 16, ret);
+	return status_number(pid, key, 16, ret);
 }
 
 int stk_proc_inner_pid(int pid)
 {
-	char buf[4096];
-	const char *line = NULL;
-
+	struct stk_pool pool = {0};
+	char *s = stk_proc_read(&pool, pid, "status", NULL);
 	/* The numbers from our namespace to its own. */
-	if (read_small(pid, "status", buf, sizeof(buf)) > 0)
-		line = stk_status_line(buf, "NSpid:");
+	const char *line = s ? stk_status_line(s, "NSpid:") : NULL;
 	int inner = line ? (int)stk_last_number(line) : 0;
+
+	stk_pool_done(&pool);
 	return inner ? inner : pid;
 }
 

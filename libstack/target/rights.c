@@ -194,6 +194,11 @@ static int before(int pid, struct stk_pool *pool, struct stk_err *err)
 	long tgid = stk_proc_status(pid, "Tgid:");
 	const char *name = comm(pool, pid);
 
+	if (!stk_proc_is_ours())
+		return stk_fail(
+		    err, STK_ESYS,
+		    "/proc is that of another PID namespace: its numbers are not those that "
+		    "ptrace takes (nsenter, or mount -t proc proc /proc)");
 	if (tgid < 0)
 		return errno == ENOENT || errno == ESRCH
 			   ? stk_fail(err, STK_ESYS, "there is no process %d", pid)

@@ -45,6 +45,7 @@ struct stk_segment {
 	const uint8_t *bytes; /* those bytes */
 	uint64_t file_off;    /* of those bytes in the core file */
 	bool r, w, x;
+	bool shared; /* others may write to it (live processes) */
 };
 
 struct stk_siginfo {

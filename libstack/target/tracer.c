@@ -11,7 +11,7 @@
 #include "target/procfs.h"
 
 #define STUCK_MS 50   /* how long an errand takes that meets no obstacle */
-#define HELD_MS  500  /* between two looks at a process that is held */
+#define HELD_MS  100  /* between two looks at a process that is held */
 #define LIMIT_MS 4000 /* without any progress */
 #define GRACE_MS 500  /* and at most, when we are to end: what it has begun it should undo */
 
@@ -26,7 +26,8 @@ static void wait_for_dead(int pid)
 	int *tids, n = stk_proc_tids(pid, &tids);
 	siginfo_t si;
 
-	for (int i = 0; i < n; i++)
+	/* The leader, which stands first, is the last that can be waited for. */
+	for (int i = n - 1; i >= 0; i--)
 		if (stk_proc_state(pid, tids[i]) == 'Z')
 			waitid(P_PID, (id_t)tids[i], &si, WEXITED | WNOHANG | __WALL);
 	free(tids);
@@ -51,7 +52,8 @@ static void *serve(void *arg)
 	t->tid = gettid();
 	for (;;) {
 		while (!posted(&t->asked, HELD_MS))
-			wait_for_dead(t->pid);
+			if (stk_proc_state(t->pid, t->pid) != 't')
+				wait_for_dead(t->pid);
 		if (t->ending)
 			return NULL;
 		t->errand(t->arg);
@@ -83,7 +85,7 @@ static bool gets_on(const struct stk_tracer *t, unsigned long long *turns)
 {
 	int pid = getpid(), tid = t->tid;
 	unsigned long long now = tid ? stk_proc_turns(pid, tid) : 0;
-	bool moves = !tid || now != *turns || stk_proc_state(pid, tid) == 'R';
+	bool moves = !now || now != *turns || stk_proc_state(pid, tid) == 'R';
 
 	*turns = now;
 	return moves;
