@@ -230,6 +230,8 @@ def new_stacks(t, looks=150):
 def shared_stack(t, looks=40):
     """What others write into the stack of one that sleeps is of the moment that all are seen at."""
     with Target([fixture("moments"), "shared"]) as p:
+        s.wait_for("it to count", lambda: " in count(" in s.corectl(
+            "-p", str(p.pid), *batch("thread apply all bt"))[0])
         for hold in [], ["--hold"]:
             for _ in range(looks):
                 out, err, _ = s.corectl(*hold, "-p", str(p.pid), *batch("thread apply all bt"))
