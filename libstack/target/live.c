@@ -18,7 +18,7 @@
 #define PAGE      4096ULL
 #define ARGS_MAX  80 /* of the command line, as in cores */
 #define STARTTIME 22 /* fields of stat, proc(5) */
-#define TRIES     10
+#define TRIES     50
 
 struct page {
 	bool there;
@@ -43,17 +43,29 @@ struct live {
 	struct stk_err err;
 };
 
+/* Has it memory? While the thread that executes a program takes the leader's number, for a moment
+ * none is seen that has (fs/exec.c, de_thread()). */
+static bool has_memory(const struct live *l)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+	int pid = l->look.pid;
+
+	for (unsigned tries = 0; tries < 3; tries++) {
+		if (tries)
+			nanosleep(&nap, NULL);
+		if (stk_proc_stat(stk_proc_view(pid), STK_PROC_VSIZE))
+			return stk_proc_stat(pid, STARTTIME) == l->start_ticks;
+	}
+	return false;
+}
+
 const char *stk_live_gone(const struct stk_target *t)
 {
 	const struct live *l = (const struct live *)t;
-	int pid = l->look.pid;
 
-	if (l->look.mem ? !stk_proc_mem_gone(l->look.mem - 1) : stk_proc_lives(pid))
+	if (l->look.mem ? !stk_proc_mem_gone(l->look.mem - 1) : stk_proc_lives(l->look.pid))
 		return NULL;
-	return stk_proc_stat(pid, STARTTIME) == l->start_ticks &&
-		       stk_proc_stat(stk_proc_view(pid), STK_PROC_VSIZE)
-		   ? "runs another program now (execve)"
-		   : STK_LIVE_ENDED;
+	return has_memory(l) ? "runs another program now (execve)" : STK_LIVE_ENDED;
 }
 
 /* Shared memory that has a name, and no file on a disk. */
