@@ -355,11 +355,6 @@ static void ends(sigset_t *ret)
 
 static void *take_signals(void *set)
 {
-	sigset_t others;
-
-	/* Nothing else: Ctrl-Z would stop all. */
-	sigfillset(&others);
-	pthread_sigmask(SIG_SETMASK, &others, NULL);
 	pthread_sigmask(SIG_UNBLOCK, set, NULL);
 	for (;;)
 		pause();
@@ -376,15 +371,20 @@ static void catch_signals(void)
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}, old;
 	static sigset_t set;
+	sigset_t all, was;
 	pthread_t t;
 
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &sa, NULL);
 	ends(&set);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	if (pthread_create(&t, NULL, take_signals, &set))
-		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	/* That thread takes no others: Ctrl-Z would stop all. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &was);
+	bool apart = !pthread_create(&t, NULL, take_signals, &set);
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+	if (apart)
+		pthread_sigmask(SIG_BLOCK, &set, NULL);
 	/* EFBIG and EPIPE say the same with words. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);

@@ -175,7 +175,9 @@ def with_gdb(t):
     t.equal([f for f in ours.files() if f in theirs.files()], theirs.files(), "NT_FILE")
     # gdb leaves out what has no access, we leave out what it takes from files.
     a, b = ours.pages(), theirs.pages()
-    unlike = ["%#x" % x for x in b if x in a and ours.page(a[x]) != theirs.page(b[x])]
+    # Of a mapping with a guard page in it gdb (13) reads nothing.
+    unlike = ["%#x" % x for x in b if x in a and ours.page(a[x]) != theirs.page(b[x])
+              and (theirs.page(b[x]).strip(b"\0") or b" the guard" not in ours.page(a[x]))]
     t.equal(unlike[:5], [], "pages unlike gdb's")
     t.check(len(set(a) & set(b)) > 768, "pages compared")
     t.equal(whole.read(p.dontdump, 9), b"left out\0", "--full: MADV_DONTDUMP")
