@@ -150,10 +150,10 @@ static void pick_stack(struct picker *p, const struct stk_thread *th)
 	}
 }
 
-/* Memory that files do not hold. */
+/* Memory that files do not hold. To read a huge page that was never touched would take one. */
 static bool worth_following(const struct stk_dump *d, const struct stk_vma *v)
 {
-	return v && v->r && !v->io && (!v->dontdump || d->o.full) &&
+	return v && v->r && !v->io && !v->huge && (!v->dontdump || d->o.full) &&
 	       (v->w || (v->x && !stk_vma_is_file(v)));
 }
 
@@ -333,7 +333,7 @@ static void pick_loader(struct picker *p)
 	const struct stk_vma *loader = stk_vma_at(p->m, base);
 	for (unsigned i = 0; i < p->m->n; i++) {
 		const struct stk_vma *v = &p->m->v[i];
-		if (stk_vma_is_file(v) && !v->file_off && v->r && !v->shared)
+		if (stk_vma_is_file(v) && !v->file_off && v->r && !v->shared && !v->huge)
 			pick_head(p, v->start, v);
 		if (!strcmp(v->path, "[vdso]") || is_runtime(v, loader))
 			take(p, &p->loader, v->start, v->end);

@@ -129,7 +129,8 @@ void stk_proc_maps(struct stk_target *t, char *text)
 								   .w = v.w,
 								   .x = v.x,
 								   .shared = v.shared};
-		if (v.path[0] == '/')
+		/* No file, and to look into it would take a huge page. */
+		if (v.path[0] == '/' && strncmp(v.path, "/anon_hugepage", 14) != 0)
 			t->mappings[t->nmappings++] =
 			    (struct stk_mapping){v.start, v.end, v.file_off, v.inode, v.path};
 	}

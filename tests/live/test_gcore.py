@@ -415,6 +415,42 @@ def by_thread(t):
     same_pages(t, ours, theirs, "by thread")
 
 
+def huge(t):
+    """Huge pages that were never touched are not taken, and those that were are in the core."""
+    pool = "/proc/sys/vm/nr_hugepages"
+    with open(pool) as f:
+        before = f.read()
+    try:
+        with open(pool, "w") as f:
+            f.write("%d" % (int(before) + 4))
+    except OSError as e:
+        s.skip("nr_hugepages: %s" % e)
+    out = os.path.join(s.workdir(), "core")
+    child = subprocess.Popen([os.path.join(s.FIXTURES, "huge")], stdout=subprocess.PIPE, text=True)
+    try:
+        words = child.stdout.readline().split()
+        if words[0] == "skip":
+            s.skip(" ".join(words[1:]))
+        pid, first = int(words[1]), int(words[2], 16)
+
+        def taken():
+            with open("/proc/%d/status" % pid) as f:
+                return int(re.search(r"HugetlbPages:\s+(\d+)", f.read()).group(1))
+        t.equal(taken(), 2048, "KB at first")
+        for args in ([], ["--full"], ["--short-pause"], ["--stacks-only"]):
+            _, err, status = s.corectl("gcore", *args, "-o", out, str(pid))
+            t.equal((status, taken()), (0, 2048), "gcore %s: %s" % (args, err))
+            if args != ["--stacks-only"]:
+                t.equal(Core(out).read(first + (2 << 20), 10), b"the second", "its bytes")
+        s.corectl("-p", str(pid), "-batch", "-ex", "bt", "-ex", "modules")
+        t.equal(taken(), 2048, "KB after -p")
+    finally:
+        child.kill()
+        child.wait()
+        with open(pool, "w") as f:
+            f.write(before)
+
+
 def dying(t):
     """The program is killed while its core is written: a clear error, or it was written before."""
     folder, failed = s.workdir(), 0
@@ -443,7 +479,7 @@ def dying(t):
 
 
 PARTS = {f.__name__: f for f in (with_kernel, with_gdb, small, short_pause, compressed, no_room,
-                                 full_disk, killed, interrupted, suspended, by_thread,
+                                 full_disk, killed, interrupted, suspended, by_thread, huge,
                                  dying)}
 
 
