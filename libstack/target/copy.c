@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "target/procfs.h"
 
 #define BATCH 512 /* regions in one call; the kernel takes IOV_MAX, 1024 */
 
@@ -45,6 +46,16 @@ ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len)
 	ssize_t r = process_vm_readv(pid, &here, 1, &there, 1, 0);
 
 	return refused(r) ? read_mem(pid, addr, to, len) : r;
+}
+
+ssize_t stk_read_view(int pid, _Atomic int *view, uint64_t addr, void *to, size_t len)
+{
+	int used = *view;
+	ssize_t n = stk_read_process(used, addr, to, len);
+
+	return n < 0 && errno == ESRCH && stk_proc_other_view(pid, view, used)
+		   ? stk_read_process(*view, addr, to, len)
+		   : n;
 }
 
 /* The regions at `v` in one call; the number of them that are done with. */

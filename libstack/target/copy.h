@@ -30,6 +30,10 @@ void stk_copy_read(struct stk_copy *c, int pid);
 /* Bytes at one place; how many were read, or negative. */
 ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len);
 
+/* The same of process `pid` by `*view`, the thread by which its memory is seen, or by another,
+ * which that is then, where it has ended. */
+ssize_t stk_read_view(int pid, _Atomic int *view, uint64_t addr, void *to, size_t len);
+
 /* Is the memory that was read the same by now, as far as it can be read? */
 bool stk_copy_same(const struct stk_copy *c, int pid);
 

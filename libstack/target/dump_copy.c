@@ -31,21 +31,13 @@ struct scan {
 #define SCAN_ZERO    (1 << 5)
 #define SCAN_GUARD   (1 << 8) /* Linux 6.15: madvise(2), MADV_GUARD_INSTALL */
 
-/* The thread by which the memory was seen may have ended, and others go on: is there another than
- * `used`? */
-static bool other_view(struct stk_dump *d, int used)
-{
-	int now = stk_proc_view(d->o.pid);
-
-	d->view = now;
-	return now != used;
-}
-
 static int open_proc(struct stk_dump *d, const char *name)
 {
 	int used = d->view, fd = stk_proc_open(used, name);
 
-	return fd < 0 && other_view(d, used) ? stk_proc_open(d->view, name) : fd;
+	return fd < 0 && stk_proc_other_view(d->o.pid, &d->view, used)
+		   ? stk_proc_open(d->view, name)
+		   : fd;
 }
 
 /* By the entries of pagemap: 63 present, 62 swapped, 58 a guard (Documentation/admin-guide/mm/
@@ -208,17 +200,8 @@ static bool gone(struct stk_dump *d)
 	int used = d->view;
 
 	/* A zombie has no memory any more, nor has one that is about to become it. */
-	return !stk_proc_stat(used, STK_PROC_VSIZE) && !other_view(d, used);
-}
-
-static ssize_t read_by_view(struct stk_dump *d, uint64_t addr, uint8_t *buf, size_t len)
-{
-	int used = d->view;
-	ssize_t n = stk_read_process(used, addr, buf, len);
-
-	return n < 0 && errno == ESRCH && other_view(d, used)
-		   ? stk_read_process(d->view, addr, buf, len)
-		   : n;
+	return !stk_proc_stat(used, STK_PROC_VSIZE) &&
+	       !stk_proc_other_view(d->o.pid, &d->view, used);
 }
 
 /* As much as can be read from the start on. process_vm_readv(2) waits for a page that another has
@@ -230,7 +213,7 @@ static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, bool serv
 		size_t n = len < PAGE ? len : PAGE;
 		return d->o.read(d->o.arg, addr, buf, n) ? 0 : n;
 	}
-	ssize_t n = served ? 0 : read_by_view(d, addr, buf, len);
+	ssize_t n = served ? 0 : stk_read_view(d->o.pid, &d->view, addr, buf, len);
 	if (n > 0)
 		return (size_t)n;
 	/* Pages without the right to read, and the vsyscall page: only for who traces it. */

@@ -91,7 +91,7 @@ static ssize_t read_mem(struct live *l, uint64_t addr, uint8_t *to)
 
 	return l->look.mem && (!m || is_shmem(m->path))
 		   ? pread(l->look.mem - 1, to, PAGE, (off_t)addr)
-		   : stk_read_process(l->look.view, addr, to, PAGE);
+		   : stk_read_view(l->look.pid, &l->look.view, addr, to, PAGE);
 }
 
 static bool read_page(struct live *l, uint64_t addr, uint8_t *to)

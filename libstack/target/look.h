@@ -11,9 +11,9 @@ struct stk_look {
 	struct stk_target *t; /* gets threads, segments, mappings and auxv */
 	const struct stk_live_options *o;
 	int pid;
-	int view; /* the thread by which its memory is seen: the leader, unless it has ended */
-	int mem;  /* an open /proc/PID/mem + 1, of the program that it was then; 0: it cannot be had
-		   */
+	_Atomic int view; /* the thread by which its memory is seen: the leader, unless it has
+			     ended */
+	int mem;          /* an open /proc/PID/mem + 1, of one program; 0: it cannot be had */
 
 	struct stk_stops stops;
 	/* Copied stacks: of the threads that slept, and of the others. */

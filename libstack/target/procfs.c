@@ -263,6 +263,14 @@ int stk_proc_view(int pid)
 	return view;
 }
 
+bool stk_proc_other_view(int pid, _Atomic int *view, int used)
+{
+	int now = stk_proc_view(pid);
+
+	*view = now;
+	return now != used;
+}
+
 static bool status_value(const char *buf, const char *key, int base, unsigned long long *ret)
 {
 	const char *p = stk_status_line(buf, key);

@@ -60,6 +60,9 @@ unsigned long long stk_proc_stat(int pid, unsigned field);
 /* The thread by which the memory of a process is seen: a leader that has left by pthread_exit() has
  * none any more. */
 int stk_proc_view(int pid);
+/* `used` may have ended, and others go on: `*view` is chosen anew. Is it another now? From any
+ * thread. */
+bool stk_proc_other_view(int pid, _Atomic int *view, int used);
 
 /* A number in the line of /proc/PID/status that begins with `key` ("TracerPid:"); -1: not there. */
 long stk_proc_status(int pid, const char *key);

@@ -645,6 +645,22 @@ def asleep(t):
         c.communicate("quit\n", timeout=30)
 
 
+def leader_left(t):
+    """The first thread ends while corectl is at its prompt: data of the program is still read."""
+    with Target([fixture("leaderless"), "later"]).settled() as p:
+        c = subprocess.Popen([s.CORECTL, "-p", str(p.pid)], stdin=subprocess.PIPE, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=1)
+        c.stdin.write("frame 0\n")
+        c.stdin.flush()
+        t.check(c.stdout.readline() != "", "an answer")
+        p.process.stdin.write("\n")
+        p.process.stdin.flush()
+        s.wait_for("its end", lambda: status_of(p.pid, p.pid, "State")[0] == "Z")
+        out, err = c.communicate("x/gx &leader\n", timeout=30)
+        t.check(re.search(r" <leader>:\t0x0000[0-9a-f]+$", out, re.M), out, err)
+        t.check("newer than the registers" in err, err)
+
+
 def leaderless(t):
     """A process whose first thread has ended is seen through another."""
     with Target([fixture("leaderless")]) as p:
@@ -745,7 +761,7 @@ def places(t):
 PARTS = {f.__name__: f for f in (transcript, truth, one_moment, new_stacks, shared_stack, at_work,
                                  executing, leader_leaves, cannot_execute, late, at_once, churn, killed,
                                  held_killed, handler_due, states_kept, moving, refused, names,
-                                 refused_programs, ending, asleep, leaderless, served, places)}
+                                 refused_programs, ending, asleep, leader_left, leaderless, served, places)}
 
 
 def main():
