@@ -276,13 +276,13 @@ static int plan(int pid, struct stk_dump_options *wanted, struct stk_target **re
 		struct stk_dump **ret_plan, struct stk_err *err)
 {
 	const struct timespec nap = {.tv_nsec = 2000000};
-	int r = open_and_plan(pid, wanted, ret, ret_plan, err);
 
-	for (unsigned tries = 1; r == STK_EUNREADABLE && tries < TRIES; tries++) {
+	for (unsigned tries = 1;; tries++) {
+		int r = open_and_plan(pid, wanted, ret, ret_plan, err);
+		if (r != STK_EUNREADABLE || tries == TRIES)
+			return r;
 		nanosleep(&nap, NULL);
-		r = open_and_plan(pid, wanted, ret, ret_plan, err);
 	}
-	return r;
 }
 
 /* Everything between the first stop and the file under its name. */
@@ -345,17 +345,22 @@ static int tell(const struct arguments *a, const struct outcome *o)
 	return o->missing || o->unread;
 }
 
-static void ends(sigset_t *ret)
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+
+static void mask_ends(int how)
 {
-	sigemptyset(ret);
-	sigaddset(ret, SIGINT);
-	sigaddset(ret, SIGTERM);
-	sigaddset(ret, SIGHUP);
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		sigaddset(&set, ends[i]);
+	pthread_sigmask(how, &set, NULL);
 }
 
-static void *take_signals(void *set)
+static void *take_signals(void *arg)
 {
-	pthread_sigmask(SIG_UNBLOCK, set, NULL);
+	(void)arg;
+	mask_ends(SIG_UNBLOCK);
 	for (;;)
 		pause();
 	return NULL;
@@ -368,23 +373,20 @@ static void *take_signals(void *set)
  */
 static void catch_signals(void)
 {
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}, old;
-	static sigset_t set;
 	sigset_t all, was;
 	pthread_t t;
 
-	for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaction(numbers[i], &sa, NULL);
-	ends(&set);
+	for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(ends[i], &sa, NULL);
 	/* That thread takes no others: Ctrl-Z would stop all. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &was);
-	bool apart = !pthread_create(&t, NULL, take_signals, &set);
+	bool apart = !pthread_create(&t, NULL, take_signals, NULL);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
 	if (apart)
-		pthread_sigmask(SIG_BLOCK, &set, NULL);
+		mask_ends(SIG_BLOCK);
 	/* EFBIG and EPIPE say the same with words. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
@@ -414,11 +416,9 @@ int gcore_main(int argc, char **argv)
 		stk_dump_file_drop(&file);
 	}
 	if (r && interrupted) {
-		sigset_t set;
 		fprintf(stderr, "corectl: interrupted: no core is written\n");
 		signal(interrupted, SIG_DFL);
-		ends(&set);
-		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+		mask_ends(SIG_UNBLOCK);
 		raise(interrupted);
 	}
 	if (r) {

@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "target/dump_parts.h"
-#include "target/live.h"
 
 #define PAGE  4096ULL
 #define SPARE 1024 /* program headers for memory that turns out to be unreadable */
@@ -139,13 +138,9 @@ int stk_dump_plan(struct stk_target *t, const struct stk_dump_options *o, struct
 		r = o->stacks_only ? lay_out_spans(d, &m, err) : lay_out_whole(d, &m, err);
 	if (!r)
 		r = stk_dump_notes(d, &m, err);
-	if (!r && o->stacks_only)
-		r = stk_dump_same(d, err);
+	if ((r || o->stacks_only) && stk_dump_same(d, err))
+		r = STK_EUNREADABLE;
 	if (r) {
-		if (stk_live_gone(t)) {
-			stk_dump_lost(d, err);
-			r = STK_EUNREADABLE;
-		}
 		stk_dump_free(d);
 		return r;
 	}

@@ -76,9 +76,9 @@ struct facts {
 
 static uint64_t field(const char *status, const char *key, int base)
 {
-	const char *p = status ? strstr(status, key) : NULL;
+	const char *p = status ? stk_status_line(status, key) : NULL;
 
-	return p ? strtoull(p + strlen(key), NULL, base) : 0;
+	return p ? strtoull(p, NULL, base) : 0;
 }
 
 /* The number at place `depth` (1: ours) of a line of status that has one for each PID namespace;
@@ -118,10 +118,11 @@ static void read_facts(struct stk_dump *d, int tid, struct facts *f)
 	/* The leader's times are those of the process (fill_prstatus()). */
 	stk_printf(&t, tid == d->o.pid ? "stat" : "task/%d/stat", tid);
 	char *stat = stk_proc_read(&d->t->pool, d->o.pid, name, NULL);
-	char *p = stat ? strrchr(stat, ')') : NULL;
+	const char *state = stat ? stk_stat_state(stat) : NULL;
+	char *p = state ? (char *)(uintptr_t)state + 1 : NULL;
 	/* Fields of proc(5) from the fourth on; the state is the third. */
-	for (unsigned i = 4; p && strlen(p) > 4 && i < 20; i++)
-		v[i] = strtoul(i == 4 ? p + 3 : p, &p, 10);
+	for (unsigned i = 4; p && *p && i < 20; i++)
+		v[i] = strtoul(p, &p, 10);
 	f->ppid = (int)v[4], f->pgrp = (int)v[5], f->sid = (int)v[6], f->flags = v[9];
 	f->utime = v[14], f->stime = v[15], f->cutime = v[16], f->cstime = v[17];
 	f->nice = (int)v[19];
@@ -137,10 +138,10 @@ static void read_facts(struct stk_dump *d, int tid, struct facts *f)
 		f->sid = number_in(f->status, "NSsid:", depth, NULL);
 		f->ppid = parent_in(d, f->ppid, depth);
 	}
-	f->uid = (unsigned)field(f->status, "\nUid:", 10);
-	f->gid = (unsigned)field(f->status, "\nGid:", 10);
-	f->pending = field(f->status, "\nSigPnd:", 16);
-	f->blocked = field(f->status, "\nSigBlk:", 16);
+	f->uid = (unsigned)field(f->status, "Uid:", 10);
+	f->gid = (unsigned)field(f->status, "Gid:", 10);
+	f->pending = field(f->status, "SigPnd:", 16);
+	f->blocked = field(f->status, "SigBlk:", 16);
 }
 
 static struct timeval ticks(unsigned long n)
@@ -153,7 +154,7 @@ static bool ends_by(int sig, const char *status)
 {
 	static const int others[] = {SIGCHLD, SIGCONT, SIGURG,  SIGWINCH,
 				     SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
-	uint64_t kept = field(status, "\nSigIgn:", 16) | field(status, "\nSigCgt:", 16);
+	uint64_t kept = field(status, "SigIgn:", 16) | field(status, "SigCgt:", 16);
 
 	for (unsigned i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (others[i] == sig)
@@ -395,14 +396,16 @@ int stk_dump_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err 
 
 int stk_dump_lost(const struct stk_dump *d, struct stk_err *err)
 {
-	const char *why = stk_live_gone(d->t);
+	int r = stk_dump_same(d, err);
 
-	return stk_fail(err, STK_ESYS, "process %d %s", d->o.pid, why ? why : STK_LIVE_ENDED);
+	return r ? r : stk_fail(err, STK_ESYS, "process %d %s", d->o.pid, STK_LIVE_ENDED);
 }
 
 int stk_dump_same(const struct stk_dump *d, struct stk_err *err)
 {
-	return stk_live_gone(d->t) ? stk_dump_lost(d, err) : 0;
+	const char *why = stk_live_gone(d->t);
+
+	return why ? stk_fail(err, STK_ESYS, "process %d %s", d->o.pid, why) : 0;
 }
 
 void stk_dump_remark(struct stk_dump *d, const char *text)

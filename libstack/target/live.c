@@ -360,12 +360,12 @@ static void describe(struct live *l)
 /* The process, where a thread was named (proc(5): /proc/TID is there, but not listed). */
 static int process_of(struct live *l, int pid)
 {
-	long tgid = stk_proc_status(pid, "Tgid:");
+	int process = stk_proc_process(pid);
 
-	if (tgid <= 0 || tgid == pid)
+	if (!process || process == pid)
 		return pid;
 	l->info.asked_tid = pid;
-	return (int)tgid;
+	return process;
 }
 
 int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target **ret,

@@ -155,30 +155,28 @@ static bool refused(const struct stk_look *l)
 	return false;
 }
 
-static bool traced_by_another(const struct stk_look *l)
+/* The first that another process traces, or NULL. */
+static const struct stk_stopped *traced(const struct stk_look *l)
 {
 	for (unsigned i = 0; i < l->stops.n; i++)
 		if (l->stops.v[i].state == STK_REFUSED && l->stops.v[i].err == EBUSY)
-			return true;
-	return false;
+			return &l->stops.v[i];
+	return NULL;
 }
 
 /* No thread at all: there is nothing to show. */
 static int nothing_to_show(struct stk_look *l, struct stk_err *err)
 {
-	int tracer = 0;
+	const struct stk_stopped *one = traced(l);
 
-	if (traced_by_another(l)) {
-		/* By whom, where it is still to be seen. */
-		bool known =
-		    stk_proc_traced(l->pid, &tracer) && stk_rights_traced(l->pid, tracer, err);
-		return known ? STK_ESYS
-			     : stk_fail(
-				   err, STK_ESYS,
-				   "process %d: another process traces its threads, and there can "
-				   "be one tracer only",
-				   l->pid);
-	}
+	if (one)
+		return stk_rights_traced(l->pid, one->tracer, err)
+			   ? STK_ESYS
+			   : stk_fail(
+				 err, STK_ESYS,
+				 "process %d: another process traces its threads, and there can "
+				 "be one tracer only",
+				 l->pid);
 	if (refused(l))
 		return stk_rights_fail(l->pid, err);
 	if (l->t->missing)
@@ -409,29 +407,26 @@ static int check_program(struct stk_look *l, struct stk_err *err)
 static int take(struct stk_look *l, struct stk_err *err)
 {
 	bool moved = false;
-	int awake = keep_awake();
 	int r = look_quickly(l, &moved, err);
 
-	if (!r && moved) {
-		for (unsigned i = 0; i < 2; i++)
-			stk_copy_done(&l->stacks[i]);
-		r = look_whole(l, err);
-	}
+	if (r || !moved)
+		return r;
+	for (unsigned i = 0; i < 2; i++)
+		stk_copy_done(&l->stacks[i]);
+	return look_whole(l, err);
+}
+
+int stk_look(struct stk_look *l, struct stk_err *err)
+{
+	int awake = l->o->copy ? keep_awake() : -1;
+	int r = l->o->copy ? take(l, err) : look_whole(l, err);
+
 	if (!r)
 		r = check_program(l, err);
 	if (l->o->brief)
 		stk_look_end(l);
 	if (awake >= 0)
 		close(awake);
-	return r;
-}
-
-int stk_look(struct stk_look *l, struct stk_err *err)
-{
-	int r = l->o->copy ? take(l, err) : look_whole(l, err);
-
-	if (!r && !l->o->copy)
-		r = check_program(l, err);
 	long all = l->o->only_own ? stk_proc_status(l->pid, "Threads:") : 1;
 	all -= l->view != l->pid; /* a leader that has ended counts until the last has */
 	if (all > 1 && all <= TIDS_MAX) {

@@ -271,24 +271,17 @@ bool stk_proc_other_view(int pid, _Atomic int *view, int used)
 	return now != used;
 }
 
-static bool status_value(const char *buf, const char *key, int base, unsigned long long *ret)
-{
-	const char *p = stk_status_line(buf, key);
-
-	if (p)
-		*ret = strtoull(p, NULL, base);
-	return p;
-}
-
 /* What `key` says; false: nothing. Its groups alone can fill pages. */
 static bool status_number(int pid, const char *key, int base, unsigned long long *ret)
 {
 	struct stk_pool pool = {0};
 	char *s = stk_proc_read(&pool, pid, "status", NULL);
-	bool found = s && status_value(s, key, base, ret);
+	const char *p = s ? stk_status_line(s, key) : NULL;
 
+	if (p)
+		*ret = strtoull(p, NULL, base);
 	stk_pool_done(&pool);
-	return found;
+	return p;
 }
 
 long stk_proc_status(int pid, const char *key)
@@ -298,13 +291,19 @@ long stk_proc_status(int pid, const char *key)
 	return status_number(pid, key, 10, &v) ? (long)v : -1;
 }
 
+int stk_proc_process(int tid)
+{
+	long process = stk_proc_status(tid, "Tgid:");
+
+	return process > 0 ? (int)process : 0;
+}
+
 int stk_proc_tracer(int tid)
 {
 	/* A thread's number, where it is not the first that traces. */
 	long tracer = stk_proc_status(tid, "TracerPid:");
-	long process = tracer > 0 ? stk_proc_status((int)tracer, "Tgid:") : 0;
 
-	return process > 0 ? (int)process : 0;
+	return tracer > 0 ? stk_proc_process((int)tracer) : 0;
 }
 
 int stk_proc_traced(int pid, int *ret_tracer)

@@ -37,6 +37,8 @@ void stk_proc_maps(struct stk_target *t, char *text);
 /* The threads of a process, to be freed; their number, or a negative errno. */
 int stk_proc_tids(int pid, int **ret);
 
+/* The process that a thread is of; 0: it is gone. */
+int stk_proc_process(int tid);
 /* The process that traces a thread, 0: none, or it is gone by now. */
 int stk_proc_tracer(int tid);
 /* A thread of a process that another than we traces, and that; 0: none. */

@@ -49,8 +49,7 @@ static enum stk_stop_state why_not(const struct stk_stops *s, struct stk_stopped
 		return STK_GONE;
 	if (tracer > 0) {
 		t->err = EBUSY;
-		t->tracer = (int)stk_proc_status((int)tracer, "Tgid:");
-		t->tracer = t->tracer > 0 ? t->tracer : 0;
+		t->tracer = stk_proc_process((int)tracer);
 	}
 	return STK_REFUSED;
 }
