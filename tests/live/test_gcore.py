@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import support as s
 from elfcore import AUXV, FPREGSET, SIGINFO, XSTATE, Core
+from process import Target, fixture, status_of
 
 PROGRAM = os.path.join(s.FIXTURES, "memory")
 
@@ -426,27 +427,21 @@ def huge(t):
     except OSError as e:
         s.skip("nr_hugepages: %s" % e)
     out = os.path.join(s.workdir(), "core")
-    child = subprocess.Popen([os.path.join(s.FIXTURES, "huge")], stdout=subprocess.PIPE, text=True)
     try:
-        words = child.stdout.readline().split()
-        if words[0] == "skip":
-            s.skip(" ".join(words[1:]))
-        pid, first = int(words[1]), int(words[2], 16)
+        with Target([fixture("huge")]) as p:
+            first = int(p.words[2], 16)
 
-        def taken():
-            with open("/proc/%d/status" % pid) as f:
-                return int(re.search(r"HugetlbPages:\s+(\d+)", f.read()).group(1))
-        t.equal(taken(), 2048, "KB at first")
-        for args in ([], ["--full"], ["--short-pause"], ["--stacks-only"]):
-            _, err, status = s.corectl("gcore", *args, "-o", out, str(pid))
-            t.equal((status, taken()), (0, 2048), "gcore %s: %s" % (args, err))
-            if args != ["--stacks-only"]:
-                t.equal(Core(out).read(first + (2 << 20), 10), b"the second", "its bytes")
-        s.corectl("-p", str(pid), "-batch", "-ex", "bt", "-ex", "modules")
-        t.equal(taken(), 2048, "KB after -p")
+            def taken():
+                return status_of(p.pid, p.pid, "HugetlbPages")
+            t.equal(taken(), "2048 kB", "at first")
+            for args in ([], ["--full"], ["--short-pause"], ["--stacks-only"]):
+                _, err, status = s.corectl("gcore", *args, "-o", out, str(p.pid))
+                t.equal((status, taken()), (0, "2048 kB"), "gcore %s: %s" % (args, err))
+                if args != ["--stacks-only"]:
+                    t.equal(Core(out).read(first + (2 << 20), 10), b"the second", "its bytes")
+            s.corectl("-p", str(p.pid), "-batch", "-ex", "bt", "-ex", "modules")
+            t.equal(taken(), "2048 kB", "after -p")
     finally:
-        child.kill()
-        child.wait()
         with open(pool, "w") as f:
             f.write(before)
 
