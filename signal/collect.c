@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <stdatomic.h>
 
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "clock.h"
 #include "context.h"
 #include "state.h"
 #include "status.h"
@@ -20,58 +20,98 @@
 #define COLLECT_SIGNAL 33
 #define ROUNDS         8
 #define ROUND_NS       1000000U
+#define HOPELESS_NS    5000000U
+#define LISTS_MAX      16 /* a thread that still runs may begin others */
+#define TURNS_MAX      100000
+#define MAGIC          0x53544b41U /* "STKA": beside a thread's place in the table */
 
 static struct stk_collection all;
 static struct stk_ksigaction before;
-static _Atomic uint32_t answers, release, leaving;
+static _Atomic uint32_t answers, stood, release, leaving;
+static uint32_t nparked;
 /* Our signals that were sent, and that reached on_collect. */
 static _Atomic uint32_t sent, taken;
 /* A thread on its way through our handler is let go on for a moment: it will park. */
 static _Atomic uint32_t patient;
 static _Atomic bool active;
-
-/* CRASH context. */
-static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns)
-{
-	struct timespec ts = stk_time_left(deadline_ns);
-
-	sys4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, deadline_ns ? &ts : 0);
-}
+static bool forever;
+static int asked_pid; /* a forked child has a copy of all this */
+/* The queue of signals is full (RLIMIT_SIGPENDING): those that are not queued do it. */
+static _Atomic bool by_trap;
 
 /* The pc is in libstack. (In a static program nobody can tell.) */
 static bool in_libstack(const ucontext_t *uc)
 {
 	const struct stk_img *im = stk_image_of(&stk_g.images, (uint64_t)(uintptr_t)stk_collect);
-	uint64_t pc = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+	uint64_t pc = stk_context_pc(uc);
 
 	return im && !im->main && pc >= im->start && pc < im->end;
 }
 
+/* The caller's place in the table; NULL: it has none. A queued signal carries it. */
+static struct stk_other *place_of(const siginfo_t *si, int tid)
+{
+	uint64_t v = (uint64_t)(uintptr_t)si->si_value.sival_ptr;
+	uint32_t i = (uint32_t)v;
+
+	if (si->si_code == SI_QUEUE && v >> 32 == MAGIC && i < all.n &&
+	    (all.v[i].tid == tid || tid <= 0))
+		return &all.v[i];
+	for (i = 0; i < all.n; i++)
+		if (all.v[i].tid == tid)
+			return &all.v[i];
+	return 0;
+}
+
+/* Stand here with the registers of `uc` until all are let go. */
+static void stand(struct stk_other *o, const ucontext_t *uc)
+{
+	struct stk_answer s;
+
+	atomic_fetch_add(&leaving, 1);
+	/* Asked twice, it would show where it stands. */
+	if (o && !o->answered) {
+		stk_context_stood(uc, &s);
+		o->stood = (uint64_t)(uintptr_t)&s;
+		__atomic_store_n(&o->answered, 1, __ATOMIC_RELEASE);
+		atomic_fetch_add(&stood, 1);
+	}
+	atomic_fetch_add(&answers, 1);
+	stk_wake_word(&answers);
+	/* For good means: until the process is gone. */
+	while (!atomic_load(&release))
+		stk_wait_word(&release, 0, stk_now_ns() + 1000000000U);
+	atomic_fetch_sub(&leaving, 1);
+	stk_wake_word(&leaving);
+}
+
 /* CRASH context: in each thread that was asked. */
-static void on_collect(int sig, siginfo_t *si, void *context)
+__attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo_t *si,
+								void *context)
 {
 	bool mine = atomic_fetch_add(&taken, 1) < atomic_load(&sent);
-	int tid = (int)sys0(SYS_gettid);
-	uint32_t i = 0;
+	struct stk_other *o = place_of(si, (int)sys0(SYS_gettid));
 
 	/* We are still here after the report for a thread that was late: this is libc's own. */
 	if (!mine && !atomic_load(&active) && (uintptr_t)before.handler > 1)
 		before.handler(sig, si, context);
-	while (i < all.n && all.v[i].tid != tid)
-		i++;
-	if (!atomic_load(&active) || i == all.n || atomic_load(&release) ||
+	if (!atomic_load(&active) || (!o && !forever) || atomic_load(&release) ||
 	    (atomic_load(&patient) && in_libstack(context)))
 		return;
-	atomic_fetch_add(&leaving, 1);
-	stk_context_gregs(context, all.v[i].gregs);
-	__atomic_store_n(&all.v[i].answered, 1, __ATOMIC_RELEASE);
-	atomic_fetch_add(&answers, 1);
-	sys3(SYS_futex, &answers, FUTEX_WAKE_PRIVATE, 1);
-	while (!atomic_load(&release))
-		futex_wait(&release, 0, 0);
+	stand(o, context);
 	stk_context_restart(context);
-	atomic_fetch_sub(&leaving, 1);
-	sys3(SYS_futex, &leaving, FUTEX_WAKE_PRIVATE, 1);
+}
+
+bool stk_collect_takes(int sig, const siginfo_t *si, ucontext_t *uc)
+{
+	if (sig != SIGTRAP || si->si_code != SI_TKILL || !atomic_load(&by_trap))
+		return false;
+	int tid = (int)sys0(SYS_gettid);
+	if (tid == stk_g.crash.tid)
+		return false;
+	if (!atomic_load(&patient) || !in_libstack(uc))
+		stand(place_of(si, tid), uc);
+	return true;
 }
 
 struct dirent64 {
@@ -89,17 +129,23 @@ static bool foreign_proc(void)
 	long n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof(link) - 1);
 
 	link[n > 0 ? n : 0] = 0;
-	return n > 0 && stk_number(link) != (int)sys0(SYS_getpid);
+	return n > 0 && stk_number(link) != stk_g.crash.pid;
+}
+
+static void status_path(char *path, size_t cap, int tid)
+{
+	struct stk_text t;
+
+	stk_text_init(&t, path, cap);
+	stk_printf(&t, "/proc/self/task/%d/status", tid);
 }
 
 /* The tid in the thread's own namespace, the last of the line. */
 static int own_number(int tid)
 {
 	char path[64];
-	struct stk_text t;
 
-	stk_text_init(&t, path, sizeof(path));
-	stk_printf(&t, "/proc/self/task/%d/status", tid);
+	status_path(path, sizeof(path), tid);
 	return stk_status_number(path, "NSpid:");
 }
 
@@ -111,19 +157,53 @@ static int ended_leader(void)
 
 	stk_read_small("/proc/self/stat", buf, sizeof(buf));
 	const char *state = stk_stat_state(buf);
-	return state && *state == 'Z' ? (int)sys0(SYS_getpid) : 0;
+	return state && *state == 'Z' ? stk_g.crash.pid : 0;
 }
 
-/* The tids of this process but `own`, into the table. CRASH context. */
-static void list_threads(int own)
+/* Those of the first `n` are in the order of their tids nearly always: the kernel lists them so. */
+static bool is_known(int tid, uint32_t n)
 {
-	int ended = ended_leader();
+	uint32_t low = 0, high = n;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+		if (all.v[mid].tid == tid)
+			return true;
+		if (all.v[mid].tid < tid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (all.v[i].tid == tid)
+			return true;
+	return false;
+}
+
+static bool add(int tid, uint32_t known)
+{
+	if (known && is_known(tid, known))
+		return false;
+	if (all.n == STK_OTHERS_MAX) {
+		all.dropped++;
+		return true;
+	}
+	all.v[all.n] = (struct stk_other){.tid = tid};
+	all.n++;
+	return true;
+}
+
+/* The tids of this process but the caller that are not in the table yet; false: there are none. */
+static bool list_threads(void)
+{
 	static char buf[4096] __attribute__((aligned(8)));
+	int ended = ended_leader(), own = stk_g.crash.tid;
 	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	bool foreign = foreign_proc();
+	bool foreign = foreign_proc(), any = false;
+	uint32_t known = all.n;
 	long n;
 
-	all.n = all.answered = all.gone = all.dropped = 0;
+	all.dropped = 0;
 	all.listed = fd >= 0;
 	while (fd >= 0 && (n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
 		for (long at = 0; at < n;) {
@@ -132,25 +212,34 @@ static void list_threads(int own)
 			at += e->len;
 			if (tid && foreign)
 				tid = own_number(tid);
-			if (!tid || tid == own || tid == ended)
-				continue;
-			if (all.n == STK_OTHERS_MAX) {
-				all.dropped++;
-				continue;
-			}
-			all.v[all.n].tid = tid;
-			all.v[all.n].answered = 0;
-			all.n++;
+			if (tid && tid != own && tid != ended)
+				any |= add(tid, known);
 		}
 	}
 	if (fd >= 0)
 		sys1(SYS_close, fd);
+	return any;
+}
+
+static bool is_active(void)
+{
+	return atomic_load(&active) && asked_pid == stk_g.crash.pid;
+}
+
+static void forget(void)
+{
+	all.n = all.answered = all.gone = all.dropped = 0;
+	nparked = 0;
+	atomic_store(&stood, 0);
 }
 
 /* CRASH context. */
 struct stk_collection *stk_collect_list(void)
 {
-	list_threads((int)sys0(SYS_gettid));
+	if (!is_active()) {
+		forget();
+		list_threads();
+	}
 	return &all;
 }
 
@@ -159,15 +248,37 @@ static bool is_parked(int tid)
 	const struct stk_crash *c = &stk_g.crash;
 
 	for (int i = 0; i < STK_PARKED_MAX; i++)
-		if (__atomic_load_n(&c->parked[i].answered, __ATOMIC_ACQUIRE) &&
+		if (__atomic_load_n(&c->parked[i].there, __ATOMIC_ACQUIRE) &&
 		    c->parked[i].tid == tid)
 			return true;
 	return false;
 }
 
+/* A queued signal brings the thread its place in the table. */
+static long send(int tid, uint32_t place)
+{
+	int pid = stk_g.crash.pid;
+	siginfo_t si;
+
+	memset(&si, 0, sizeof(si));
+	si.si_signo = COLLECT_SIGNAL;
+	si.si_code = SI_QUEUE;
+	si.si_pid = pid;
+	si.si_value.sival_ptr = (void *)(uintptr_t)((uint64_t)MAGIC << 32 | place);
+	long r = sys4(SYS_rt_tgsigqueueinfo, pid, tid, COLLECT_SIGNAL, &si);
+	if (r != 0 && r != -ESRCH)
+		r = sys3(SYS_tgkill, pid, tid, COLLECT_SIGNAL);
+	/* Where the program ends, SIGTRAP is ours in every thread, and needs no room. */
+	if (r != 0 && r != -ESRCH && forever) {
+		atomic_store(&by_trap, true);
+		r = sys3(SYS_tgkill, pid, tid, SIGTRAP);
+	}
+	return r;
+}
+
 /* Signal those that have not answered. A parked one stands still as it is; one that has ended
  * meanwhile is no thread any more. */
-static void ask(int pid)
+static void ask(void)
 {
 	for (uint32_t i = 0; i < all.n; i++) {
 		struct stk_other *o = &all.v[i];
@@ -175,11 +286,12 @@ static void ask(int pid)
 			continue;
 		if (is_parked(o->tid)) {
 			o->answered = 1;
+			nparked++;
 			continue;
 		}
 		/* Counted before it can arrive. */
 		atomic_fetch_add(&sent, 1);
-		long r = sys3(SYS_tgkill, pid, o->tid, COLLECT_SIGNAL);
+		long r = send(o->tid, i);
 		if (r != 0)
 			atomic_fetch_sub(&sent, 1);
 		if (r == -ESRCH) {
@@ -191,50 +303,101 @@ static void ask(int pid)
 
 static uint32_t count_answered(void)
 {
-	uint32_t n = 0;
+	return atomic_load(&stood) + nparked;
+}
 
-	for (uint32_t i = 0; i < all.n; i++)
-		n += __atomic_load_n(&all.v[i].answered, __ATOMIC_ACQUIRE);
-	return n;
+/* In uninterruptible sleep (vfork, a disk), or the signal blocked by a raw system call: no answer
+ * comes from it now. It runs no code of the program before it has taken the signal, but for the
+ * last. */
+static bool is_hopeless(int tid)
+{
+	static char buf[4096];
+	char path[64];
+
+	status_path(path, sizeof(path), tid);
+	if (stk_read_small(path, buf, sizeof(buf)) <= 0)
+		return false;
+	const char *state = stk_status_line(buf, "State:"), *mask = stk_status_line(buf, "SigBlk:");
+	while (state && (*state == ' ' || *state == '\t'))
+		state++;
+	if (state && *state == 'D')
+		return true;
+	return mask && stk_hex(mask) & 1ULL << (COLLECT_SIGNAL - 1);
+}
+
+static bool all_hopeless(void)
+{
+	for (uint32_t i = 0, asked = 0; i < all.n; i++) {
+		const struct stk_other *o = &all.v[i];
+		if (!o->tid || __atomic_load_n(&o->answered, __ATOMIC_ACQUIRE))
+			continue;
+		if (++asked > 64 || !is_hopeless(o->tid))
+			return false;
+	}
+	return true;
 }
 
 /* Ask, and ask those again that were let go on, until all have answered. */
 static void wait_answers(uint64_t deadline_ns)
 {
-	int pid = (int)sys0(SYS_getpid);
-	uint64_t now, next = 0;
+	uint64_t now = stk_now_ns(), next = 0, look = now + HOPELESS_NS;
+	unsigned rounds = 0;
 
-	for (unsigned rounds = 0; (now = stk_now_ns()) < deadline_ns;) {
+	for (unsigned turns = 0; turns < TURNS_MAX; turns++, now = stk_now_ns()) {
 		uint32_t seen = atomic_load(&answers);
 		if (now >= next && rounds < ROUNDS) {
 			atomic_store(&patient, ++rounds < ROUNDS);
 			next = now + ROUND_NS;
-			ask(pid);
+			ask();
 		}
-		if (count_answered() + all.gone >= all.n)
+		if (count_answered() + all.gone >= all.n || now >= deadline_ns)
 			return;
-		futex_wait(&answers, seen, rounds < ROUNDS ? next : deadline_ns);
+		if (now >= look && all_hopeless())
+			return;
+		if (now >= look)
+			look = now + HOPELESS_NS;
+		uint64_t until = rounds < ROUNDS ? next : look;
+		stk_wait_word(&answers, seen, until < deadline_ns ? until : deadline_ns);
 	}
 }
 
-/* CRASH context. */
-struct stk_collection *stk_collect(uint64_t deadline_ns)
+static bool begin(bool for_good)
 {
 	struct stk_ksigaction sa = stk_our_action(), was;
 
-	list_threads((int)sys0(SYS_gettid));
+	forget();
 	atomic_store(&sent, 0);
 	atomic_store(&taken, 0);
 	atomic_store(&answers, 0);
 	atomic_store(&release, 0);
+	atomic_store(&by_trap, false);
+	forever = for_good;
+	asked_pid = stk_g.crash.pid;
 	sa.handler = on_collect;
 	sa.mask = ~0ULL & ~stk_signals_sync();
-	if (!all.n || stk_sigaction(COLLECT_SIGNAL, &sa, &was))
-		return &all;
+	/* What does not go on shows where it was, not where it would begin anew. */
+	if (for_good)
+		sa.flags &= ~(unsigned long)SA_RESTART;
+	if (!list_threads() && !for_good)
+		return false;
+	if (stk_sigaction(COLLECT_SIGNAL, &sa, &was))
+		return false;
 	if (was.handler != on_collect)
 		before = was;
 	atomic_store(&active, true);
-	wait_answers(deadline_ns);
+	return true;
+}
+
+/* CRASH context. */
+struct stk_collection *stk_collect(bool for_good, uint64_t deadline_ns)
+{
+	if (!is_active() && !begin(for_good))
+		return &all;
+	for (unsigned i = 0; i < LISTS_MAX; i++) {
+		wait_answers(deadline_ns);
+		if (stk_now_ns() >= deadline_ns || !list_threads())
+			break;
+	}
 	all.answered = count_answered();
 	return &all;
 }
@@ -242,18 +405,17 @@ struct stk_collection *stk_collect(uint64_t deadline_ns)
 /* CRASH context. */
 void stk_collect_done(void)
 {
-	uint64_t until = stk_now_ns() + 200000000U;
+	uint64_t until = stk_now_ns() + 200000000U, now;
 
-	if (!atomic_load(&active))
+	if (!is_active() || forever)
 		return;
 	atomic_store(&release, 1);
-	sys3(SYS_futex, &release, FUTEX_WAKE_PRIVATE, 0x7fffffff);
-	for (;;) {
-		uint64_t now = stk_now_ns();
+	stk_wake_word(&release);
+	for (unsigned turns = 0; turns < TURNS_MAX && (now = stk_now_ns()) < until; turns++) {
 		uint32_t n = atomic_load(&taken);
-		if ((!atomic_load(&leaving) && n == atomic_load(&sent)) || now >= until)
+		if (!atomic_load(&leaving) && n == atomic_load(&sent))
 			break;
-		futex_wait(&taken, n, now + ROUND_NS);
+		stk_wait_word(&taken, n, now + ROUND_NS);
 	}
 	/* A thread that takes the signal only now must find a handler: ours stays then. */
 	if (atomic_load(&taken) == atomic_load(&sent))

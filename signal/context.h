@@ -3,6 +3,7 @@
 #ifndef SIGNAL_CONTEXT_H
 #define SIGNAL_CONTEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -10,6 +11,20 @@
 
 /* The general registers in the layout of NT_PRSTATUS. */
 void stk_context_gregs(const ucontext_t *uc, uint64_t *ret);
+
+/* Where it was interrupted, and the stack pointer there. */
+uint64_t stk_context_pc(const ucontext_t *uc);
+uint64_t stk_context_sp(const ucontext_t *uc);
+
+/* Is the instruction there the one with which abort(3) ends (x86: hlt)? */
+bool stk_context_is_privileged(const ucontext_t *uc);
+
+/* All that is kept of a thread that stands in a handler. */
+void stk_context_stood(const ucontext_t *uc, struct stk_answer *ret);
+
+/* The extended registers in the signal frame, as XSAVE writes them: where, and how many bytes. 0:
+ * there are none. */
+uint64_t stk_context_xstate(const ucontext_t *uc, uint64_t *ret_len);
 
 /*
  * If the context stands behind a system call that ended with EINTR although nobody but us sent a

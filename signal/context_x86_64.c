@@ -32,6 +32,50 @@ void stk_context_gregs(const ucontext_t *uc, uint64_t *r)
 	__asm__ volatile("mov %%gs,%0" : "=r"(r[26]));
 }
 
+/* CRASH context. */
+uint64_t stk_context_pc(const ucontext_t *uc)
+{
+	return (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+}
+
+/* CRASH context. */
+uint64_t stk_context_sp(const ucontext_t *uc)
+{
+	return (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
+}
+
+/* CRASH context. */
+bool stk_context_is_privileged(const ucontext_t *uc)
+{
+	uint8_t code;
+
+	return stk_guard_read(stk_context_pc(uc), &code, 1) && code == 0xf4;
+}
+
+/* CRASH context. struct _fpx_sw_bytes at offset 464 of the FXSAVE area: magic1, and xstate_size
+ * (arch/x86/include/uapi/asm/sigcontext.h). */
+uint64_t stk_context_xstate(const ucontext_t *uc, uint64_t *ret_len)
+{
+	const uint8_t *fx = (const uint8_t *)uc->uc_mcontext.fpregs;
+	uint32_t magic, size;
+
+	*ret_len = 0;
+	if (!fx)
+		return 0;
+	memcpy(&magic, fx + 464, sizeof(magic));
+	memcpy(&size, fx + 480, sizeof(size));
+	*ret_len = magic == 0x46505853 /* FP_XSTATE_MAGIC1 */ ? size : 512;
+	return (uint64_t)(uintptr_t)fx;
+}
+
+/* CRASH context. */
+void stk_context_stood(const ucontext_t *uc, struct stk_answer *ret)
+{
+	stk_context_gregs(uc, ret->gregs);
+	ret->xstate = stk_context_xstate(uc, &ret->xstate_len);
+	memcpy(&ret->blocked, &uc->uc_sigmask, sizeof(ret->blocked));
+}
+
 /*
  * The number of the call is not in the frame: it is what the instructions before `syscall` put into
  * eax, as libc's wrappers have them: `mov $N,%eax` or `xor %eax,%eax`, and between that and the

@@ -9,17 +9,29 @@
 
 #define STK_CRASH_MAGIC 0x31485341524b5453ULL /* "STKRASH1" */
 #define STK_GREGS       27                    /* struct user_regs_struct in words */
-#define STK_OTHERS_MAX  2048
+#define STK_OTHERS_MAX  32768
 
-/* A thread that answered the collecting signal, in the layout of NT_PRSTATUS. */
+/* Where a thread was that answered the collecting signal: it keeps this on its stack while it
+ * stands. */
+struct stk_answer {
+	uint64_t gregs[STK_GREGS];            /* in the layout of NT_PRSTATUS */
+	uint64_t xstate, xstate_len, blocked; /* as below, of this thread */
+};
+
+/* A thread that was asked. */
 struct stk_other {
-	int32_t tid;
+	int32_t tid; /* 0: it has ended since */
 	uint32_t answered;
-	uint64_t gregs[STK_GREGS];
+	uint64_t stood; /* address of its struct stk_answer; 0: it crashed too, and is `parked` */
 };
 
 /* Threads that crashed meanwhile and wait for their turn, with the registers of their fault. */
 #define STK_PARKED_MAX 32
+struct stk_parked {
+	int32_t tid;    /* 0: free */
+	uint32_t there; /* the registers are */
+	struct stk_answer stood;
+};
 
 struct stk_crash {
 	uint64_t magic;
@@ -32,17 +44,17 @@ struct stk_crash {
 	uint32_t others_only; /* thread 1, registers: already printed */
 	uint32_t has_fpregs;
 	uint32_t nowhere; /* the fault was the fetch of an instruction: the pc is in no code */
+	uint32_t ends;    /* the program does not go on: no thread of it runs any more */
 	uint64_t gregs[STK_GREGS];
 	uint8_t fpregs[512];
 	uint8_t siginfo[128];
-	/* Tier 2: threads by the collecting signal; `others` is an address in the program. */
+	/* Threads by the collecting signal: `nothers` of struct stk_other at this address. */
 	uint64_t others;
 	uint32_t nothers;
-	struct stk_other parked[STK_PARKED_MAX]; /* tid 0: free; `answered`: registers are there */
+	struct stk_parked parked[STK_PARKED_MAX];
 	/* The core that the helper is to write, why the kernel writes none, and what the core says
 	 * of thread 1 besides: its signal mask, where its extended registers are. */
-	uint32_t xstate_len;
-	uint64_t xstate, blocked;
+	uint64_t xstate, xstate_len, blocked;
 	char core_path[768]; /* empty: none is wanted */
 	char core_reason[256];
 };
@@ -55,6 +67,7 @@ enum stk_helper_status {
 	STK_HELPER_ATTACH = 21,  /* nothing was written: the program cannot be read */
 	STK_HELPER_WRITE = 22,   /* the output could not be written */
 	STK_HELPER_PROC = 23,    /* nothing was written: /proc is of another PID namespace */
+	STK_HELPER_CRASHED = 24, /* a fault before it was started */
 	STK_HELPER_EXEC = 127,   /* it could not be started */
 };
 
@@ -67,7 +80,11 @@ enum stk_ask {
 	STK_ASK_THREADS = 3,
 	STK_ASK_WRITES = 4,
 	STK_ASK_TIME = 5, /* the report is out, the core goes on: the reply is milliseconds */
+	/* The helper is done: `len` is its exit status. Where STK_HOLDS is added it stays until the
+	 * program has ended: threads stand that only ptrace holds. */
+	STK_ASK_DONE = 6,
 };
+#define STK_HOLDS 0x100U
 struct stk_request {
 	uint32_t ask, len;
 	uint64_t addr;

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/signals.h"
 #include "context.h"
+#include "gate.h"
 #include "state.h"
 #include "sys.h"
 
@@ -51,11 +52,11 @@ void stk_deliver_restore(ucontext_t *uc)
 		memcpy(fx, kept_fx, kept_fx_len);
 }
 
-static void set_default(int sig)
+static bool set_default(int sig)
 {
 	struct stk_ksigaction dfl = {0};
 
-	stk_sigaction(sig, &dfl, 0);
+	return stk_sigaction(sig, &dfl, 0) == 0;
 }
 
 static void unblock(ucontext_t *uc, int sig)
@@ -79,50 +80,129 @@ void stk_deliver_refuse(ucontext_t *uc)
 	uc->uc_mcontext.gregs[REG_RAX] = -EPERM;
 }
 
-/* true: the program ends with this signal (0: libstack_dump, it does not). */
-static bool ends(int sig)
+/*
+ * The init of a PID namespace does not end by a signal with the default action that somebody sends
+ * or a terminal raises, only by a fault (kernel/signal.c, sig_task_ignored(), SIGNAL_UNKILLABLE).
+ */
+static bool is_dropped(int sig, const siginfo_t *si)
 {
-	return sig && !(sig == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_CONTINUE);
+	return stk_self_pid() == 1 &&
+	       (si->si_code <= 0 || !(stk_signals_sync() & 1ULL << (sig - 1)));
+}
+
+/* The thread whose SIGABRT of its own was dropped; 0: none. */
+static int aborts;
+
+static void note_abort(int sig, const siginfo_t *si)
+{
+	bool own = si->si_code == SI_TKILL && si->si_pid == stk_self_pid();
+
+	aborts = sig == SIGABRT && own ? stk_self_tid() : 0;
+}
+
+bool stk_deliver_is_abort_again(int sig, const siginfo_t *si, const ucontext_t *uc)
+{
+	return aborts && sig == SIGSEGV && si->si_code == SI_KERNEL && aborts == stk_self_tid() &&
+	       stk_context_is_privileged(uc);
+}
+
+bool stk_deliver_ends(int sig, const siginfo_t *si)
+{
+	return sig && !(sig == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_CONTINUE) &&
+	       !is_dropped(sig, si);
+}
+
+void stk_deliver_shut(int sig)
+{
+	struct stk_ksigaction ign = {.handler = (void *)1 /* SIG_IGN */}, ours = stk_our_action();
+	/* Those that end nothing by default (signal(7)), and those that nobody can change. */
+	const uint64_t leave = 1ULL << (SIGKILL - 1) | 1ULL << (SIGSTOP - 1) |
+			       1ULL << (SIGCHLD - 1) | 1ULL << (SIGCONT - 1) |
+			       1ULL << (SIGURG - 1) | 1ULL << (SIGWINCH - 1) | 3ULL << 31;
+
+	for (int n = 1; n <= 64; n++)
+		if (stk_signals_sync() & 1ULL << (n - 1))
+			stk_sigaction(n, &ours, 0);
+		else if (n != sig && !(leave & 1ULL << (n - 1)))
+			stk_sigaction(n, &ign, 0);
 }
 
 void stk_deliver_later(int sig, siginfo_t *si, ucontext_t *uc)
 {
 	uint64_t mask, one = 1ULL << (sig - 1);
 
-	if (ends(stk_g.crash.signo))
+	if (stk_g.crash.ends)
+		return;
+	/* Not held back it would come again at once, and without end. */
+	if (sys4(SYS_rt_sigprocmask, SIG_BLOCK, &one, 0, 8) != 0)
 		return;
 	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
 	mask |= one;
 	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
-	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &one, 0, 8);
-	sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), sys0(SYS_gettid), sig, si);
+	sys4(SYS_rt_tgsigqueueinfo, stk_self_pid(), stk_self_tid(), sig, si);
+}
+
+/* The signal is left blocked: the fault comes again when the context is restored, and the kernel
+ * then takes the default action by itself (force_sig_info_to_task()). */
+static void by_fault(int sig, ucontext_t *uc)
+{
+	uint64_t mask;
+
+	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	mask |= 1ULL << (sig - 1);
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+}
+
+/* The signal, pending until the context is restored: the handler's mask must hold it back. */
+static bool by_queue(int sig, siginfo_t *si)
+{
+	uint64_t one = 1ULL << (sig - 1);
+	int pid = stk_self_pid(), tid = stk_self_tid();
+
+	bool held = sys4(SYS_rt_sigprocmask, SIG_BLOCK, &one, 0, 8) == 0;
+	/* The others are blocked for the time of the handler. */
+	return (held || !(stk_signals_sync() & one)) &&
+	       (sys4(SYS_rt_tgsigqueueinfo, pid, tid, sig, si) == 0 ||
+		(!faults_again(sig, si) && sys3(SYS_tgkill, pid, tid, sig) == 0));
 }
 
 bool stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 {
-	int pid = (int)sys0(SYS_getpid);
-
-	if (!ends(sig)) {
+	if (!stk_deliver_ends(sig, si)) {
+		note_abort(sig, si);
 		stk_context_restart(uc);
 		return true;
 	}
 	if (sig == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_EXIT)
 		sys1(SYS_exit_group, 2);
-	set_default(sig);
-	unblock(uc, sig);
-	if (pid == 1) {
-		/* The kernel drops a signal with the default action for the init of a PID namespace
-		 * (SIGNAL_UNKILLABLE), unless a fault raises it (force_sig_info). */
-		if (!faults_again(sig, si))
-			sys1(SYS_exit_group, 128 + sig);
-		return false;
-	}
-	long self = sys0(SYS_gettid);
-	/* The mask of the handler must hold it back until the context is restored. */
-	uint64_t one = 1ULL << (sig - 1);
-	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &one, 0, 8);
-	if (sys4(SYS_rt_tgsigqueueinfo, pid, self, sig, si) != 0 && !faults_again(sig, si) &&
-	    sys3(SYS_tgkill, pid, self, sig) != 0)
-		sys1(SYS_exit_group, 128 + sig);
+	bool dfl = set_default(sig);
+	bool queued = dfl && stk_self_pid() != 1 && by_queue(sig, si);
+	if (queued || (dfl && faults_again(sig, si)))
+		unblock(uc, sig);
+	else if (faults_again(sig, si))
+		by_fault(sig, uc);
+	else
+		stk_deliver_raw(sig);
 	return false;
+}
+
+_Noreturn void stk_deliver_raw(int sig)
+{
+	uint64_t one = 1ULL << (sig - 1);
+	int pid = stk_self_pid(), tid = stk_self_tid();
+
+	set_default(sig);
+	sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, 0, 8);
+	if (pid != 1) {
+		sys3(SYS_tgkill, pid, tid, sig);
+		sys2(SYS_kill, pid, sig);
+	}
+	/* Blocked, a fault ends the process whoever handles it. */
+	if (stk_signals_sync() & one && sys4(SYS_rt_sigprocmask, SIG_BLOCK, &one, 0, 8) == 0)
+		stk_sys_fault(sig);
+	sys1(SYS_exit_group, 128 + sig);
+	one = ~0ULL;
+	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &one, 0, 8);
+	for (;;)
+		stk_sys_fault(SIGSEGV);
 }

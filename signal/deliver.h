@@ -13,6 +13,21 @@ void stk_deliver_save(const ucontext_t *uc);
 /* Put the context kept into this (nested) frame. */
 void stk_deliver_restore(ucontext_t *uc);
 
+/* Does the program end with this signal? (0: libstack_dump(), it does not.) */
+bool stk_deliver_ends(int sig, const siginfo_t *si);
+
+/*
+ * From here on nothing of the program's runs in this thread, and no signal that somebody sends ends
+ * the process: faults are ours, whoever handled them, and the rest is ignored.
+ */
+void stk_deliver_shut(int sig);
+
+/*
+ * abort(3) in the init of a PID namespace: SIGABRT has been reported and the kernel has dropped it,
+ * and the instruction that abort() ends with faults. It is the same end.
+ */
+bool stk_deliver_is_abort_again(int sig, const siginfo_t *si, const ucontext_t *uc);
+
 /* A seccomp filter trapped a system call of the report: it has failed with EPERM. */
 void stk_deliver_refuse(ucontext_t *uc);
 
@@ -26,5 +41,9 @@ void stk_deliver_later(int sig, siginfo_t *si, ucontext_t *uc);
  * SIGQUIT: what LIBSTACK_SIGQUIT says. true: the program goes on.
  */
 bool stk_deliver(int sig, siginfo_t *si, ucontext_t *uc);
+
+/* The end by raw calls alone, here and now: with the signal's own status where the kernel allows
+ * it. Does not return. */
+_Noreturn void stk_deliver_raw(int sig);
 
 #endif

@@ -297,13 +297,13 @@ bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c)
 	return true;
 }
 
-/* The registers of a thread: those of its fault if it crashed too. */
+/* The registers of a thread: those of its fault if it crashed too. NULL: it has gone on. */
 static const uint64_t *registers(const struct stk_crash *c, const struct stk_other *o)
 {
 	for (int i = 0; i < STK_PARKED_MAX; i++)
-		if (c->parked[i].answered && c->parked[i].tid == o->tid)
-			return c->parked[i].gregs;
-	return o->gregs;
+		if (c->parked[i].there && c->parked[i].tid == o->tid)
+			return c->parked[i].stood.gregs;
+	return o->stood ? ((const struct stk_answer *)(uintptr_t)o->stood)->gregs : 0;
 }
 
 /* The others in the order of their tids, as everywhere. */
@@ -322,7 +322,7 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 {
 	uint64_t now = stk_now_ns(), until = now + 300000000U;
 	struct stk_collection *all =
-	    stk_collect(until < out->deadline_ns ? until : out->deadline_ns);
+	    stk_collect(c->ends, until < out->deadline_ns ? until : out->deadline_ns);
 	const struct stk_other *o;
 	unsigned num = 2;
 
@@ -335,7 +335,9 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 			at.missing = "the time is over";
 			break;
 		}
-		put_stack(out, c, num++, o->tid, registers(c, o));
+		const uint64_t *gregs = registers(c, o);
+		if (gregs)
+			put_stack(out, c, num++, o->tid, gregs);
 	}
 	stk_collect_done();
 }

@@ -1,98 +1,134 @@
 #include "gate.h"
 
-#include <linux/futex.h>
+#include <errno.h>
+#include <fcntl.h>
 
 #include "base/mem.h"
+#include "base/status.h"
+#include "clock.h"
 #include "context.h"
 #include "launch.h"
 #include "state.h"
 #include "sys.h"
 
-static uint64_t self(void)
+#define TURNS_MAX 100000
+
+/* CRASH context. The constructor has noted the process; a forked child is found by its gate. */
+int stk_self_pid(void)
 {
-	return (uint64_t)sys0(SYS_getpid) << 32 | (uint32_t)sys0(SYS_gettid);
+	long pid = sys0(SYS_getpid);
+
+	return pid > 0 ? (int)pid : stk_g.pid;
 }
 
-bool stk_gate_is_mine(void)
+/* CRASH context. */
+int stk_self_tid(void)
 {
-	return atomic_load(&stk_g.gate) == self();
+	static const char path[] = "/proc/thread-self";
+	long tid = sys0(SYS_gettid), n = 0;
+	char link[64];
+
+	if (tid > 0)
+		return (int)tid;
+	/* "PID/task/TID" */
+	n = sys4(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = 0;
+	tid = n > 0 ? stk_last_number(link) : 0;
+	return tid > 0 ? (int)tid : stk_self_pid();
+}
+
+static uint64_t self(void)
+{
+	return (uint64_t)stk_self_pid() << 32 | (uint32_t)stk_self_tid();
 }
 
 void stk_gate_open(void)
 {
-	atomic_store(&stk_g.gate, 0);
-	atomic_fetch_add(&stk_g.gate_turn, 1);
-	sys3(SYS_futex, &stk_g.gate_turn, FUTEX_WAKE, 0x7fffffff);
+	atomic_store(&stk_g.gate->owner, 0);
+	atomic_fetch_add(&stk_g.gate->turn, 1);
+	stk_wake_word(&stk_g.gate->turn);
 }
 
 /* A thread that waits for its turn leaves the registers of its fault: the report shows those, not
  * where it waits. NULL: there is no room, or no need. */
-static struct stk_other *park(const ucontext_t *uc)
+static struct stk_parked *park(const ucontext_t *uc)
 {
-	int32_t tid = (int32_t)sys0(SYS_gettid);
+	int32_t tid = stk_self_tid();
 
 	for (int i = 0; uc && i < STK_PARKED_MAX; i++) {
-		struct stk_other *p = &stk_g.crash.parked[i];
+		struct stk_parked *p = &stk_g.crash.parked[i];
 		int32_t free = 0;
 		if (!__atomic_compare_exchange_n(&p->tid, &free, tid, false, __ATOMIC_SEQ_CST,
 						 __ATOMIC_SEQ_CST))
 			continue;
-		stk_context_gregs(uc, p->gregs);
-		__atomic_store_n(&p->answered, 1, __ATOMIC_RELEASE);
+		stk_context_stood(uc, &p->stood);
+		__atomic_store_n(&p->there, 1, __ATOMIC_RELEASE);
 		return p;
 	}
 	return 0;
 }
 
-static void unpark(struct stk_other *p)
+static void unpark(struct stk_parked *p)
 {
 	if (!p)
 		return;
-	__atomic_store_n(&p->answered, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&p->there, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&p->tid, 0, __ATOMIC_RELEASE);
 }
 
 /* Wait until the gate changes hands. false: that takes longer than any report. */
 static bool wait_turn(uint64_t seen, uint64_t until)
 {
-	uint32_t turn = atomic_load(&stk_g.gate_turn);
-	struct timespec ts = stk_time_left(until);
+	uint32_t turn = atomic_load(&stk_g.gate->turn);
+	uint64_t now = stk_now_ns();
 
-	if (!ts.tv_sec && !ts.tv_nsec && !stk_launch_writes_core())
+	if (now >= until && !stk_launch_writes_core())
 		return false;
-	if (!ts.tv_sec && !ts.tv_nsec)
-		ts.tv_sec = 1; /* a core takes its time: look again */
-	if (atomic_load(&stk_g.gate) == seen)
-		sys4(SYS_futex, &stk_g.gate_turn, FUTEX_WAIT, turn, &ts);
+	if (now >= until)
+		until = now + 1000000000U; /* a core takes its time: look again */
+	if (atomic_load(&stk_g.gate->owner) == seen)
+		stk_wait_word(&stk_g.gate->turn, turn, until);
 	return true;
+}
+
+/* Is the owner, another process, in this memory and still there? Where a forked child does not find
+ * the gate empty, it is taken for a copy. */
+static bool lives(uint64_t owner)
+{
+	return stk_g.gate_wiped && sys3(SYS_tgkill, owner >> 32, (uint32_t)owner, 0) != -ESRCH;
 }
 
 enum stk_gate stk_gate_enter(const ucontext_t *uc)
 {
 	uint64_t me = self(), seen = 0, until = 0;
-	struct stk_other *parked = 0;
+	struct stk_parked *parked = 0;
 
-	while (!atomic_compare_exchange_strong(&stk_g.gate, &seen, me)) {
+	for (unsigned turns = 0; !atomic_compare_exchange_strong(&stk_g.gate->owner, &seen, me);
+	     turns++) {
 		if (seen == me)
 			return STK_GATE_NESTED;
-		if (seen >> 32 != me >> 32) {
-			/* It shares our memory, and must not begin a report about itself. */
-			if (stk_launch_is_clone())
-				return STK_GATE_GIVE_UP;
+		if (seen >> 32 != me >> 32 && !lives(seen)) {
 			/* `seen` is what is taken over; its threads are not ours. */
 			memset(stk_g.crash.parked, 0, sizeof(stk_g.crash.parked));
 			continue;
 		}
 		if (!until) {
 			until = stk_now_ns() + (stk_g.o.timeout_ms + 1000) * 1000000ULL;
-			parked = park(uc);
+			parked = seen >> 32 == me >> 32 ? park(uc) : 0;
 		}
-		if (!wait_turn(seen, until)) {
+		if (turns >= TURNS_MAX || !wait_turn(seen, until)) {
 			unpark(parked);
 			return STK_GATE_GIVE_UP;
 		}
 		seen = 0;
 	}
 	unpark(parked);
+	int32_t none = 0;
+	atomic_compare_exchange_strong(&stk_g.gate->pid, &none, (int32_t)(me >> 32));
 	return STK_GATE_ENTERED;
+}
+
+bool stk_gate_is_guest(void)
+{
+	return stk_g.gate_wiped && atomic_load(&stk_g.gate->pid) != stk_self_pid();
 }

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/signals.h"
 #include "base/trace.h"
+#include "collect.h"
 #include "context.h"
 #include "core_limit.h"
 #include "deliver.h"
@@ -28,10 +29,23 @@
 #define SYS_SECCOMP 1 /* si_code, asm-generic/siginfo.h */
 #endif
 
-struct stk_state stk_g;
+static struct stk_gate_word gate;
+struct stk_state stk_g = {.gate = &gate};
 
 /* How far the report has come: a fault inside it goes on with what is left. */
-enum phase { PHASE_START, PHASE_HEADER, PHASE_HELPER, PHASE_IN_PROCESS, PHASE_END };
+enum phase {
+	PHASE_START,
+	PHASE_HALT,
+	PHASE_HEADER,
+	PHASE_HELPER,
+	PHASE_IN_PROCESS,
+	PHASE_END,
+	PHASE_DELIVERED,
+};
+
+#define FAULTS_TOLD 8  /* after so many the report ends */
+#define FAULTS_MAX  16 /* and after so many the process, by raw calls */
+#define HALT_NS     1000000U
 
 static struct {
 	enum phase phase;
@@ -130,20 +144,44 @@ static void leave_altstack(stack_t *old)
 	sys2(SYS_sigaltstack, &off, old);
 }
 
+/* The crash is the end: no other thread runs on, and nothing but its signal ends the process. */
+static void halt(void)
+{
+	struct stk_crash *c = &stk_g.crash;
+
+	if (!c->ends)
+		return;
+	if (!stk_gate_is_guest())
+		stk_deliver_shut(c->signo);
+	const struct stk_collection *all = stk_collect(true, stk_now_ns() + HALT_NS);
+	c->others = (uint64_t)(uintptr_t)all->v;
+	c->nothers = all->n;
+}
+
+static void begin(void)
+{
+	run.phase = PHASE_HEADER;
+	stk_out_open(&run.out, run.fd, run.deadline_ns);
+	/* Nobody reads the report, but the core is wanted all the same. */
+	if (run.out.fd < 0 && stk_g.crash.core_path[0])
+		stk_out_nowhere(&run.out);
+	write_header();
+	if (run.out.fd >= 0 && stk_g.crash.level != STK_LEVEL_NONE)
+		tiers();
+}
+
 /* On the own stack. `faults` counts how often the report itself has crashed. */
 static void report(void)
 {
 	leave_altstack(run.phase == PHASE_START ? &run.altstack : 0);
 	switch (run.phase) {
 	case PHASE_START:
-		run.phase = PHASE_HEADER;
-		stk_out_open(&run.out, run.fd, run.deadline_ns);
-		/* Nobody reads the report, but the core is wanted all the same. */
-		if (run.out.fd < 0 && stk_g.crash.core_path[0])
-			stk_out_nowhere(&run.out);
-		write_header();
-		if (run.out.fd >= 0 && stk_g.crash.level != STK_LEVEL_NONE)
-			tiers();
+		run.phase = PHASE_HALT;
+		halt();
+		begin();
+		break;
+	case PHASE_HALT:
+		begin();
 		break;
 	case PHASE_HEADER:
 		in_process("the handler itself crashed", run.out.mid_line);
@@ -174,6 +212,14 @@ static void *stack_without(const void *p)
 	return own_stack[first] + sizeof(own_stack[0]);
 }
 
+/* Was this context interrupted in the report? Known without a system call. */
+static bool in_report(const ucontext_t *uc)
+{
+	uint64_t at = stk_context_sp(uc) - (uint64_t)(uintptr_t)own_stack;
+
+	return at <= sizeof(own_stack);
+}
+
 static void start(int signo, unsigned level)
 {
 	struct stk_crash *c = &stk_g.crash;
@@ -187,14 +233,14 @@ static void start(int signo, unsigned level)
 	stk_fallback_start();
 	c->magic = STK_CRASH_MAGIC;
 	c->size = sizeof(*c);
-	c->pid = (int32_t)sys0(SYS_getpid);
-	c->tid = (int32_t)sys0(SYS_gettid);
+	c->pid = stk_self_pid();
+	c->tid = stk_self_tid();
 	c->signo = signo;
 	c->code = 0;
 	c->level = level;
 	c->args = stk_g.o.args;
 	c->others = c->nothers = c->others_only = 0;
-	c->has_fpregs = c->nowhere = 0;
+	c->has_fpregs = c->nowhere = c->ends = 0;
 	c->xstate_len = 0;
 	c->core_path[0] = 0;
 }
@@ -217,21 +263,6 @@ static void want_core(void)
 		c->core_path[0] = 0;
 }
 
-/* Where the rest of the extended registers is: the signal frame has them as XSAVE writes them
- * (arch/x86/include/uapi/asm/sigcontext.h, struct _fpx_sw_bytes). */
-static void save_xstate(const ucontext_t *uc)
-{
-	struct stk_crash *c = &stk_g.crash;
-	uint32_t magic, size;
-
-	memcpy(&magic, c->fpregs + 464, 4);
-	memcpy(&size, c->fpregs + 480, 4);
-	if (magic != 0x46505853 /* FP_XSTATE_MAGIC1 */)
-		return;
-	c->xstate = (uint64_t)(uintptr_t)uc->uc_mcontext.fpregs;
-	c->xstate_len = size;
-}
-
 static void save(int sig, siginfo_t *si, ucontext_t *uc)
 {
 	struct stk_crash *c = &stk_g.crash;
@@ -242,6 +273,7 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
 		level = STK_LEVEL_ALL;
 	start(sig, level);
 	c->code = si->si_code;
+	c->ends = stk_deliver_ends(sig, si);
 	memcpy(c->siginfo, si, sizeof(*si));
 	stk_context_gregs(uc, c->gregs);
 	/* Page fault (vector 14), bit 4 of its error code: an instruction fetch (Intel SDM 3A
@@ -251,13 +283,30 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
 	if (uc->uc_mcontext.fpregs) {
 		memcpy(c->fpregs, uc->uc_mcontext.fpregs, sizeof(c->fpregs));
 		c->has_fpregs = 1;
-		save_xstate(uc);
+		c->xstate = stk_context_xstate(uc, &c->xstate_len);
 	}
 	memcpy(&c->blocked, &uc->uc_sigmask, sizeof(c->blocked));
 	stk_deliver_save(uc);
 	run.fd = -1;
 	if (level == STK_LEVEL_CRASH && !(sig == SIGQUIT && stk_g.o.sigquit != STK_SIGQUIT_DIE))
 		want_core();
+}
+
+/* What was to end the process has not: the default action could not be set, or the kernel refuses
+ * to leave a handler. */
+_Noreturn static void end_raw(void)
+{
+	if (stk_gate_is_guest())
+		stk_gate_open();
+	stk_deliver_raw(stk_g.crash.signo ? stk_g.crash.signo : SIGABRT);
+}
+
+/* The gate stays closed where the program ends: others would begin reports of their own. */
+static void deliver(int sig, siginfo_t *si, ucontext_t *uc)
+{
+	run.phase = PHASE_DELIVERED;
+	if (stk_deliver(sig, si, uc) || stk_gate_is_guest())
+		stk_gate_open();
 }
 
 /*
@@ -269,33 +318,58 @@ static void nested(int sig, siginfo_t *si, ucontext_t *uc)
 {
 	uint64_t back;
 
+	if (run.phase == PHASE_DELIVERED || ++run.faults > FAULTS_MAX)
+		end_raw();
 	if (si->si_code <= 0) {
+		run.faults--;
 		stk_deliver_later(sig, si, uc);
 		return;
 	}
-	if (++run.faults <= 8)
+	if (run.faults <= FAULTS_TOLD)
 		stk_context_on_stack(stack_without(uc), report, &back);
 	if (!stk_g.crash.signo) {
 		stk_context_back(uc, run.back);
 		return;
 	}
 	stk_deliver_restore(uc);
-	if (stk_deliver(stk_g.crash.signo, (siginfo_t *)stk_g.crash.siginfo, uc))
-		stk_gate_open();
+	deliver(stk_g.crash.signo, (siginfo_t *)stk_g.crash.siginfo, uc);
 }
 
-void stk_handler(int sig, siginfo_t *si, void *context)
+/* A clone of ours faults before its signals are its own: it dies of the fault, or at least ends. */
+static void end_clone(int sig)
+{
+	struct stk_ksigaction dfl = {0};
+
+	if (stk_sigaction(sig, &dfl, 0) == 0)
+		return;
+	sys1(SYS_exit_group, STK_HELPER_CRASHED);
+	sys1(SYS_exit, STK_HELPER_CRASHED);
+}
+
+__attribute__((force_align_arg_pointer)) void stk_handler(int sig, siginfo_t *si, void *context)
 {
 	uint64_t back;
 	ucontext_t *uc = context;
 
 	if ((sig == SIGSEGV || sig == SIGBUS) && stk_guard_fix(uc))
 		return;
-	if (sig == SIGSYS && si->si_code == SYS_SECCOMP && stk_gate_is_mine()) {
+	if (sig == SIGSYS && si->si_code == SYS_SECCOMP && stk_sys_is_ours(stk_context_pc(uc))) {
 		stk_deliver_refuse(uc);
 		return;
 	}
-	if (stk_view_holds_back(sig, si, uc))
+	if (stk_deliver_is_abort_again(sig, si, uc)) {
+		stk_deliver(sig, si, uc);
+		return;
+	}
+	if (in_report(uc)) {
+		nested(sig, si, uc);
+		return;
+	}
+	if (stk_launch_is_clone(stk_context_sp(uc))) {
+		end_clone(sig);
+		return;
+	}
+	if (stk_collect_takes(sig, si, uc) || stk_view_holds_back(sig, si, uc))
 		return;
 	switch (stk_gate_enter(uc)) {
 	case STK_GATE_NESTED:
@@ -309,9 +383,7 @@ void stk_handler(int sig, siginfo_t *si, void *context)
 	}
 	save(sig, si, uc);
 	stk_context_on_stack(own_stack[1], report, &back);
-	/* The gate stays closed where the program ends: others would begin reports of their own. */
-	if (stk_deliver(sig, si, uc))
-		stk_gate_open();
+	deliver(sig, si, uc);
 }
 
 /* CRASH context. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -22,13 +23,15 @@
 
 #include "crash.h"
 #include "helper_core.h"
+#include "helper_hold.h"
 #include "output/report.h"
 #include "symbols/module.h"
 #include "target/live.h"
 #include "target/procfs.h"
 
-#define SOCKET 3
-#define OUT    1
+#define SOCKET       3
+#define OUT          1
+#define HOLD_SECONDS 60 /* a core is long on its way at worst */
 
 static volatile sig_atomic_t late;
 static bool wrote, write_failed;
@@ -126,38 +129,10 @@ static int maps_by_socket(bool *made)
 	return fd ? fd : fcntl(fd, F_DUPFD_CLOEXEC, SOCKET);
 }
 
-/* Threads that answered the collecting signal. */
+/* The threads that were asked by the collecting signal. */
 static struct stk_other *others;
 static uint32_t nothers;
-
-static void collect_by_socket(void *arg)
-{
-	(void)arg;
-	uint8_t reply[12];
-	uint64_t addr;
-
-	if (ask(STK_ASK_THREADS, 0, 0, reply, sizeof(reply)) != sizeof(reply))
-		return;
-	memcpy(&addr, reply, 8);
-	memcpy(&nothers, reply + 8, 4);
-	if (nothers > STK_OTHERS_MAX || !(others = calloc(nothers + 1, sizeof(*others))))
-		nothers = 0;
-	for (uint32_t i = 0; i < nothers; i++)
-		if (read_by_socket(NULL, addr + i * sizeof(*others), &others[i], sizeof(*others)))
-			nothers = i;
-}
-
-static bool find_regs(const struct stk_other *v, uint32_t n, int tid, void *gregs, size_t len)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (v[i].tid == tid && v[i].answered) {
-			memcpy(gregs, v[i].gregs, len);
-			return true;
-		}
-	return false;
-}
-
-static bool by_socket;
+static bool by_socket, refused;
 
 static bool read_program(uint64_t addr, void *buf, size_t len)
 {
@@ -167,18 +142,103 @@ static bool read_program(uint64_t addr, void *buf, size_t len)
 			 : process_vm_readv(crashed, &here, 1, &there, 1, 0) == (ssize_t)len;
 }
 
-/* Of a thread that waits for its turn to crash, else as it answered the signal. All stand still. */
-static bool known_regs(void *arg, int tid, void *gregs, size_t len)
+/* A reply over the socket has a size at most. */
+#define AT_ONCE (STK_REPLY_MAX / (uint32_t)sizeof(struct stk_other))
+
+static int by_tid(const void *a, const void *b)
 {
-	static bool fresh;
+	const struct stk_other *x = a, *y = b;
+
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+static void read_others(uint64_t addr, uint32_t n)
+{
+	free(others);
+	nothers = 0;
+	if (n > STK_OTHERS_MAX || !(others = calloc(n + 1, sizeof(*others))))
+		return;
+	while (nothers < n) {
+		uint32_t some = n - nothers < AT_ONCE ? n - nothers : AT_ONCE;
+		if (!read_program(addr + nothers * sizeof(*others), &others[nothers],
+				  some * sizeof(*others)))
+			return;
+		nothers += some;
+	}
+	qsort(others, nothers, sizeof(*others), by_tid);
+}
+
+static void collect(void)
+{
+	uint8_t reply[12];
+	uint64_t addr = crash.others;
+	uint32_t n = crash.nothers;
+
+	if (ask(STK_ASK_THREADS, 0, 0, reply, sizeof(reply)) == sizeof(reply)) {
+		memcpy(&addr, reply, 8);
+		memcpy(&n, reply + 8, 4);
+	}
+	read_others(addr, n);
+	/* Those that crashed meanwhile. */
+	read_program(crash_addr + offsetof(struct stk_crash, parked), crash.parked,
+		     sizeof(crash.parked));
+}
+
+/* ptrace is refused. */
+static void collect_instead(void *arg)
+{
+	(void)arg;
+	refused = true;
+	collect();
+}
+
+static const struct stk_other *find_other(int tid)
+{
+	struct stk_other key = {.tid = tid};
+
+	return nothers ? bsearch(&key, others, nothers, sizeof(*others), by_tid) : NULL;
+}
+
+static const struct stk_parked *find_parked(int tid)
+{
+	for (uint32_t i = 0; i < STK_PARKED_MAX; i++)
+		if (crash.parked[i].tid == tid && crash.parked[i].there)
+			return &crash.parked[i];
+	return NULL;
+}
+
+/* Where a thread was that stands by itself: of its fault if it waits for its turn to crash, else as
+ * it answered the signal. false: it does not. */
+static bool find_stood(int tid, struct stk_answer *ret)
+{
+	const struct stk_parked *p = find_parked(tid);
+	const struct stk_other *o = p ? NULL : find_other(tid);
+
+	if (p)
+		*ret = p->stood;
+	return p || (o && o->answered && o->stood && read_program(o->stood, ret, sizeof(*ret)));
+}
+
+static bool known_regs(void *arg, int tid, void *gregs, size_t len, void *fpregs, size_t fplen,
+		       bool *ret_fp)
+{
+	struct stk_answer s;
 
 	(void)arg;
-	if (!fresh)
-		read_program(crash_addr + offsetof(struct stk_crash, parked), crash.parked,
-			     sizeof(crash.parked));
-	fresh = true;
-	return find_regs(crash.parked, STK_PARKED_MAX, tid, gregs, len) ||
-	       find_regs(others, nothers, tid, gregs, len);
+	if (!find_stood(tid, &s))
+		return false;
+	memcpy(gregs, s.gregs, len);
+	/* FXSAVE's area is the layout of NT_FPREGSET. */
+	*ret_fp = s.xstate && read_program(s.xstate, fpregs, fplen);
+	return true;
+}
+
+static bool stands(void *arg, int tid)
+{
+	const struct stk_other *o = find_other(tid);
+
+	(void)arg;
+	return find_parked(tid) || (o && o->answered && o->stood);
 }
 
 static bool read_crash(void)
@@ -203,9 +263,47 @@ static void more_time(void)
 	late = 0;
 }
 
+/* Threads stand by ptrace alone: let go, they would run on. */
+static bool holds;
+
+/* A core shows the threads as they were interrupted, not in our handler. */
+static void hold_threads(void)
+{
+	if (crash.ends && !refused && !by_socket && nothers)
+		holds |= helper_hold(crash.pid, crash.tid, find_stood) > 0;
+}
+
 static void write_core(void *target, struct stk_text *out)
 {
+	hold_threads();
 	helper_core(target, &crash, out, by_socket ? read_by_socket : NULL, more_time);
+}
+
+/* Does the program end with threads that ptrace alone has stopped? They stand until it has. */
+static bool only_ptraced(const struct stk_target *t)
+{
+	for (unsigned i = 0; crash.ends && i < t->nthreads; i++)
+		if (t->threads[i].tid != crash.tid && !stands(NULL, t->threads[i].tid))
+			return true;
+	return false;
+}
+
+/* Asked of a thread that stands: it stands on. */
+static bool ptrace_is_refused(void)
+{
+	for (uint32_t i = 0; i < nothers; i++)
+		if (stands(NULL, others[i].tid))
+			return ptrace(PTRACE_SEIZE, others[i].tid, NULL, NULL) && errno == EPERM;
+	return false;
+}
+
+/* What was written is whole, whatever becomes of us. */
+static bool tell(int status)
+{
+	struct stk_request q = {.ask = STK_ASK_DONE,
+				.len = (uint32_t)status | (holds ? STK_HOLDS : 0)};
+
+	return send(SOCKET, &q, sizeof(q), MSG_NOSIGNAL) == (ssize_t)sizeof(q);
 }
 
 /* The libraries of the C runtime: their debug files are large and their names in the symbol table
@@ -226,7 +324,8 @@ static int report(void)
 				      .own_fpregs_len = sizeof(crash.fpregs),
 				      .only_own = crash.level == 1,
 				      .regs = known_regs,
-				      .collect = collect_by_socket,
+				      .stands = crash.ends ? stands : NULL,
+				      .collect = collect_instead,
 				      .stop_ms = crash.report_ms / 4};
 	struct stk_symbol_options so = {.bin = exe, .no_debug = no_debug};
 	struct stk_report_options ro = {.single = crash.level == 1,
@@ -238,6 +337,8 @@ static int report(void)
 	char buf[8192];
 	struct stk_text out;
 
+	if (crash.ends && crash.level != 1)
+		collect();
 	snprintf(exe, sizeof(exe), "/proc/%d/exe", crashed);
 	if (by_socket)
 		lo.read = read_by_socket;
@@ -252,7 +353,7 @@ static int report(void)
 		ro.arg = t;
 	}
 	stk_text_init_stream(&out, buf, sizeof(buf), write_out, NULL);
-	if (others)
+	if (refused || (by_socket && ptrace_is_refused()))
 		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");
 	else if (by_socket)
 		stk_puts(&out, "[the process cannot be read: memory by socket]\n");
@@ -260,11 +361,18 @@ static int report(void)
 		stk_puts(&out, "[other threads are not known: /proc/self/task cannot be read]\n");
 	int r = stk_report_write(&out, ms, &ro);
 	stk_text_flush(&out);
-	/* Threads run on, memory is the kernel's to free: the program is waiting for us. */
-	stk_live_resume(t);
 	if (write_failed)
-		return wrote ? STK_HELPER_WRITE : STK_HELPER_NOTHING;
-	return r ? STK_HELPER_PARTIAL : STK_HELPER_DONE;
+		r = wrote ? STK_HELPER_WRITE : STK_HELPER_NOTHING;
+	else
+		r = r ? STK_HELPER_PARTIAL : STK_HELPER_DONE;
+	tell(r);
+	if (!crash.core_path[0] && helper_core_follows(crash.pid))
+		hold_threads();
+	holds |= only_ptraced(t);
+	/* Threads run on, memory is the kernel's to free: the program is waiting for us. */
+	if (!holds)
+		stk_live_resume(t);
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -285,5 +393,9 @@ int main(int argc, char **argv)
 	set_alarm(crash.report_ms);
 	r = report();
 	fflush(NULL);
+	bool told = holds && tell(r);
+	/* The end of the program is ours, by our parent's (PR_SET_PDEATHSIG). */
+	for (int s = 0; told && s < HOLD_SECONDS; s++)
+		sleep(1);
 	_exit(r);
 }

@@ -1,8 +1,11 @@
 #include "helper_core.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "target/dump.h"
@@ -10,19 +13,56 @@
 
 #define RANGE (32U << 20)
 
-/* The signal frame's XSAVE area as NT_X86_XSTATE has it: there the mask of the enabled parts stands
- * first among the bytes that the processor leaves to software. NULL: it cannot be had. */
+#define XSTATE_MIN 576 /* FXSAVE's area and the header */
+#define XSTATE_MAX 16384
+
+/* There the mask of the enabled parts stands first among the bytes that the processor leaves to
+ * software. */
+static void as_note(uint8_t *x)
+{
+	memcpy(x + 464, x + 472, 8);
+	memset(x + 472, 0, 40);
+}
+
+/* That of the thread that crashed. */
 static uint8_t *own_xstate(struct stk_target *t, const struct stk_crash *c)
 {
-	uint8_t *x = c->xstate_len > 576 && c->xstate_len <= 16384 ? malloc(c->xstate_len) : NULL;
+	bool fits = c->xstate_len > XSTATE_MIN && c->xstate_len <= XSTATE_MAX;
+	uint8_t *x = fits ? malloc(c->xstate_len) : NULL;
 
 	if (!x || stk_mem_read(t, c->xstate, x, c->xstate_len, NULL)) {
 		free(x);
 		return NULL;
 	}
-	memcpy(x + 464, x + 472, 8);
-	memset(x + 472, 0, 40);
+	as_note(x);
 	return x;
+}
+
+uint8_t *helper_xstate(int pid, uint64_t addr, uint64_t len)
+{
+	uint8_t *x = addr && len > XSTATE_MIN && len <= XSTATE_MAX ? malloc(len) : NULL;
+	struct iovec here = {x, len}, there = {(void *)(uintptr_t)addr, len};
+
+	if (!x || process_vm_readv(pid, &here, 1, &there, 1, 0) != (ssize_t)len) {
+		free(x);
+		return NULL;
+	}
+	as_note(x);
+	return x;
+}
+
+bool helper_core_follows(int pid)
+{
+	char pattern[2] = "";
+	int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+	struct rlimit r = {0, 0};
+
+	if (fd >= 0 && read(fd, pattern, 1) < 0)
+		pattern[0] = 0;
+	if (fd >= 0)
+		close(fd);
+	return pattern[0] == '|' || pattern[0] == '@' ||
+	       (!prlimit(pid, RLIMIT_CORE, NULL, &r) && r.rlim_cur > 0);
 }
 
 static int copy(struct stk_dump *d, int fd, void (*more_time)(void), struct stk_err *err)

@@ -2,6 +2,9 @@
 #ifndef SIGNAL_HELPER_CORE_H
 #define SIGNAL_HELPER_CORE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/text.h"
 #include "crash.h"
 #include "target/target.h"
@@ -14,5 +17,12 @@
 void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_text *out,
 		 int (*read)(void *arg, uint64_t addr, void *buf, size_t len),
 		 void (*more_time)(void));
+
+/* Will the kernel leave a core of `pid`, as far as its limit and core_pattern tell (core(5))? */
+bool helper_core_follows(int pid);
+
+/* A signal frame's XSAVE area of `pid` in the form of NT_X86_XSTATE, to be freed; NULL: it cannot
+ * be had. */
+uint8_t *helper_xstate(int pid, uint64_t addr, uint64_t len);
 
 #endif

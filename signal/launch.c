@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -31,7 +30,9 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
-#define HELPER_FD 3 /* the helper's end of the socket */
+#define HELPER_FD 3   /* the helper's end of the socket */
+#define TRIES     100 /* of a call that ends with EINTR */
+#define TURNS_MAX 1000000
 
 static struct {
 	struct stk_crash *crash;
@@ -39,13 +40,14 @@ static struct {
 	_Atomic uint64_t deadline_ns; /* the helper's */
 	uint64_t grant_ns;       /* what the report had: so much again for each part of the core */
 	_Atomic uint32_t report; /* 1: the helper has written it, and goes on with the core */
-	/* 0: the supervisor is gone; 1: at work; 2: it wants the threads collected. */
+	/* 0: the supervisor is gone; 1: at work; 2: it wants the threads collected; 3: it stays. */
 	_Atomic uint32_t word;
 	_Atomic uint32_t collected;
 	_Atomic int32_t supervisor, helper;
 	int32_t status; /* of the helper, as wait4 gives it; -1: its end was not seen */
 	int32_t ended;  /* that of the supervisor; -1: not seen */
 	bool killed;    /* the time was over */
+	bool holds;     /* the helper is done, and stays: threads stand that ptrace holds */
 	bool wrote;     /* the helper wrote something; the last byte of that */
 	char last;
 	const char *failed; /* what could not be done, and its errno */
@@ -57,41 +59,13 @@ static uint8_t supervisor_stack[32768] __attribute__((aligned(16)));
 static uint8_t exec_stack[16384] __attribute__((aligned(16)));
 static char why[192];
 
-/*
- * clone(2) with a new stack on which `fn` runs; it does not return. The child's tid, or a negative
- * errno value. The kernel stores the tid in `child` before either runs.
- */
-static long clone_on(unsigned long flags, void *top, void (*fn)(void), _Atomic int32_t *child,
-		     _Atomic uint32_t *clear)
-{
-	long ret;
-	register void *ctid __asm__("r10") = clear;
-	register long tls __asm__("r8") = 0;
-
-	__asm__ volatile("syscall\n\t"
-			 "test %%rax,%%rax\n\t"
-			 "jnz 1f\n\t"
-			 "xor %%ebp,%%ebp\n\t"
-			 "call *%%rbx\n\t"
-			 "mov $60,%%eax\n\t" /* exit */
-			 "xor %%edi,%%edi\n\t"
-			 "syscall\n\t"
-			 "hlt\n"
-			 "1:"
-			 : "=a"(ret)
-			 : "a"(SYS_clone), "D"(flags | CLONE_PARENT_SETTID), "S"(top), "d"(child),
-			   "r"(ctid), "r"(tls), "b"(fn)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-
 static void fail(const char *what, long error)
 {
 	run.failed = what;
 	run.failed_errno = error;
 }
 
-static void on_trap(int sig, siginfo_t *si, void *uc)
+__attribute__((force_align_arg_pointer)) static void on_trap(int sig, siginfo_t *si, void *uc)
 {
 	(void)sig;
 	(void)si;
@@ -109,10 +83,12 @@ static void reset_signals(void)
 			stk_sigaction(sig, sig == SIGQUIT ? &ign : &dfl, 0);
 	trap.handler = on_trap;
 	stk_sigaction(SIGSYS, &trap, 0);
-	stk_sigaction(SIGINT, &ign, 0);
-	stk_sigaction(SIGHUP, &ign, 0);
-	stk_sigaction(SIGPIPE, &ign, 0);
-	stk_sigaction(SIGXFSZ, &ign, 0);
+	/* SIGTTOU: a terminal takes the report from the background, too (`stty tostop`); no key
+	 * stops who makes it. */
+	static const uint8_t ignored[] = {SIGINT,  SIGHUP,  SIGTERM, SIGPIPE,
+					  SIGXFSZ, SIGTTOU, SIGTTIN, SIGTSTP};
+	for (unsigned i = 0; i < sizeof(ignored); i++)
+		stk_sigaction(ignored[i], &ign, 0);
 }
 
 /* The embedded helper as a file in memory. */
@@ -123,9 +99,9 @@ static long helper_in_memory(void)
 
 	if (fd == -EINVAL) /* before Linux 6.3 there is no MFD_EXEC */
 		fd = sys2(SYS_memfd_create, "libstack-helper", MFD_CLOEXEC);
-	while (fd >= 0 && at < len) {
+	for (unsigned tries = 0; fd >= 0 && at < len; tries++) {
 		long n = sys3(SYS_write, fd, stk_helper_start + at, len - at);
-		if (n <= 0 && n != -EINTR) {
+		if (n <= 0 && (n != -EINTR || tries > TRIES)) {
 			sys1(SYS_close, fd);
 			return n ? n : -ENOSPC;
 		}
@@ -206,10 +182,25 @@ static void exec_helper(void)
 /* Ask the crashing thread, which alone can set handlers, to collect the others. */
 static void want_collected(void)
 {
+	atomic_store(&run.collected, 0);
 	atomic_store(&run.word, 2);
-	sys3(SYS_futex, &run.word, FUTEX_WAKE, 1);
-	while (!atomic_load(&run.collected) && stk_now_ns() < run.deadline_ns)
-		sys4(SYS_futex, &run.collected, FUTEX_WAIT, 0, 0);
+	stk_wake_word(&run.word);
+	for (unsigned turns = 0;
+	     turns < TURNS_MAX && !atomic_load(&run.collected) && stk_now_ns() < run.deadline_ns;
+	     turns++)
+		stk_wait_word(&run.collected, 0, run.deadline_ns);
+}
+
+/* The helper has written all. Where it holds threads the program may go on to its end, and takes us
+ * with it. */
+static void on_done(int status, bool holds)
+{
+	run.status = status << 8; /* as wait4 has it (W_EXITCODE of sys/wait.h) */
+	run.holds = holds;
+	if (!holds)
+		return;
+	atomic_store(&run.word, 3);
+	stk_wake_word(&run.word);
 }
 
 static void on_write(char last)
@@ -249,6 +240,7 @@ static void supervise(void)
 			      .collect = want_collected,
 			      .writes = on_write,
 			      .extend = extend,
+			      .done = on_done,
 			      .crash = run.crash,
 			      .deadline_ns = run.deadline_ns};
 	int status = 0;
@@ -259,8 +251,8 @@ static void supervise(void)
 	if (run.memfd < 0)
 		return;
 	sys4(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, run.sockets);
-	long r = clone_on(CLONE_VM | CLONE_VFORK, exec_stack + sizeof(exec_stack), exec_helper,
-			  &run.helper, 0);
+	long r = stk_sys_clone(CLONE_VM | CLONE_VFORK, exec_stack + sizeof(exec_stack), exec_helper,
+			       &run.helper, 0);
 	if (r < 0) {
 		fail("the helper cannot be started", r);
 		return;
@@ -268,10 +260,14 @@ static void supervise(void)
 	sys1(SYS_close, run.sockets[1]);
 	s.fd = run.sockets[0];
 	stk_serve(&s);
-	while (sys4(SYS_wait4, r, &status, __WALL, 0) == -EINTR)
-		;
+	long ended = -EINTR;
+	for (unsigned tries = 0; ended == -EINTR && tries < TRIES; tries++)
+		ended = sys4(SYS_wait4, r, &status, __WALL, 0);
+	if (ended != r)
+		return;
 	atomic_store(&run.helper, 0);
-	run.status = status;
+	if (run.status < 0)
+		run.status = status;
 }
 
 static const char *exit_text(int status)
@@ -303,7 +299,9 @@ static const char *describe(long started)
 	struct stk_text t;
 
 	stk_text_init(&t, why, sizeof(why));
-	if (started < 0)
+	if (started == -EXDEV)
+		stk_puts(&t, "a process would be the first of the new PID namespace");
+	else if (started < 0)
 		put_failure(&t, "no process can be started", started);
 	else if (run.failed)
 		put_failure(&t, run.failed, run.failed_errno);
@@ -335,24 +333,18 @@ static void kill_clone(_Atomic int32_t *pid)
 		sys2(SYS_kill, n, SIGKILL);
 }
 
-static void wait_word(uint32_t seen, uint64_t until)
-{
-	struct timespec ts = stk_time_left(until);
-
-	sys4(SYS_futex, &run.word, FUTEX_WAIT, seen, &ts);
-}
-
 /* The supervisor waits in want_collected() no longer. */
 static void let_go_on(void)
 {
 	atomic_store(&run.collected, 1);
-	sys3(SYS_futex, &run.collected, FUTEX_WAKE, 1);
+	stk_wake_word(&run.collected);
 }
 
 static void collect(uint64_t deadline_ns)
 {
 	uint64_t until = stk_now_ns() + 500000000U;
-	struct stk_collection *all = stk_collect(until < deadline_ns ? until : deadline_ns);
+	struct stk_collection *all =
+	    stk_collect(run.crash->ends, until < deadline_ns ? until : deadline_ns);
 
 	run.crash->others = (uint64_t)(uintptr_t)all->v;
 	run.crash->nothers = all->n;
@@ -362,19 +354,22 @@ static void collect(uint64_t deadline_ns)
 	let_go_on();
 }
 
-/* Wait for the supervisor until the deadline, which moves; do what it asks. true: it is gone. */
+/* Wait for the supervisor until the deadline, which moves; do what it asks. true: it is gone, or
+ * stays to the end. */
 static bool attend(void)
 {
 	uint32_t seen;
 
-	while ((seen = atomic_load(&run.word)) != 0) {
+	for (unsigned turns = 0; (seen = atomic_load(&run.word)) != 0; turns++) {
 		uint64_t until = run.deadline_ns;
-		if (stk_now_ns() >= until)
+		if (seen == 3)
+			return true;
+		if (turns > TURNS_MAX || stk_now_ns() >= until)
 			return false;
 		if (seen == 2)
 			collect(until);
 		else
-			wait_word(seen, until);
+			stk_wait_word(&run.word, seen, until);
 	}
 	return true;
 }
@@ -383,10 +378,12 @@ static bool attend(void)
 static bool wait_gone(uint64_t ns)
 {
 	uint64_t until = stk_now_ns() + ns;
-	uint32_t seen;
+	uint32_t seen = 1;
 
-	while ((seen = atomic_load(&run.word)) != 0 && stk_now_ns() < until)
-		wait_word(seen, until);
+	for (unsigned turns = 0;
+	     turns < TURNS_MAX && (seen = atomic_load(&run.word)) != 0 && stk_now_ns() < until;
+	     turns++)
+		stk_wait_word(&run.word, seen, until);
 	return !seen;
 }
 
@@ -407,10 +404,10 @@ static void reap(void)
 	int status = 0, pid = atomic_load(&run.supervisor);
 	/* One that does not die is not waited for. */
 	int how = __WALL | (atomic_load(&run.word) ? WNOHANG : 0);
-	long r;
+	long r = -EINTR;
 
-	while ((r = sys4(SYS_wait4, pid, &status, how, 0)) == -EINTR)
-		;
+	for (unsigned tries = 0; r == -EINTR && tries < TRIES; tries++)
+		r = sys4(SYS_wait4, pid, &status, how, 0);
 	if (r == pid)
 		run.ended = status;
 	atomic_store(&run.supervisor, 0);
@@ -436,7 +433,7 @@ static void start(struct stk_crash *c, int out_fd, uint64_t deadline_ns)
 	run.grant_ns = run.deadline_ns > now ? run.deadline_ns - now : 0;
 	run.status = run.ended = -1;
 	run.failed = 0;
-	run.killed = run.wrote = false;
+	run.killed = run.wrote = run.holds = false;
 	atomic_store(&run.report, 0);
 	atomic_store(&run.supervisor, 0);
 	atomic_store(&run.helper, 0);
@@ -445,19 +442,36 @@ static void start(struct stk_crash *c, int out_fd, uint64_t deadline_ns)
 	c->report_ms = run.deadline_ns > now ? (uint32_t)((run.deadline_ns - now) / 1000000U) : 0;
 }
 
+/* After unshare(2) with CLONE_NEWPID the next child becomes the init of the new namespace, and no
+ * other can be born there when it is gone (pid_namespaces(7)): it is the program's to make. */
+static bool in_new_namespace(void)
+{
+	char own[64], next[64];
+	long n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/thread-self/ns/pid", own, sizeof(own));
+	long m = sys4(SYS_readlinkat, AT_FDCWD, "/proc/thread-self/ns/pid_for_children", next,
+		      sizeof(next));
+
+	/* One that has no init yet has no name (kernel/pid_namespace.c, pidns_for_children_get()).
+	 */
+	return n > 0 && (m > 0 ? m != n || memcmp(own, next, (size_t)n) != 0 : m == -ENOENT);
+}
+
 void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_t deadline_ns)
 {
 	start(c, out_fd, deadline_ns);
-	long supervisor =
-	    clone_on(CLONE_VM | CLONE_CHILD_CLEARTID, supervisor_stack + sizeof(supervisor_stack),
-		     supervise, &run.supervisor, &run.word);
+	long supervisor = in_new_namespace()
+			      ? -EXDEV
+			      : stk_sys_clone(CLONE_VM | CLONE_CHILD_CLEARTID,
+					      supervisor_stack + sizeof(supervisor_stack),
+					      supervise, &run.supervisor, &run.word);
 	if (supervisor > 0) {
 		/* Yama (ptrace_scope 1): only a declared tracer may attach, and its descendants. */
 		sys2(SYS_prctl, PR_SET_PTRACER, supervisor);
 		run.killed = !attend();
 		if (run.killed)
 			stop_clones();
-		reap();
+		if (!run.holds)
+			reap();
 	}
 	stk_collect_done();
 	ret->done = reported() || run.report;
@@ -470,11 +484,15 @@ bool stk_launch_writes_core(void)
 	return atomic_load(&run.report) && atomic_load(&run.word);
 }
 
-bool stk_launch_is_clone(void)
+static bool is_on(const uint8_t *stack, size_t size, uint64_t sp)
 {
-	int32_t tid = (int32_t)sys0(SYS_gettid);
+	return sp - (uint64_t)(uintptr_t)stack <= size;
+}
 
-	return tid == atomic_load(&run.supervisor) || tid == atomic_load(&run.helper);
+bool stk_launch_is_clone(uint64_t sp)
+{
+	return is_on(supervisor_stack, sizeof(supervisor_stack), sp) ||
+	       is_on(exec_stack, sizeof(exec_stack), sp);
 }
 
 bool stk_launch_abort(void)

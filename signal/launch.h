@@ -16,8 +16,9 @@ struct stk_launch {
 /* Start the helper and wait for its end, at most until a part of the deadline is left. */
 void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_t deadline_ns);
 
-/* true: this is no thread of the program, but one of what stk_launch() started. */
-bool stk_launch_is_clone(void);
+/* true: where the stack pointer is `sp` no thread of the program runs, but one of what stk_launch()
+ * started. */
+bool stk_launch_is_clone(uint64_t sp);
 
 /* The thread in stk_launch() has crashed: end what it started. true: what the helper wrote does not
  * end with a line. */

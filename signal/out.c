@@ -10,23 +10,6 @@
 #include "status.h"
 #include "sys.h"
 
-/* CRASH context. */
-uint64_t stk_now_ns(void)
-{
-	struct timespec ts = {0, 0};
-
-	sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
-}
-
-/* CRASH context. */
-struct timespec stk_time_left(uint64_t deadline_ns)
-{
-	uint64_t now = stk_now_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
-
-	return (struct timespec){(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
-}
-
 /* Wait until the descriptor takes bytes. false: the deadline is over, or it never will. CRASH. */
 static bool wait_room(struct stk_out *o)
 {

@@ -2,6 +2,7 @@
 #ifndef SIGNAL_SERVE_H
 #define SIGNAL_SERVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "crash.h"
@@ -12,6 +13,8 @@ struct stk_serve {
 	void (*collect)(void);
 	void (*writes)(char last); /* the helper writes a piece of its report that ends so */
 	uint64_t (*extend)(void);  /* the report is out, more time is wanted: the new deadline */
+	/* The helper is done with this exit status, and stays if it holds threads. */
+	void (*done)(int status, bool holds);
 	struct stk_crash *crash;
 	uint64_t deadline_ns;
 };

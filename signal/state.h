@@ -10,7 +10,9 @@
 #include <ucontext.h>
 
 #include "base/text.h"
+#include "clock.h"
 #include "crash.h"
+#include "gate.h"
 #include "images.h"
 #include "options.h"
 
@@ -26,10 +28,10 @@ struct stk_state {
 	struct stk_stderr err;
 	int filters; /* seccomp filters that the program was started under */
 	struct stk_images images;
-	/* 0: free; else pid << 32 | tid of the thread that reports. */
-	_Atomic uint64_t gate;
-	_Atomic uint32_t gate_turn; /* changes whenever the gate is opened: what others wait on */
-	struct stk_crash crash;     /* of the owner of the gate */
+	struct stk_gate_word *gate;
+	bool gate_wiped;        /* a forked child finds it empty */
+	int pid;                /* that of the constructor, or of libstack_install() */
+	struct stk_crash crash; /* of the owner of the gate */
 };
 
 extern struct stk_state stk_g;
@@ -48,11 +50,6 @@ struct stk_out {
 	bool mid_line; /* what was written last does not end with a line */
 	char buf[1024];
 };
-
-/* CRASH context: nanoseconds of CLOCK_MONOTONIC, by system call. */
-uint64_t stk_now_ns(void);
-/* CRASH context: what is left until then, for a call that waits; zero when it is over. */
-struct timespec stk_time_left(uint64_t deadline_ns);
 
 /* CRASH context. `fd` < 0: LIBSTACK_OUTPUT, else stderr if it is still what it was. */
 void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns);

@@ -5,31 +5,42 @@
 #ifndef SIGNAL_SYS_H
 #define SIGNAL_SYS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
-static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
-{
-	long ret;
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
+/* All calls of the library but clone are made by one instruction (sys_x86_64.c): a seccomp filter
+ * that traps one of them is told from one that traps a call of the program. */
+long stk_sys6(long n, long a, long b, long c, long d, long e, long f);
 
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
+/*
+ * clone(2) with a new stack on which `fn` runs; it does not return. The child's tid, or a negative
+ * errno value. The kernel stores the tid in `child` before either runs, and clears `clear` when the
+ * child is gone (CLONE_CHILD_CLEARTID).
+ */
+long stk_sys_clone(unsigned long flags, void *top, void (*fn)(void), _Atomic int32_t *child,
+		   _Atomic uint32_t *clear);
 
-#define SYS_ARG(x)          ((long)(x))
-#define sys0(n)             sys6(n, 0, 0, 0, 0, 0, 0)
-#define sys1(n, a)          sys6(n, SYS_ARG(a), 0, 0, 0, 0, 0)
-#define sys2(n, a, b)       sys6(n, SYS_ARG(a), SYS_ARG(b), 0, 0, 0, 0)
-#define sys3(n, a, b, c)    sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), 0, 0, 0)
-#define sys4(n, a, b, c, d) sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
+/* Does `pc` stand directly behind a system call of the library? */
+bool stk_sys_is_ours(uint64_t pc);
+
+/* The processor's time stamp counter: what is left of a clock where the kernel gives none. */
+uint64_t stk_sys_ticks(void);
+
+/* Ends this process by no system call at all, as far as the processor can: `sig` as a fault where
+ * it is one of those that a program raises by itself. */
+void stk_sys_fault(int sig);
+
+#define SYS_ARG(x)                ((long)(x))
+#define sys6(n, a, b, c, d, e, f) stk_sys6(n, a, b, c, d, e, f)
+#define sys0(n)                   stk_sys6(n, 0, 0, 0, 0, 0, 0)
+#define sys1(n, a)                stk_sys6(n, SYS_ARG(a), 0, 0, 0, 0, 0)
+#define sys2(n, a, b)             stk_sys6(n, SYS_ARG(a), SYS_ARG(b), 0, 0, 0, 0)
+#define sys3(n, a, b, c)          stk_sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), 0, 0, 0)
+#define sys4(n, a, b, c, d)       stk_sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
 #define sys5(n, a, b, c, d, e)                                                                     \
-	sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
+	stk_sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
 
 #endif

@@ -49,6 +49,22 @@ long stk_last_number(const char *s)
 	return n;
 }
 
+uint64_t stk_hex(const char *s)
+{
+	uint64_t n = 0;
+
+	while (*s == ' ' || *s == '\t')
+		s++;
+	for (;; s++) {
+		if (is_digit(*s))
+			n = n << 4 | (uint64_t)(*s - '0');
+		else if (*s >= 'a' && *s <= 'f')
+			n = n << 4 | (uint64_t)(*s - 'a' + 10);
+		else
+			return n;
+	}
+}
+
 const char *stk_stat_state(const char *text)
 {
 	const char *end = NULL;

@@ -26,9 +26,14 @@ struct stk_live_options {
 	/* Read memory another way: `len` bytes at `addr` into `buf`, 0 or negative; NULL: not so.
 	 */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t len);
-	/* Registers of a thread that are better than those ptrace gives, or the only ones; false:
+	/* Registers of a thread that are better than those ptrace gives, or the only ones: general
+	 * ones in the layout of NT_PRSTATUS, and NT_FPREGSET's where `ret_fp` becomes true. false:
 	 * not known. Asked when all threads stand still. */
-	bool (*regs)(void *arg, int tid, void *gregs, size_t len);
+	bool (*regs)(void *arg, int tid, void *gregs, size_t len, void *fpregs, size_t fplen,
+		     bool *ret_fp);
+	/* Does a thread stand still by itself, so that `regs` know it and it need not be stopped?
+	 */
+	bool (*stands)(void *arg, int tid);
 	/* ptrace was refused: make the threads stand still another way, and `regs` know them. */
 	void (*collect)(void *arg);
 	void *arg;

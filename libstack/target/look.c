@@ -97,12 +97,15 @@ static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 static void add_thread(struct stk_look *l, struct stk_stopped *s)
 {
 	struct stk_thread th = {.tid = s->tid};
+	bool fp = false;
 	int n = -1, m = 0;
 
 	if (s->state == STK_GONE)
 		return;
-	if (l->o->regs && l->o->regs(l->o->arg, s->tid, s->gregs, sizeof(s->gregs))) {
+	if (l->o->regs && l->o->regs(l->o->arg, s->tid, s->gregs, sizeof(s->gregs), s->fpregs,
+				     sizeof(s->fpregs), &fp)) {
 		n = sizeof(s->gregs);
+		m = fp ? sizeof(s->fpregs) : 0;
 	} else if (s->state == STK_STOPPED) {
 		n = s->len;
 		m = s->fplen;
@@ -223,6 +226,8 @@ typedef int stop_function(struct stk_stops *s, int pid, int except, unsigned ms)
 
 static int stop(struct stk_look *l, stop_function *f, struct stk_err *err)
 {
+	l->stops.stands = l->o->stands;
+	l->stops.arg = l->o->arg;
 	int r = f(&l->stops, l->pid, l->o->own_tid, l->o->stop_ms ? l->o->stop_ms : STOP_MS);
 
 	if (l->o->collect && refused(l))

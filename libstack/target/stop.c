@@ -81,8 +81,9 @@ static bool add(struct stk_stops *s, int tid)
 		s->cap = cap;
 	}
 	struct stk_stopped *t = &s->v[s->n++];
-	*t = (struct stk_stopped){.tid = tid};
-	seize(s, t);
+	*t = (struct stk_stopped){.tid = tid, .state = STK_STANDS};
+	if (!s->stands || !s->stands(s->arg, tid))
+		seize(s, t);
 	return true;
 }
 
@@ -348,9 +349,10 @@ static bool complete(const struct stk_stops *s, int except)
 	unsigned stand = s->stand + (except ? 1 : 0);
 
 	for (unsigned i = s->done; i < s->n; i++) {
-		if (s->v[i].state != STK_STOPPED && s->v[i].state != STK_GONE)
+		if (s->v[i].state != STK_STOPPED && s->v[i].state != STK_STANDS &&
+		    s->v[i].state != STK_GONE)
 			return false; /* there is no telling */
-		stand += s->v[i].state == STK_STOPPED;
+		stand += s->v[i].state != STK_GONE;
 	}
 	return s->n && s->task_fd && !fstat(s->task_fd - 1, &st) && st.st_nlink == NO_TASKS + stand;
 }

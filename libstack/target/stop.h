@@ -8,6 +8,7 @@
 
 /* In this order: up to STK_STOPPED it is one that can be looked at. */
 enum stk_stop_state {
+	STK_STANDS,   /* by itself, and is left alone: it waits in a signal handler */
 	STK_SEIZED,   /* runs on as before */
 	STK_STOPPING, /* asked to stop */
 	STK_STOPPED,
@@ -15,8 +16,8 @@ enum stk_stop_state {
 	STK_REFUSED, /* `err` tells why; EBUSY: another process traces it */
 };
 
-#define STK_GREGS  216 /* struct user_regs_struct */
-#define STK_FPREGS 512 /* struct user_fpregs_struct */
+#define STK_STOP_GREGS  216 /* struct user_regs_struct */
+#define STK_STOP_FPREGS 512 /* struct user_fpregs_struct */
 
 struct stk_map;
 
@@ -32,7 +33,7 @@ struct stk_stopped {
 	unsigned long long turns; /* on a CPU when it was first seen */
 	/* Its registers when it stopped, and their length or a negative errno: those that it goes
 	 * on with may be others. */
-	uint8_t gregs[STK_GREGS], fpregs[STK_FPREGS];
+	uint8_t gregs[STK_STOP_GREGS], fpregs[STK_STOP_FPREGS];
 	int len, fplen;
 };
 
@@ -43,6 +44,9 @@ struct stk_stops {
 	 * of them have stopped. */
 	unsigned done, stand;
 	int pid, task_fd; /* an open /proc/PID/task + 1; 0: none */
+	/* Does a thread stand by itself? NULL: none does. Set before the first stop. */
+	bool (*stands)(void *arg, int tid);
+	void *arg;
 	struct stk_map *known;
 	/* When the first that slept, and the first of the others, was asked to stop
 	 * (CLOCK_MONOTONIC); 0: none yet. */

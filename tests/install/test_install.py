@@ -93,6 +93,7 @@ def prefix(t):
         "libstack-anchor.o", "pkgconfig/libstack.pc", "cmake/libstack/libstackConfig.cmake",
         "cmake/libstack/libstackConfigVersion.cmake", "libstack/relink/helper.c.o",
         "libstack/relink/helper_core.c.o",
+        "libstack/relink/helper_hold.c.o",
         "libstack/relink/libstack-engine.a", "libstack/relink/relink.sh")}
     t.equal(sorted(found - wanted), [], "files that are not known")
     t.equal(sorted(wanted - found), [], "files that are missing")
