@@ -3,6 +3,9 @@
 
 #include "sys.h"
 
+#define TEXT(x)  TEXT_(x)
+#define TEXT_(x) #x
+
 /* rdi: number, the rest as syscall(3) has them; the kernel takes the fourth argument in r10. */
 __asm__(".text\n"
 	".hidden stk_sys6\n"
@@ -38,23 +41,24 @@ __asm__(".text\n"
 	"	mov %r8,%r10\n"
 	"	xor %r8d,%r8d\n"
 	"	or $0x00100000,%rdi\n" /* CLONE_PARENT_SETTID */
-	"	mov $56,%eax\n"        /* clone */
-	"	syscall\n"
-	".hidden stk_sys_clone_behind\n"
-	".globl stk_sys_clone_behind\n"
-	"stk_sys_clone_behind:\n"
-	"	test %rax,%rax\n"
-	"	jz 1f\n"
-	"	ret\n"
-	".cfi_undefined %rip\n"
-	"1:	xor %ebp,%ebp\n"
-	"	call *%r9\n"
-	"	mov $60,%eax\n" /* exit */
-	"	xor %edi,%edi\n"
-	"	syscall\n"
-	"	hlt\n"
-	".cfi_endproc\n"
-	".size stk_sys_clone,.-stk_sys_clone\n");
+	"	mov $" TEXT(SYS_clone) ",%eax\n"
+				       "	syscall\n"
+				       ".hidden stk_sys_clone_behind\n"
+				       ".globl stk_sys_clone_behind\n"
+				       "stk_sys_clone_behind:\n"
+				       "	test %rax,%rax\n"
+				       "	jz 1f\n"
+				       "	ret\n"
+				       ".cfi_undefined %rip\n"
+				       "1:	xor %ebp,%ebp\n"
+				       "	call *%r9\n"
+				       "	mov $" TEXT(
+					   SYS_exit) ",%eax\n"
+						     "	xor %edi,%edi\n"
+						     "	syscall\n"
+						     "	hlt\n"
+						     ".cfi_endproc\n"
+						     ".size stk_sys_clone,.-stk_sys_clone\n");
 
 extern const char stk_sys6_behind[], stk_sys_clone_behind[];
 

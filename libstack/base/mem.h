@@ -1,4 +1,5 @@
-/* The few byte functions that freestanding code may use; compilers call the first four by name. */
+/* The few byte functions that freestanding code may use. Compilers call the first four by name: see
+ * base/mem_names.h. */
 #ifndef STK_BASE_MEM_H
 #define STK_BASE_MEM_H
 

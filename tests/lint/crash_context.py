@@ -1,7 +1,7 @@
 """crash_context.py symbols|comments|stack|calls: what may run in the signal handler of a broken program.
 
-symbols   the objects of crash context refer to nothing but themselves, four functions of libc that
-          only touch memory, and functions of signal/ whose comment says CRASH or ANY
+symbols   the objects of crash context refer to nothing but themselves and functions of signal/ whose
+          comment says CRASH or ANY; libstack.so.1 takes no memory function from elsewhere
 comments  every function in signal/ says NORMAL, CRASH or ANY, or the head of its file does
 stack     the frames of each path on a borrowed or small stack fit it (-fstack-usage)
 calls     docs/SIGNAL-SAFETY.md tells of every system call that signal/ makes, and of no other
@@ -18,8 +18,9 @@ import support as s
 
 BUILD = os.environ["BUILD"]
 SIGNAL = os.path.join(s.SOURCE, "signal")
-# The compiler calls them by itself; bound when the library is loaded (-z now), they take no lock.
-ALLOWED = {"memcpy", "memset", "memmove", "memcmp", "_GLOBAL_OFFSET_TABLE_"}
+ALLOWED = {"_GLOBAL_OFFSET_TABLE_"}
+# Compilers call them by themselves; the program's may be its own (base/mem_names.h).
+MEMORY = {"memcpy", "memset", "memmove", "memcmp"}
 CONTEXT = re.compile(r"\b(NORMAL|CRASH|ANY) context\b")
 DEFINITION = re.compile(r"^(?!static const|typedef|struct [a-z_0-9]+ \{|extern)[A-Za-z_][^;=\n]*"
                         r"\b(\w+)\)?\([^;=]*?\)\n\{", re.M)
@@ -35,9 +36,9 @@ def crash_objects():
     return objects("stack_handler") + objects("stack_crash") + base
 
 
-def nm(path):
+def nm(path, *options):
     """(undefined, defined) names of an object."""
-    out = subprocess.run(["nm", "-P", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+    out = subprocess.run(["nm", "-P", *options, path], stdout=subprocess.PIPE, check=True).stdout.decode()
     names = [line.split()[:2] for line in out.splitlines() if len(line.split()) > 1]
     return {n for n, k in names if k in "Uwv"}, {n for n, k in names if k not in "Uwv"}
 
@@ -96,6 +97,8 @@ def symbols(t):
         own |= defined
         for name in undefined:
             wanted.setdefault(name, os.path.basename(path))
+    t.equal(sorted({n.split("@")[0] for n in nm(os.path.join(BUILD, "signal/libstack.so.1"), "-D")[0]} & MEMORY), [],
+            "memory functions that libstack.so.1 takes from elsewhere")
     known = functions()
     data = {"stk_g", "stk_helper_start", "stk_helper_end"}
     for name, path in sorted(wanted.items()):
