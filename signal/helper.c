@@ -343,7 +343,9 @@ static int report(void)
 	if (by_socket)
 		lo.read = read_by_socket;
 	snprintf(maps, sizeof(maps), "/proc/%d/maps", crashed);
-	if (by_socket || access(maps, R_OK))
+	/* Only to open it tells: access(2) does not know what Landlock forbids. */
+	lo.maps_fd = by_socket ? -1 : open(maps, O_RDONLY | O_CLOEXEC);
+	if (lo.maps_fd <= 0)
 		lo.maps_fd = maps_by_socket(&no_proc);
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
 		return STK_HELPER_ATTACH;

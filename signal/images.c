@@ -267,7 +267,7 @@ const char *stk_image_path(const struct stk_img *im, char *buf, size_t cap)
 	long n = -1;
 
 	buf[0] = 0;
-	if (im->main)
+	if (im->main && !im->by_loader)
 		n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", buf, cap - 1);
 	if (n >= 0)
 		buf[n] = 0;

@@ -26,6 +26,7 @@ struct stk_img {
 	uint8_t build_id[32];
 	uint8_t build_id_len; /* 0: none */
 	bool main;
+	bool by_loader; /* `ld.so ./program`: to the kernel the loader is the program */
 	bool vdso;
 	bool seen; /* by the refresh in progress */
 };

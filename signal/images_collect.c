@@ -50,6 +50,15 @@ static void complete_main(struct stk_img *img)
 }
 
 /* NORMAL context. */
+static bool has_interpreter(const struct dl_phdr_info *info)
+{
+	for (unsigned i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_INTERP)
+			return true;
+	return false;
+}
+
+/* NORMAL context. */
 static int add(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	struct stk_images *im = arg;
@@ -60,7 +69,9 @@ static int add(struct dl_phdr_info *info, size_t size, void *arg)
 	if (!stk_image_read((uintptr_t)info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &img))
 		return 0;
 	img.main = !im->n && !im->dropped; /* dl_iterate_phdr(3): the first */
-	if (img.main)
+	/* A dynamic program that the kernel started has its loader beside it (ld.so(8), AT_BASE). */
+	img.by_loader = img.main && img.dynamic && has_interpreter(info) && !getauxval(AT_BASE);
+	if (img.main && !img.by_loader)
 		complete_main(&img);
 	img.vdso = vdso && img.start == vdso;
 	if (!img.vdso)
