@@ -188,12 +188,14 @@ bool stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 
 _Noreturn void stk_deliver_raw(int sig)
 {
+	static _Atomic int before; /* it has brought us here again, to our own handler */
 	uint64_t one = 1ULL << (sig - 1);
 	int pid = stk_self_pid(), tid = stk_self_tid();
 
-	set_default(sig);
-	sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, 0, 8);
-	if (pid != 1) {
+	bool dfl = set_default(sig) && !atomic_fetch_add(&before, 1);
+	if (dfl)
+		sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, 0, 8);
+	if (dfl && pid != 1) {
 		sys3(SYS_tgkill, pid, tid, sig);
 		sys2(SYS_kill, pid, sig);
 	}

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -396,8 +397,11 @@ int main(int argc, char **argv)
 	r = report();
 	fflush(NULL);
 	bool told = holds && tell(r);
-	/* The end of the program is ours, by our parent's (PR_SET_PDEATHSIG). */
-	for (int s = 0; told && s < HOLD_SECONDS; s++)
-		sleep(1);
+	/* The end of the program is ours: by our parent's (PR_SET_PDEATHSIG), or when no thread is
+	 * left. Until they are waited for, those that have ended keep the program from being gone. */
+	signal(SIGALRM, SIG_DFL);
+	alarm(told ? HOLD_SECONDS : 0);
+	while (told && (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR))
+		;
 	_exit(r);
 }

@@ -233,6 +233,13 @@ static void detach(void)
 	sys3(SYS_close_range, run.out_fd + 1, ~0U, 0);
 }
 
+/* A descriptor of our own, by whichever call is allowed: the other end must see it. */
+static void shut(int fd)
+{
+	if (fd >= 0 && sys1(SYS_close, fd) != 0)
+		sys3(SYS_close_range, fd, fd, 0);
+}
+
 /* The first clone: starts the helper, serves it, sees how it ends. */
 static void supervise(void)
 {
@@ -257,9 +264,11 @@ static void supervise(void)
 		fail("the helper cannot be started", r);
 		return;
 	}
-	sys1(SYS_close, run.sockets[1]);
+	shut(run.sockets[1]);
 	s.fd = run.sockets[0];
 	stk_serve(&s);
+	/* Whoever still asks learns that nobody answers. */
+	shut(run.sockets[0]);
 	long ended = -EINTR;
 	for (unsigned tries = 0; ended == -EINTR && tries < TRIES; tries++)
 		ended = sys4(SYS_wait4, r, &status, __WALL, 0);

@@ -62,7 +62,8 @@ static void send_maps(int fd, const struct stk_crash *c)
 		m.msg_control = &control;
 		m.msg_controllen = sizeof(control);
 	}
-	sys3(SYS_sendmsg, fd, &m, MSG_NOSIGNAL);
+	if (sys3(SYS_sendmsg, fd, &m, MSG_NOSIGNAL) < 0)
+		send_packet(fd, reply, 0);
 	if (maps >= 0)
 		sys1(SYS_close, maps);
 }
