@@ -26,6 +26,9 @@ void stk_context_stood(const ucontext_t *uc, struct stk_answer *ret);
  * there are none. */
 uint64_t stk_context_xstate(const ucontext_t *uc, uint64_t *ret_len);
 
+/* The thread pointer, which the program may have set to anything. */
+uint64_t stk_context_thread(void);
+
 /*
  * If the context stands behind a system call that ended with EINTR although nobody but us sent a
  * signal, make it begin anew when the context is resumed.

@@ -6,6 +6,15 @@
 #include "guard.h"
 #include "sys.h"
 
+/* CRASH context. */
+uint64_t stk_context_thread(void)
+{
+	uint64_t fs_base = 0;
+
+	sys2(SYS_arch_prctl, ARCH_GET_FS, &fs_base);
+	return fs_base;
+}
+
 /* CRASH context. Order: struct user_regs_struct of sys/user.h. */
 void stk_context_gregs(const ucontext_t *uc, uint64_t *r)
 {
@@ -15,16 +24,15 @@ void stk_context_gregs(const ucontext_t *uc, uint64_t *r)
 					REG_EFL, REG_RSP, -3};
 	const greg_t *g = uc->uc_mcontext.gregs;
 	uint64_t csgsfs = (uint64_t)g[REG_CSGSFS];
-	uint64_t fs_base = 0, gs_base = 0;
+	uint64_t gs_base = 0;
 
 	for (int i = 0; i < 21; i++)
 		r[i] = from[i] >= 0 ? (uint64_t)g[from[i]] : 0;
 	r[15] = ~0ULL; /* orig_rax: the frame does not have it */
 	r[17] = csgsfs & 0xffff;
 	r[20] = csgsfs >> 48;
-	sys2(SYS_arch_prctl, ARCH_GET_FS, &fs_base);
 	sys2(SYS_arch_prctl, ARCH_GET_GS, &gs_base);
-	r[21] = fs_base;
+	r[21] = stk_context_thread();
 	r[22] = gs_base;
 	__asm__ volatile("mov %%ds,%0" : "=r"(r[23]));
 	__asm__ volatile("mov %%es,%0" : "=r"(r[24]));

@@ -197,6 +197,7 @@ __attribute__((constructor(101))) static void start(void)
 {
 	stk_follow();
 	stk_g.filters = stk_seccomp_filters();
+	stk_view_start();
 	/* Now: the first call of a function that we stand before may be one in a signal handler. */
 	(void)STK_REAL(sigaction);
 	if (!&libstack_manual || !libstack_manual)

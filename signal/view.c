@@ -72,6 +72,46 @@ static void show_default(struct sigaction *old, int flags, uint64_t mask)
 }
 
 /* ANY context. */
+uint64_t stk_view_hidden(int sig)
+{
+	return sig >= 1 && sig < SIGNALS ? atomic_load(&view[sig].hidden) : 0;
+}
+
+/* ANY context. */
+void stk_view_anew(uint64_t ours)
+{
+	atomic_store(&all_ours, ours);
+	for (int sig = 1; sig < SIGNALS; sig++)
+		atomic_store(&view[sig].hidden, 0);
+}
+
+/* ANY context: in a child that shares our memory. What it sets is true: the view is its parent's,
+ * and tells only of what the child has not touched. */
+static int child_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction was;
+
+	if (STK_REAL(sigaction)(sig, act, &was))
+		return -1;
+	if (!old)
+		return 0;
+	*old = was;
+	if (stk_is_ours(&was))
+		show_default(old, atomic_load(&view[sig].flags), atomic_load(&view[sig].mask));
+	return 0;
+}
+
+/* ANY context: false where the view of this signal has nothing that the kernel does not know, and
+ * gets nothing. */
+static bool touches(int sig, const struct sigaction *act)
+{
+	uint64_t mask = act ? stk_bits(&act->sa_mask) : 0;
+
+	return (stk_signals_all() & 1ULL << (sig - 1)) || stk_view_hidden(sig) ||
+	       (mask & stk_signals_sync() & stk_view_all_ours());
+}
+
+/* ANY context. */
 int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	struct sigaction mine, was;
@@ -79,8 +119,10 @@ int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old)
 	int flags = 0;
 	bool ours = false;
 
-	if (sig < 1 || sig >= SIGNALS)
+	if (sig < 1 || sig >= SIGNALS || !touches(sig, act))
 		return STK_REAL(sigaction)(sig, act, old);
+	if (stk_view_in_child())
+		return child_action(sig, act, old);
 	if (act) {
 		mine = *act;
 		full = stk_bits(&act->sa_mask) & ~(1ULL << (SIGKILL - 1) | 1ULL << (SIGSTOP - 1));

@@ -42,6 +42,19 @@ void stk_view_set_mask(uint64_t mask);
 void stk_view_ours(int sig, bool ours);
 uint64_t stk_view_all_ours(void);
 
+/* NORMAL context: before anything is hidden, and in the child of fork(3). */
+void stk_view_start(void);
+
+/* true: this is a child that shares its memory with another process (belief.h). All that it sees
+ * and does is true from now on. */
+bool stk_view_in_child(void);
+
+/* What was taken out of the mask of this signal's handler. */
+uint64_t stk_view_hidden(int sig);
+
+/* In a copy of such a child: these are ours, and nothing is hidden. */
+void stk_view_anew(uint64_t ours);
+
 /* Move what is truly blocked of our six into the belief of this thread; and the way back: bits of
  * `mask` that are believed become true. */
 void stk_view_open(void);

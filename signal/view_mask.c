@@ -1,15 +1,16 @@
 /* What the program believes of its mask, and the functions that set it. ANY context. */
+#include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-#include "context.h"
+#include "belief.h"
 #include "real.h"
 #include "state.h"
 #include "sys.h"
 #include "view.h"
 
-static _Thread_local uint64_t believed __attribute__((tls_model("initial-exec")));
-/* Those of them that were held back here, and are truly blocked since. */
-static _Thread_local uint64_t held __attribute__((tls_model("initial-exec")));
+static _Thread_local struct stk_belief mine __attribute__((tls_model("initial-exec")));
 
 static uint64_t raw_mask(int how, uint64_t set)
 {
@@ -19,17 +20,70 @@ static uint64_t raw_mask(int how, uint64_t set)
 	return old;
 }
 
+static void believe(uint64_t mask)
+{
+	mine.magic = (uint64_t)(uintptr_t)&mine ^ STK_BELIEF_MAGIC;
+	mine.believed = mask;
+	mine.held &= mask;
+}
+
 /* ANY context. */
+bool stk_view_in_child(void)
+{
+	if (!stk_in_child())
+		return false;
+	if (stk_actions() == STK_ACTIONS_HIDDEN) {
+		/* In this order: the handler does the same, and is done when it returns. */
+		raw_mask(SIG_BLOCK, mine.believed);
+		stk_actions_make_true(stk_view_hidden);
+	}
+	return true;
+}
+
+/* NORMAL context: fork(3) has made a copy, which is a process of its own. */
+static void forked(void)
+{
+	*stk_memory_owner = 0;
+	(void)stk_in_child();
+	if (stk_actions() == STK_ACTIONS_TRUE) {
+		mine.believed = mine.held = 0;
+		stk_view_anew(stk_actions_anew());
+		stk_view_open();
+	}
+}
+
+/*
+ * NORMAL context. The word that names the owner is empty in a copy that was made without fork(3),
+ * too, where the kernel knows MADV_WIPEONFORK (Linux 4.14).
+ */
+void stk_view_start(void)
+{
+	long size = sysconf(_SC_PAGESIZE);
+	void *page =
+	    mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page != MAP_FAILED && !madvise(page, (size_t)size, MADV_WIPEONFORK))
+		stk_memory_owner = page;
+	else if (page != MAP_FAILED)
+		munmap(page, (size_t)size);
+	(void)stk_in_child();
+	stk_belief_start(&mine);
+	pthread_atfork(NULL, NULL, forked);
+}
+
+/* ANY context. Whose memory it is is asked only where it holds something. */
 uint64_t stk_view_mask(void)
 {
-	return believed;
+	return mine.believed && !stk_view_in_child() ? mine.believed : 0;
 }
 
 /* ANY context. */
 void stk_view_set_mask(uint64_t mask)
 {
-	believed = mask;
-	held = 0;
+	if ((!mask && !mine.believed) || stk_view_in_child())
+		return;
+	mine.held = 0;
+	believe(mask);
 }
 
 /* ANY context. */
@@ -38,51 +92,20 @@ void stk_view_open(void)
 	uint64_t six = stk_signals_sync() & stk_view_all_ours() & raw_mask(SIG_BLOCK, 0);
 
 	/* In this order: one that is pending arrives when it is unblocked, and is held back. */
-	believed |= six;
-	if (six)
+	if (six) {
+		believe(mine.believed | six);
 		raw_mask(SIG_UNBLOCK, six);
+	}
 }
 
 /* ANY context. */
 void stk_view_settle(uint64_t mask)
 {
-	mask &= believed;
-	if (mask)
+	mask &= mine.believed;
+	if (mask) {
 		raw_mask(SIG_BLOCK, mask);
-	believed &= ~mask;
-}
-
-/* CRASH context. */
-bool stk_view_holds_back(int sig, const siginfo_t *si, ucontext_t *uc)
-{
-	uint64_t bit = 1ULL << (sig - 1);
-	int pid = (int)sys0(SYS_getpid);
-
-	if (si->si_code > 0 || !(believed & bit))
-		return false;
-	/* It arrives although it was blocked: a handler that blocked it has returned, and the
-	 * kernel has opened the mask again. */
-	if (held & bit) {
-		held &= ~bit;
-		believed &= ~bit;
-		return false;
+		believe(mine.believed & ~mask);
 	}
-	held |= bit;
-	stk_set_bits(&uc->uc_sigmask, stk_bits(&uc->uc_sigmask) | bit);
-	raw_mask(SIG_BLOCK, bit);
-	/*
-	 * To the process again, of which another thread may wait for it. Only the first thread may
-	 * repeat who sent it (kernel/signal.c, do_rt_sigqueueinfo compares the tid): from others,
-	 * and when the queue is full, it comes from us.
-	 */
-	if (si->si_code == SI_TKILL) {
-		if (sys4(SYS_rt_tgsigqueueinfo, pid, sys0(SYS_gettid), sig, si) != 0)
-			sys3(SYS_tgkill, pid, sys0(SYS_gettid), sig);
-	} else if (sys3(SYS_rt_sigqueueinfo, pid, sig, si) != 0) {
-		sys2(SYS_kill, pid, sig);
-	}
-	stk_context_restart(uc);
-	return true;
 }
 
 /*
@@ -92,28 +115,30 @@ bool stk_view_holds_back(int sig, const siginfo_t *si, ucontext_t *uc)
 int stk_view_change(int (*real)(int, const sigset_t *, sigset_t *), int how, const sigset_t *set,
 		    sigset_t *old)
 {
-	uint64_t was = believed, want = set ? stk_bits(set) : 0, hide = 0;
-	sigset_t mine;
+	uint64_t was = mine.believed, want = set ? stk_bits(set) : 0;
+	uint64_t six = want & stk_signals_sync() & stk_view_all_ours(), hide = 0;
+	sigset_t open;
 
-	if (set && how != SIG_UNBLOCK)
-		hide = want & stk_signals_sync() & stk_view_all_ours();
+	if ((!was && !six) || stk_view_in_child())
+		return real(how, set, old);
+	if (how != SIG_UNBLOCK)
+		hide = six;
 	if (hide)
 		hide &= ~raw_mask(SIG_BLOCK, 0);
 	if (set) {
-		mine = *set;
-		stk_set_bits(&mine, want & ~hide);
+		open = *set;
+		stk_set_bits(&open, want & ~hide);
 	}
 	/* Before the call: what is pending arrives in it. */
 	if (set && how == SIG_BLOCK)
-		believed = was | hide;
+		believe(was | hide);
 	else if (set && how == SIG_UNBLOCK)
-		believed = was & ~want;
+		believe(was & ~want);
 	else if (set && how == SIG_SETMASK)
-		believed = hide;
-	held &= believed;
-	int r = real(how, set ? &mine : NULL, old);
+		believe(hide);
+	int r = real(how, set ? &open : NULL, old);
 	if (r)
-		believed = was;
+		believe(was);
 	else if (old)
 		stk_set_bits(old, stk_bits(old) | was);
 	return r;

@@ -1,0 +1,159 @@
+/* CRASH context, all of it: the handler asks, too. */
+#include "belief.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "context.h"
+#include "state.h"
+#include "sys.h"
+#include "view.h"
+
+#define SIGNALS 65
+/* In the mask of our handler: the action is that of a child which was made true. Libc never sends
+ * its SIGCANCEL to a process of one thread (nptl). */
+#define CHILD_MARK (1ULL << (32 - 1))
+
+static int32_t owner;
+int32_t *stk_memory_owner = &owner;
+
+/* Where the record lies, as seen from the thread pointer: the same in every thread (ELF TLS, the
+ * static block; the record is initial-exec). 0: not known yet. */
+static int64_t offset;
+
+void stk_belief_start(const struct stk_belief *b)
+{
+	offset = (int64_t)((uint64_t)(uintptr_t)b - stk_context_thread());
+}
+
+/*
+ * rt_sigprocmask(2) copies the new mask before it looks at `how` (kernel/signal.c): with one that
+ * does not exist it only tells whether 8 bytes can be read. The program's own handler of SIGSEGV
+ * may be in place, where a guarded read would end.
+ */
+static bool readable(uint64_t addr)
+{
+	return sys4(SYS_rt_sigprocmask, ~0, addr, 0, 8) == -EINVAL;
+}
+
+struct stk_belief *stk_belief_proven(void)
+{
+	uint64_t at = stk_context_thread() + (uint64_t)offset;
+	struct stk_belief *b = (struct stk_belief *)(uintptr_t)at;
+
+	if (!offset || at % sizeof(*b) || !readable(at))
+		return 0;
+	return b->magic == (at ^ STK_BELIEF_MAGIC) ? b : 0;
+}
+
+bool stk_in_child(void)
+{
+	int32_t pid = (int32_t)sys0(SYS_getpid);
+
+	if (!*stk_memory_owner)
+		*stk_memory_owner = pid;
+	return *stk_memory_owner != pid;
+}
+
+static bool get_ours(int sig, struct stk_ksigaction *sa)
+{
+	return (stk_signals_all() & 1ULL << (sig - 1)) && !stk_sigaction(sig, 0, sa) &&
+	       sa->handler == stk_handler;
+}
+
+enum stk_actions stk_actions(void)
+{
+	struct stk_ksigaction sa;
+
+	for (int sig = 1; sig < 32; sig++)
+		if (get_ours(sig, &sa))
+			return sa.mask & CHILD_MARK ? STK_ACTIONS_TRUE : STK_ACTIONS_HIDDEN;
+	return STK_ACTIONS_NONE;
+}
+
+static void show_hidden(int sig, uint64_t hidden)
+{
+	struct stk_ksigaction sa;
+
+	if (!hidden || stk_sigaction(sig, 0, &sa) || sa.handler == stk_handler)
+		return;
+	sa.mask |= hidden;
+	stk_sigaction(sig, &sa, 0);
+}
+
+void stk_actions_make_true(uint64_t (*hidden)(int sig))
+{
+	struct stk_ksigaction sa;
+
+	for (int sig = 1; sig < SIGNALS; sig++)
+		show_hidden(sig, hidden(sig));
+	for (int sig = 1; sig < 32; sig++)
+		if (get_ours(sig, &sa)) {
+			sa.mask |= CHILD_MARK;
+			stk_sigaction(sig, &sa, 0);
+		}
+}
+
+uint64_t stk_actions_anew(void)
+{
+	struct stk_ksigaction sa;
+	uint64_t ours = 0;
+
+	for (int sig = 1; sig < 32; sig++)
+		if (get_ours(sig, &sa)) {
+			sa.mask &= ~CHILD_MARK;
+			stk_sigaction(sig, &sa, 0);
+			ours |= 1ULL << (sig - 1);
+		}
+	return ours;
+}
+
+/*
+ * Pending again, in the process, of which another thread may wait for it. Only the first thread may
+ * repeat who sent it (kernel/signal.c, do_rt_sigqueueinfo compares the tid): from others, and when
+ * the queue is full, it comes from us. It is blocked here until the handler has returned.
+ */
+static void put_back(int sig, const siginfo_t *si, int pid)
+{
+	uint64_t bit = 1ULL << (sig - 1);
+
+	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, 0, 8);
+	if (si->si_code == SI_TKILL) {
+		if (sys4(SYS_rt_tgsigqueueinfo, pid, sys0(SYS_gettid), sig, si) != 0)
+			sys3(SYS_tgkill, pid, sys0(SYS_gettid), sig);
+	} else if (sys3(SYS_rt_sigqueueinfo, pid, sig, si) != 0) {
+		sys2(SYS_kill, pid, sig);
+	}
+}
+
+bool stk_view_holds_back(int sig, const siginfo_t *si, ucontext_t *uc)
+{
+	uint64_t bit = 1ULL << (sig - 1);
+	struct stk_belief *b = si->si_code > 0 ? 0 : stk_belief_proven();
+	int pid = (int)sys0(SYS_getpid);
+
+	if (!b || !(b->believed & bit))
+		return false;
+	if (stk_in_child()) {
+		/* Its own mask, as the program believes it, is true from now on. */
+		if (stk_actions() != STK_ACTIONS_HIDDEN)
+			return false;
+		stk_set_bits(&uc->uc_sigmask, stk_bits(&uc->uc_sigmask) | b->believed);
+		stk_actions_make_true(stk_view_hidden);
+		put_back(sig, si, pid);
+		stk_context_restart(uc);
+		return true;
+	}
+	/* It arrives although it was blocked: a handler that blocked it has returned, and the
+	 * kernel has opened the mask again. */
+	if (b->held & bit) {
+		b->held &= ~bit;
+		b->believed &= ~bit;
+		return false;
+	}
+	b->held |= bit;
+	stk_set_bits(&uc->uc_sigmask, stk_bits(&uc->uc_sigmask) | bit);
+	put_back(sig, si, pid);
+	stk_context_restart(uc);
+	return true;
+}
