@@ -287,5 +287,6 @@ int main(int argc, char **argv)
 	child("masks", masks);
 	delivery();
 	inheritance();
+	children();
 	return 0;
 }

@@ -45,6 +45,7 @@ void child(const char *name, void (*fn)(void));
 
 void delivery(void);
 void inheritance(void);
+void children(void);
 
 /* This program's own path. */
 extern char self[4096];

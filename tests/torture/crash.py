@@ -295,6 +295,13 @@ CASES = {
     "blocked_process": Case("blocked_process", frames=PLAIN + ["block"]),
     "blocked_thread": Case("blocked_thread", frames=PLAIN + ["block"]),
     "blocked_exec": Case("blocked_exec"),
+    # Whose memory, whose thread pointer.
+    "vfork_resets": Case("vfork_resets", frames=PLAIN + ["block", "vfork_resets", "main"]),
+    "foreign_tls": Case("foreign_tls 6", ABRT, frames=["send_self", "foreign_body"],
+                        end="2 of 2 threads shown"),
+    "foreign_tls_quit": Case("foreign_tls 3", QUIT, frames=["send_self", "foreign_body"],
+                             end="2 of 2 threads shown"),
+    "no_tls": Case("no_tls 6", ABRT, frames=["send_self", "no_tls", "main"]),
     # Descriptors.
     "stderr_closed": Case("closed", heads=0, frames=[], end=None, check=no_report),
     "stderr_reused": Case("reused data", heads=0, frames=[], end=None, check=data_file),

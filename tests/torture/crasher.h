@@ -3,6 +3,8 @@
 #ifndef TORTURE_CRASHER_H
 #define TORTURE_CRASHER_H
 
+#include <signal.h>
+
 #ifdef __clang__
 #define NOINLINE __attribute__((noinline))
 #else
@@ -17,6 +19,9 @@ const char *arg(int i, const char *otherwise);
 /* Else it ends with status 99: the place is not as the scenario needs it. */
 void must(int holds, const char *what);
 
+/* Block everything by this function, and crash. */
+void block(int (*how)(int, const sigset_t *, sigset_t *));
+
 /* A stack that the library knows nothing of. */
 char *own_stack(unsigned long size);
 
@@ -29,7 +34,8 @@ char *own_stack(unsigned long size);
 	X(blocked_process) X(blocked_thread) X(blocked_exec) X(closed) X(reused) X(no_files) \
 	X(no_memory) X(no_data) X(no_processes) X(no_file_size) X(undumpable) \
 	X(undumpable_threads) X(filtered) X(inherited) X(filtered_threads) X(threads) \
-	X(leaderless) X(deep) X(spoilt) X(spoilt_threads) X(spoilt_dump) X(spoilt_quit)
+	X(leaderless) X(deep) X(spoilt) X(spoilt_threads) X(spoilt_dump) X(spoilt_quit) \
+	X(vfork_resets) X(foreign_tls) X(no_tls)
 /* clang-format on */
 
 #define DECLARE(name) void name(void);
