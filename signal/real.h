@@ -13,7 +13,9 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/wait.h>
 #include <threads.h>
 
 #include "include/libstack.h"
@@ -47,6 +49,10 @@
 	X(posix_spawnp, int,                                                                       \
 	  (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,   \
 	   char *const *, char *const *))                                                          \
+	X(waitpid, pid_t, (pid_t, int *, int))                                                     \
+	X(wait4, pid_t, (pid_t, int *, int, struct rusage *))                                      \
+	X(wait3, pid_t, (int *, int, struct rusage *))                                             \
+	X(waitid, int, (idtype_t, id_t, siginfo_t *, int))                                         \
 	X(system, int, (const char *))                                                             \
 	X(popen, FILE *, (const char *, const char *))
 
