@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/signals.h"
 #include "base/text.h"
+#include "clones.h"
 #include "collect.h"
 #include "deliver.h"
 #include "serve.h"
@@ -252,6 +253,7 @@ static void supervise(void)
 			      .deadline_ns = run.deadline_ns};
 	int status = 0;
 
+	stk_clone_note((int)sys0(SYS_gettid));
 	detach();
 	run.sockets[0] = run.sockets[1] = -1;
 	run.memfd = (int)open_helper();
@@ -417,8 +419,12 @@ static void reap(void)
 
 	for (unsigned tries = 0; r == -EINTR && tries < TRIES; tries++)
 		r = sys4(SYS_wait4, pid, &status, how, 0);
-	if (r == pid)
+	if (r == pid) {
 		run.ended = status;
+		stk_clone_forget(pid);
+	} else if (stk_clone_status(pid, &status)) {
+		run.ended = status;
+	}
 	atomic_store(&run.supervisor, 0);
 	sys2(SYS_prctl, PR_SET_PTRACER, 0);
 }
