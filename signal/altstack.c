@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "libc.h"
 #include "real.h"
 #include "state.h"
 #include "view.h"
@@ -141,9 +142,10 @@ static struct start *prepare(const pthread_attr_t *attr, struct start s)
 	struct start *p = stk_g.installed ? malloc(sizeof(*p)) : NULL;
 	sigset_t own;
 
+	if (!p)
+		return NULL;
 	s.mask = attr && !pthread_attr_getsigmask_np(attr, &own) ? 0 : stk_view_mask();
-	if (p)
-		*p = s;
+	*p = s;
 	return p;
 }
 

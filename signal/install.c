@@ -10,6 +10,7 @@
 #include "altstack.h"
 #include "context.h"
 #include "follow.h"
+#include "libc.h"
 #include "real.h"
 #include "seccomp.h"
 #include "state.h"
@@ -114,7 +115,7 @@ static void remember_stderr(void)
 static int install(const struct libstack_options *o, bool automatic)
 {
 	struct stk_options opts;
-	int r = stk_options_read(o, &opts);
+	int r = STK_IS_GLIBC ? stk_options_read(o, &opts) : -ENOSYS;
 
 	if (r || (automatic && opts.level == STK_LEVEL_OFF))
 		return r;
@@ -182,6 +183,8 @@ LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 	uint64_t gregs[STK_GREGS];
 	ucontext_t uc;
 
+	if (!STK_IS_GLIBC)
+		return -ENOSYS;
 	if (!atomic_load(&ready))
 		prepare();
 	memset(&uc, 0, sizeof(uc));
@@ -195,6 +198,8 @@ LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 /* Before the program's own constructors where the loader lets us (preloaded: before all). */
 __attribute__((constructor(101))) static void start(void)
 {
+	if (!STK_IS_GLIBC)
+		return;
 	stk_follow();
 	stk_g.filters = stk_seccomp_filters();
 	stk_view_start();

@@ -19,7 +19,25 @@ const struct stk_reals stk_wrap_reals = {
 #else
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdatomic.h>
+
+/* A function that this libc does not have: the program knows that some systems do not. */
+static long missing(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+static void *find(const char *name)
+{
+	void *fn = dlsym(RTLD_NEXT, name);
+
+	/* What the program asks of dlerror(3) later is not this. */
+	if (!fn)
+		(void)dlerror();
+	return fn ? fn : (void *)missing;
+}
 
 const struct stk_reals *stk_reals(void)
 {
@@ -28,7 +46,7 @@ const struct stk_reals *stk_reals(void)
 
 	if (!atomic_load_explicit(&known, memory_order_acquire)) {
 		/* Threads that meet here write the same values. */
-#define STK_X(name, type, args) *(void **)&r.name = dlsym(RTLD_NEXT, #name);
+#define STK_X(name, type, args) *(void **)&r.name = find(#name);
 		STK_REALS(STK_X)
 		STK_CALLS(STK_X)
 		STK_JUMPS(STK_X)

@@ -1,10 +1,10 @@
 /* What the program believes of its mask, and the functions that set it. ANY context. */
-#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "belief.h"
+#include "libc.h"
 #include "real.h"
 #include "state.h"
 #include "sys.h"
@@ -68,7 +68,7 @@ void stk_view_start(void)
 		munmap(page, (size_t)size);
 	(void)stk_in_child();
 	stk_belief_start(&mine);
-	pthread_atfork(NULL, NULL, forked);
+	__register_atfork(NULL, NULL, forked, NULL);
 }
 
 /* ANY context. Whose memory it is is asked only where it holds something. */
