@@ -9,10 +9,9 @@
 
 #include "altstack.h"
 #include "context.h"
-#include "follow.h"
 #include "libc.h"
 #include "real.h"
-#include "seccomp.h"
+#include "start.h"
 #include "state.h"
 #include "sys.h"
 #include "view.h"
@@ -195,16 +194,17 @@ LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 	return stk_dump(fd, gregs);
 }
 
-/* Before the program's own constructors where the loader lets us (preloaded: before all). */
-__attribute__((constructor(101))) static void start(void)
+void stk_install_first(void)
 {
-	if (!STK_IS_GLIBC)
-		return;
-	stk_follow();
-	stk_g.filters = stk_seccomp_filters();
-	stk_view_start();
-	/* Now: the first call of a function that we stand before may be one in a signal handler. */
-	(void)STK_REAL(sigaction);
 	if (!&libstack_manual || !libstack_manual)
 		install(NULL, true);
 }
+
+#ifdef STK_WRAP
+/* In libstack.a: the first of the program's own constructors. Here, for this object is in each
+ * program (libstack_version). */
+__attribute__((constructor(101))) static void start(void)
+{
+	stk_begin();
+}
+#endif

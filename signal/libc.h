@@ -7,6 +7,7 @@
 #ifndef SIGNAL_LIBC_H
 #define SIGNAL_LIBC_H
 
+#include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@ extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
 #pragma weak getcontext
 #pragma weak pthread_attr_getsigmask_np
 #pragma weak __register_atfork
+#pragma weak _dl_find_object
 #define STK_IS_GLIBC (gnu_get_libc_version != NULL)
 #endif
 

@@ -62,7 +62,10 @@
 	X(longjmp, void, (struct __jmp_buf_tag *, int))                                            \
 	X(_longjmp, void, (struct __jmp_buf_tag *, int))                                           \
 	X(siglongjmp, void, (struct __jmp_buf_tag *, int))                                         \
-	X(__longjmp_chk, void, (struct __jmp_buf_tag *, int))
+	X(__longjmp_chk, void, (struct __jmp_buf_tag *, int))                                      \
+	X(__libc_start_main, int,                                                                  \
+	  (int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void),           \
+	   void (*)(void), void *))
 
 int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
 

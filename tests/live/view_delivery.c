@@ -143,7 +143,7 @@ static void ppoll_open(void)
 
 static void ppoll_blocked(void)
 {
-	struct timespec little = {0, 100000000};
+	struct timespec little = {1, 0};
 	sigset_t s = set_of(SIGSEGV, 0, 0);
 
 	send_later(SIGSEGV);
