@@ -1,51 +1,26 @@
 #include "altstack.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "libc.h"
 #include "real.h"
+#include "slots.h"
 #include "state.h"
 #include "view.h"
 
-#ifndef AT_MINSIGSTKSZ
-#define AT_MINSIGSTKSZ 51
-#endif
-#define ROOM  57344 /* for our frames, the program's own handlers, and a nested signal frame */
-#define GUARD 4096
-
-static uint8_t main_stack[65536] __attribute__((aligned(16)));
 static pthread_key_t key;
 static bool has_key;
 /* The stack that this thread has from us, whether it is in use or the program's own. */
 static _Thread_local void *from_us __attribute__((tls_model("initial-exec")));
 static _Thread_local size_t from_us_size __attribute__((tls_model("initial-exec")));
 
-/* The frame that the kernel pushes is as large as the vector state (getauxval(3)). */
-static size_t stack_size(void)
-{
-	size_t frame = getauxval(AT_MINSIGSTKSZ);
-
-	return (2 * (frame ? frame : 4096) + ROOM + GUARD - 1) & ~(size_t)(GUARD - 1);
-}
-
 static bool has_altstack(void)
 {
 	stack_t ss;
 
 	return STK_REAL(sigaltstack)(NULL, &ss) || !(ss.ss_flags & SS_DISABLE);
-}
-
-static bool use_altstack(const stack_t *ss)
-{
-	if (STK_REAL(sigaltstack)(ss, NULL))
-		return false;
-	from_us_size = ss->ss_size;
-	from_us = ss->ss_sp;
-	return true;
 }
 
 /* ANY context: the program does not see ours, and has it again when it gives up its own. */
@@ -64,44 +39,48 @@ int stk_altstack(const stack_t *ss, stack_t *old)
 	return 0;
 }
 
-/* NORMAL context: when a thread ends. */
-static void release(void *map)
+/* NORMAL context: when a thread ends. Its key holds the slot, counted from one. */
+static void release(void *p)
 {
 	stack_t ss, off = {.ss_flags = SS_DISABLE};
+	void *was = from_us;
 
 	from_us = NULL;
-	if (!STK_REAL(sigaltstack)(NULL, &ss) && ss.ss_sp == (char *)map + GUARD)
-		STK_REAL(sigaltstack)(&off, NULL);
-	munmap(map, GUARD + stack_size());
+	/* One that cannot be left (the thread ends on it) is nobody else's. */
+	if (was && !STK_REAL(sigaltstack)(NULL, &ss) && ss.ss_sp == was &&
+	    !(ss.ss_flags & SS_DISABLE) && STK_REAL(sigaltstack)(&off, NULL))
+		return;
+	stk_slot_give_back((int)(intptr_t)p - 1);
 }
 
 /* NORMAL context: at the start of a thread. Failure leaves it as it would be without us. */
 static void give_altstack(void)
 {
-	size_t size = stack_size();
+	int slot = has_key ? stk_slot_take() : -1;
+	stack_t ss = {0};
 
-	if (!has_key || has_altstack())
+	if (slot < 0)
 		return;
-	char *map = mmap(NULL, GUARD + size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
+	if (pthread_setspecific(key, (void *)(intptr_t)(slot + 1))) {
+		stk_slot_give_back(slot);
 		return;
-	stack_t ss = {.ss_sp = map + GUARD, .ss_size = size};
-	if (mprotect(map, GUARD, PROT_NONE) || pthread_setspecific(key, map) ||
-	    !use_altstack(&ss)) {
-		pthread_setspecific(key, NULL);
-		munmap(map, GUARD + size);
+	}
+	if (has_altstack())
+		return;
+	ss.ss_sp = stk_slot_stack(slot, &ss.ss_size);
+	if (ss.ss_sp && !STK_REAL(sigaltstack)(&ss, NULL)) {
+		from_us_size = ss.ss_size;
+		from_us = ss.ss_sp;
 	}
 }
 
 void stk_altstack_main(void)
 {
-	stack_t ss = {.ss_sp = main_stack, .ss_size = sizeof(main_stack)};
-
+	stk_slots_start();
 	if (!has_key)
 		has_key = pthread_key_create(&key, release) == 0;
-	if (!has_altstack())
-		use_altstack(&ss);
+	if (has_key && !pthread_getspecific(key))
+		give_altstack();
 }
 
 struct start {

@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <threads.h>
 
-/* The calling thread gets an alternate stack if it has none. */
+/* The calling thread gets a slot, and an alternate stack if it has none. */
 void stk_altstack_main(void);
 
 /* sigaltstack(2), pthread_create(3) and thrd_create(3) as the program shall see them. */
