@@ -9,6 +9,7 @@
 
 #include "altstack.h"
 #include "context.h"
+#include "entry.h"
 #include "libc.h"
 #include "real.h"
 #include "start.h"
@@ -133,6 +134,7 @@ static int install(const struct libstack_options *o, bool automatic)
 	stk_altstack_main();
 	handlers_install();
 	stk_g.installed = true;
+	stk_entry_adopt();
 	/* A blocked fault kills without a word. */
 	stk_view_open();
 	return 0;

@@ -261,6 +261,11 @@ void stk_slots_start(void)
 	pthread_atfork(NULL, NULL, forget_others);
 }
 
+bool stk_slots_started(void)
+{
+	return stride != 0;
+}
+
 /* ANY context. */
 bool stk_slot_is_stack(const void *sp, size_t size)
 {

@@ -15,6 +15,9 @@
 /* NORMAL context: before all others. Slots of a forked child are those of its one thread. */
 void stk_slots_start(void);
 
+/* ANY context: that has been done: a thread may have a stack of ours. */
+bool stk_slots_started(void);
+
 /* NORMAL context: a slot for the calling thread; -1: there is none. */
 int stk_slot_take(void);
 /* NORMAL context: the calling thread ends. */

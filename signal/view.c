@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "entry.h"
 #include "real.h"
 #include "state.h"
 
@@ -132,6 +133,8 @@ int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old)
 		ours = act->sa_handler == SIG_DFL && managed(sig);
 		if (ours)
 			put_ours(&mine);
+		else
+			stk_entry_put(sig, &mine, flags, full);
 	}
 	uint64_t hidden = atomic_load(&view[sig].hidden), mask = atomic_load(&view[sig].mask);
 	int kept = atomic_load(&view[sig].flags);
@@ -149,9 +152,10 @@ int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old)
 	if (!old)
 		return 0;
 	*old = was;
-	if (stk_is_ours(&was))
+	/* A handler for one time leaves its flags and its mask (kernel/signal.c, get_signal). */
+	if (stk_is_ours(&was) || (was.sa_handler == SIG_DFL && (kept & (int)SA_RESETHAND)))
 		show_default(old, kept, mask);
-	else
+	else if (!stk_entry_show(old))
 		stk_set_bits(&old->sa_mask, stk_bits(&old->sa_mask) | hidden);
 	return 0;
 }

@@ -1,0 +1,118 @@
+#include "entry.h"
+
+#include <stdatomic.h>
+
+#include "base/mem.h"
+#include "deliver.h"
+#include "slots.h"
+#include "state.h"
+#include "sys.h"
+#include "view.h"
+
+struct stk_entry stk_entries[STK_ENTRIES];
+
+/* ANY context. */
+static bool managed(int sig)
+{
+	return stk_g.installed && (stk_g.o.signals & 1ULL << (sig - 1));
+}
+
+/*
+ * ANY context: the entry for this handler, a new one if there is none. A place that somebody else
+ * writes to, or died over, is passed by. -1: all are taken.
+ */
+static int entry_for(uint64_t handler, int flags, uint64_t mask)
+{
+	for (int i = 0; i < STK_ENTRIES; i++) {
+		struct stk_entry *e = &stk_entries[i];
+		uint32_t state = __atomic_load_n(&e->state, __ATOMIC_ACQUIRE);
+		if (state == 2 && e->handler == handler && e->flags == flags && e->mask == mask)
+			return i;
+		if (state == 0 && __atomic_compare_exchange_n(&e->state, &state, 1, false,
+							      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+			e->handler = handler;
+			e->flags = flags;
+			e->mask = mask;
+			__atomic_store_n(&e->state, 2, __ATOMIC_RELEASE);
+			return i;
+		}
+	}
+	return -1;
+}
+
+void stk_entry_put(int sig, struct sigaction *sa, int flags, uint64_t mask)
+{
+	uint64_t handler = (uint64_t)(uintptr_t)sa->sa_handler;
+	bool once = (sa->sa_flags & (int)SA_RESETHAND) && managed(sig);
+
+	if (sa->sa_handler == SIG_DFL || sa->sa_handler == SIG_IGN || !stk_slots_started() ||
+	    !((sa->sa_flags & SA_ONSTACK) || once))
+		return;
+	int i = entry_for(handler, flags, mask);
+	if (i < 0)
+		return;
+	/* The entry wants to know what happened, whatever the handler wants to know. */
+	sa->sa_sigaction = (void (*)(int, siginfo_t *, void *))stk_entry_code(i);
+	sa->sa_flags |= SA_SIGINFO;
+}
+
+bool stk_entry_show(struct sigaction *sa)
+{
+	int i = stk_entry_number((uint64_t)(uintptr_t)sa->sa_handler);
+
+	if (i < 0)
+		return false;
+	sa->sa_handler = (__sighandler_t)(uintptr_t)stk_entries[i].handler;
+	sa->sa_flags = stk_entries[i].flags;
+	stk_set_bits(&sa->sa_mask, stk_entries[i].mask);
+	return true;
+}
+
+void stk_entry_adopt(void)
+{
+	struct stk_ksigaction k;
+	struct sigaction sa;
+
+	for (int sig = 1; sig < 65; sig++) {
+		if (stk_sigaction(sig, 0, &k) || k.handler == stk_handler ||
+		    (uintptr_t)k.handler <= 1 || stk_entry_number((uintptr_t)k.handler) >= 0 ||
+		    !(k.flags & (SA_ONSTACK | (unsigned)SA_RESETHAND)))
+			continue;
+		memset(&sa, 0, sizeof(sa));
+		sa.sa_sigaction = k.handler;
+		sa.sa_flags = (int)k.flags;
+		stk_set_bits(&sa.sa_mask, k.mask);
+		stk_view_action(sig, &sa, 0);
+	}
+}
+
+void stk_entry_reset(int sig)
+{
+	struct stk_ksigaction ours = stk_our_action(), was;
+
+	if (!managed(sig) || !ours.handler || stk_sigaction(sig, 0, &was) || was.handler)
+		return;
+	if (stk_sigaction(sig, &ours, &was))
+		return;
+	if (was.handler) /* another thread was faster */
+		stk_sigaction(sig, &was, 0);
+	else
+		stk_view_ours(sig, true);
+}
+
+void stk_entry_no_room(int sig, siginfo_t *si, ucontext_t *uc)
+{
+	/* What the kernel makes of it (force_sig of kernel/signal.c). */
+	siginfo_t forced = {.si_signo = SIGSEGV, .si_code = SI_KERNEL};
+	uint64_t mask = stk_our_action().mask;
+
+	if (sig != SIGSEGV || si->si_code <= 0)
+		si = &forced;
+	if (!managed(SIGSEGV) || !mask) {
+		stk_deliver(SIGSEGV, si, uc);
+		return;
+	}
+	/* A fault in our handler must arrive. */
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+	stk_handler(SIGSEGV, si, uc);
+}
