@@ -210,13 +210,25 @@ static uint64_t extended(const ucontext_t *uc)
 	return sw[0] == 0x46505853 /* FP_XSTATE_MAGIC1 */ ? sw[1] : FX_MIN;
 }
 
-/* Can all of it be written? The kernel answers for each page, by EFAULT; a stack that grows does.
- * Any other error says nothing against it. */
+static bool takes_word(uint64_t at)
+{
+	return sys4(SYS_rt_sigprocmask, SIG_BLOCK, 0, at, 8) != -14 /* EFAULT */;
+}
+
+/*
+ * Can all of it be written? The kernel answers by EFAULT, for two pages by a word that lies in
+ * both, and lets a stack grow. Any other error says nothing against it. What is written over is
+ * free.
+ */
 static bool writable(uint64_t from, uint64_t to)
 {
-	for (uint64_t at = from; at < to; at = (at | (PAGE - 1)) + 1)
-		if (sys4(SYS_rt_sigprocmask, SIG_BLOCK, 0, at, 8) == -14 /* EFAULT */)
+	for (uint64_t at = from; at + 8 <= to;) {
+		uint64_t next = (at | (PAGE - 1)) + 1;
+		bool both = next + 8 <= to;
+		if (!takes_word(both ? next - 4 : at))
 			return false;
+		at = both ? next + PAGE : next;
+	}
 	return true;
 }
 

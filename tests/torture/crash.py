@@ -232,6 +232,12 @@ def offsets(run, what, functions):
     run.case.args = [what] + [table[f] for f in functions]
 
 
+def out_of_handler(t, run, text):
+    names = [f[0] for f in s.parse_trace(text)[0][1]]
+    t.equal(names[-2:], ["in_handler_onstack", "main"], "what the signal interrupted")
+    t.equal(text.count(" (signal frame)\n"), 1, "signal frames")
+
+
 def has_words(t, run, text):
     t.check("\nboom(0x10)\n" in text, "no argument words:", text[:600])
 
@@ -260,6 +266,12 @@ CASES = {
     "overflow_attr": Case("overflow_attr", frames=["dive"] * 50, end="2 of 2 threads shown"),
     # A thread that libstack does not see being made has no other stack: the kernel kills at once.
     "overflow_clone": Case("overflow_clone", heads=0, frames=[], end=None, check=no_report),
+    # The program's own handler, on an alternate stack that it does not have: the kernel kills.
+    "overflow_handled": Case("overflow_handled", frames=["dive"] * 50),
+    "overflow_handled_pthread": Case("overflow_handled_pthread", frames=["dive"] * 50,
+                                     end="2 of 2 threads shown"),
+    "stack_nowhere": Case("stack_nowhere", frames=["nowhere"]),
+    "handled_once": Case("handled_once", frames=PLAIN + ["handled_once", "main"]),
     "crash_clone": Case("crash_clone", frames=PLAIN + ["plain_clone"], end="2 of 2 threads shown"),
     "smashed": Case("smashed", ABRT, ["__stack_chk_fail", "smash_canary", "smashed", "main"]),
     "smashed_return": Case("smashed_return", frames=["smash_return"]),
@@ -276,6 +288,9 @@ CASES = {
                               env={"LIBSTACK_HELPER": "/nowhere"},
                               notes=[NO_HELPER]),
     "handler": Case("in_handler", frames=PLAIN + ["on_usr1"]),
+    "handler_onstack": Case("in_handler_onstack", frames=PLAIN + ["on_usr1"], check=out_of_handler),
+    "handler_onstack_in_process": Case("in_handler_onstack", frames=PLAIN + ["on_usr1"], notes=[NO_HELPER],
+                                       env={"LIBSTACK_HELPER": "/nowhere"}, check=out_of_handler),
     "handler_altstack": Case("in_handler_altstack", frames=PLAIN + ["on_usr1"]),
     # Processes and threads.
     "fork": Case("in_fork", None, PLAIN + ["in_fork", "main"]),

@@ -95,6 +95,12 @@ void in_handler(void)
 	handle_usr1(0);
 }
 
+/* The frame is moved from libstack's alternate stack to this one. */
+void in_handler_onstack(void)
+{
+	handle_usr1(SA_ONSTACK);
+}
+
 void in_handler_altstack(void)
 {
 	stack_t ss = {.ss_sp = own_stack(65536), .ss_size = 65536};

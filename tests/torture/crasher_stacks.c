@@ -148,3 +148,65 @@ void jump_nowhere(void)
 	call((void (*)(void))0x123456789000);
 	__asm__ volatile("");
 }
+
+/* --- handlers of the program's own, with SA_ONSTACK and without a stack to run on --- */
+
+static void on_no_stack(int sig)
+{
+	(void)sig;
+	_exit(95);
+}
+
+static void handle_on_stack(int sig)
+{
+	struct sigaction sa = {.sa_handler = on_no_stack, .sa_flags = SA_ONSTACK};
+
+	must(!sigaction(sig, &sa, NULL), "sigaction");
+}
+
+/* The kernel cannot push a frame on the stack that is used up. */
+void overflow_handled(void)
+{
+	handle_on_stack(SIGSEGV);
+	dive(0);
+}
+
+void overflow_handled_pthread(void)
+{
+	handle_on_stack(SIGSEGV);
+	overflow_pthread();
+}
+
+/* A signal while the stack pointer leads nowhere. */
+NOINLINE void nowhere(long pid)
+{
+#ifdef __x86_64__
+	__asm__ volatile("mov %%rsp,%%r12\n\t"
+			 "mov $0x10000,%%esp\n\t"
+			 "mov $62,%%eax\n\t" /* kill */
+			 "syscall\n\t"
+			 "mov %%r12,%%rsp\n\t" ::"D"(pid),
+			 "S"(SIGUSR1)
+			 : "rax", "rcx", "r11", "r12", "memory");
+#endif
+}
+
+void stack_nowhere(void)
+{
+	handle_on_stack(SIGUSR1);
+	nowhere(getpid());
+}
+
+static void on_fault_once(int sig)
+{
+	(void)sig;
+}
+
+/* A handler for one time that returns: the second fault is the end. */
+void handled_once(void)
+{
+	struct sigaction sa = {.sa_handler = on_fault_once, .sa_flags = (int)SA_RESETHAND};
+
+	must(!sigaction(SIGSEGV, &sa, NULL), "sigaction");
+	plain();
+}
