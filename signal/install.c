@@ -1,6 +1,7 @@
 /* Installing and removing, and the public functions. NORMAL context unless a function says so. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,6 +19,12 @@
 #include "view.h"
 
 extern const int libstack_manual __attribute__((weak));
+
+#ifdef STK_WRAP
+/* libc's own objects call abort(3), too, and are linked after this archive: with --wrap the
+ * function that stands before it must be in the program by then. */
+static void (*const bring)(void) __attribute__((used)) = abort;
+#endif
 
 static struct stk_ksigaction ours;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

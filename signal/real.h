@@ -31,6 +31,7 @@
 
 /* Those that only the program calls. */
 #define STK_CALLS(X)                                                                               \
+	X(abort, void, (void))                                                                     \
 	X(sigsuspend, int, (const sigset_t *))                                                     \
 	X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))        \
 	X(__ppoll_chk, int,                                                                        \

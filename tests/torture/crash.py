@@ -292,6 +292,12 @@ CASES = {
     "handler_onstack_in_process": Case("in_handler_onstack", frames=PLAIN + ["on_usr1"], notes=[NO_HELPER],
                                        env={"LIBSTACK_HELPER": "/nowhere"}, check=out_of_handler),
     "handler_altstack": Case("in_handler_altstack", frames=PLAIN + ["on_usr1"]),
+    # abort(3) ends the program though its own handler has returned, or the signal is ignored.
+    "abort_handled": Case("abort_handled", ABRT, ["abort_with", "abort_handled", "main"],
+                          check=stdout("handler 6\n")),
+    "abort_handled_once": Case("abort_handled_once", ABRT, ["abort_with", "abort_handled_once", "main"],
+                               check=stdout("handler 6\n")),
+    "abort_ignored": Case("abort_ignored", ABRT, ["abort_with", "abort_ignored", "main"], check=stdout("")),
     # Processes and threads.
     "fork": Case("in_fork", None, PLAIN + ["in_fork", "main"]),
     "vfork": Case("in_vfork", None, PLAIN + ["in_vfork", "main"]),

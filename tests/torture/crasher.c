@@ -109,6 +109,39 @@ void in_handler_altstack(void)
 	handle_usr1(SA_ONSTACK);
 }
 
+/* --- abort(3) and the program's own handler --- */
+
+static void on_abort(int sig)
+{
+	dprintf(1, "handler %d\n", sig);
+}
+
+static void abort_with(void (*handler)(int), int flags)
+{
+	struct sigaction sa = {.sa_handler = handler, .sa_flags = flags}, now;
+
+	sigfillset(&sa.sa_mask);
+	must(!sigaction(SIGABRT, &sa, NULL), "sigaction");
+	sigprocmask(SIG_BLOCK, &sa.sa_mask, NULL);
+	must(!sigaction(SIGABRT, NULL, &now) && now.sa_handler == handler, "the handler");
+	abort();
+}
+
+void abort_handled(void)
+{
+	abort_with(on_abort, 0);
+}
+
+void abort_handled_once(void)
+{
+	abort_with(on_abort, (int)SA_RESETHAND | SA_ONSTACK);
+}
+
+void abort_ignored(void)
+{
+	abort_with(SIG_IGN, 0);
+}
+
 /* --- other processes --- */
 
 static void wait_for(pid_t pid)

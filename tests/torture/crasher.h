@@ -31,6 +31,7 @@ char *own_stack(unsigned long size);
 	X(overflow_clone) X(overflow_handled) X(overflow_handled_pthread) \
 	X(stack_nowhere) X(handled_once) X(crash_clone) X(smashed) X(smashed_return) X(jump_null) \
 	X(jump_nowhere) X(malloc_crash) X(malloc_abort) X(in_dlopen) X(in_handler) \
+	X(abort_handled) X(abort_handled_once) X(abort_ignored) \
 	X(in_handler_altstack) X(in_handler_onstack) X(in_fork) X(in_vfork) X(after_vfork) X(eight) \
 	X(blocked_process) X(blocked_thread) X(blocked_exec) X(closed) X(reused) X(no_files) \
 	X(no_memory) X(no_data) X(no_processes) X(no_file_size) X(undumpable) \
