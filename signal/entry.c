@@ -21,18 +21,20 @@ static bool managed(int sig)
  * ANY context: the entry for this handler, a new one if there is none. A place that somebody else
  * writes to, or died over, is passed by. -1: all are taken.
  */
-static int entry_for(uint64_t handler, int flags, uint64_t mask)
+static int entry_for(uint64_t handler, int flags, uint64_t mask, bool slow)
 {
 	for (int i = 0; i < STK_ENTRIES; i++) {
 		struct stk_entry *e = &stk_entries[i];
 		uint32_t state = __atomic_load_n(&e->state, __ATOMIC_ACQUIRE);
-		if (state == 2 && e->handler == handler && e->flags == flags && e->mask == mask)
+		if (state == 2 && e->handler == handler && e->flags == flags && e->mask == mask &&
+		    e->slow == slow)
 			return i;
 		if (state == 0 && __atomic_compare_exchange_n(&e->state, &state, 1, false,
 							      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
 			e->handler = handler;
 			e->flags = flags;
 			e->mask = mask;
+			e->slow = slow;
 			__atomic_store_n(&e->state, 2, __ATOMIC_RELEASE);
 			return i;
 		}
@@ -48,9 +50,14 @@ void stk_entry_put(int sig, struct sigaction *sa, int flags, uint64_t mask)
 	if (sa->sa_handler == SIG_DFL || sa->sa_handler == SIG_IGN || !stk_slots_started() ||
 	    !((sa->sa_flags & SA_ONSTACK) || once))
 		return;
-	int i = entry_for(handler, flags, mask);
+	bool queue = stk_entry_queues(sig, flags);
+	int i = entry_for(handler, flags, mask, once || queue);
 	if (i < 0)
 		return;
+	/* Any number of them may wait: one at a time is pushed, the entry lets the next one come.
+	 */
+	if (queue)
+		sa->sa_flags &= ~SA_NODEFER;
 	/* The entry wants to know what happened, whatever the handler wants to know. */
 	sa->sa_sigaction = (void (*)(int, siginfo_t *, void *))stk_entry_code(i);
 	sa->sa_flags |= SA_SIGINFO;

@@ -22,9 +22,10 @@
 struct stk_entry {
 	uint64_t handler;
 	uint64_t mask;  /* as the program gave it */
-	int32_t flags;  /* the same; SA_RESETHAND is the sign */
+	int32_t flags;  /* the same */
 	uint32_t state; /* 0: free, 1: being written, 2: for ever */
-	uint64_t reserved;
+	int32_t slow;   /* not 0: there is something to do wherever the frame lies */
+	int32_t unused;
 };
 extern struct stk_entry stk_entries[STK_ENTRIES];
 
@@ -47,6 +48,12 @@ void stk_entry_reset(int sig);
 /* CRASH context: there is no room for the frame on the stack that was interrupted. Without us the
  * kernel ends the program with SIGSEGV; `uc` is its own context. */
 void stk_entry_no_room(int sig, siginfo_t *si, ucontext_t *uc);
+
+/* ANY context: a real-time signal, of which many may wait, that does not block itself. */
+static inline bool stk_entry_queues(int sig, int flags)
+{
+	return sig >= 32 && (flags & SA_NODEFER);
+}
 
 /* ANY context: the code of entry `i`; the number of an entry by its code, or -1. */
 void *stk_entry_code(int i);

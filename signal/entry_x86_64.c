@@ -12,6 +12,7 @@
 #include "entry.h"
 #include "slots.h"
 #include "sys.h"
+#include "view.h"
 
 #define RED_ZONE 128
 #define UC       8         /* the kernel's ucontext in the frame, */
@@ -19,11 +20,11 @@
 #define FRAME    (INFO + 128)
 #define FX_MIN   512 /* FXSAVE; at 464 in it struct _fpx_sw_bytes (uapi/asm/sigcontext.h) */
 #define FX_MAX   16384
-#define NESTED   64 /* there are no more signals */
+#define NESTED   128 /* more than a stack of ours takes */
 #define PAGE     4096ULL
 
 _Static_assert(sizeof(struct stk_entry) == 32, "entries are counted by code");
-_Static_assert(offsetof(struct stk_entry, flags) == 16, "flags are read by code");
+_Static_assert(offsetof(struct stk_entry, slow) == 24, "slow is read by code");
 _Static_assert(offsetof(ucontext_t, uc_stack) + offsetof(stack_t, ss_size) == 32, "ucontext");
 _Static_assert(offsetof(ucontext_t, uc_stack) == 16, "ucontext");
 
@@ -55,8 +56,8 @@ __asm__(".text\n"
 	".endr\n"
 	"	.p2align 4\n"
 	"stk_entry_common:\n"
-	"	cmpl $0,16(%r9)\n"
-	"	js 1f\n"
+	"	cmpl $0,24(%r9)\n"
+	"	jne 1f\n"
 	"	mov 32(%rdx),%rcx\n"
 	"	lea 48(%rcx),%rax\n"
 	"	test $4095,%eax\n"
@@ -87,6 +88,7 @@ __asm__(".text\n"
 	".cfi_adjust_cfa_offset 56\n"
 	"	mov %rax,24(%rsp)\n" /* -32 */
 	"	mov %r9,48(%rsp)\n"  /* -8 */
+	"	lea 32(%rsp),%r8\n"  /* the mask, -24 */
 	"	call stk_entry_arrange\n"
 	"	mov 48(%rsp),%r9\n"
 	"	mov 32(%rsp),%r8\n" /* the mask */
@@ -256,6 +258,14 @@ static uint64_t move(uint64_t frame, uint64_t top)
 	return to;
 }
 
+/* The mask with which a handler runs: a signal that queues has blocked itself for the entry. */
+static uint64_t mask_for(const struct stk_entry *e, int sig, uint64_t mask)
+{
+	uint64_t bit = 1ULL << (sig - 1);
+
+	return stk_entry_queues(sig, e->flags) && !(e->mask & bit) ? mask & ~bit : mask;
+}
+
 /* A context that was interrupted in an entry: the handler begins instead, its frame is there. */
 static void begin_handler(ucontext_t *uc, const struct stk_entry *e, uint64_t frame)
 {
@@ -267,18 +277,22 @@ static void begin_handler(ucontext_t *uc, const struct stk_entry *e, uint64_t fr
 	g[REG_RSI] = (greg_t)(frame + INFO);
 	g[REG_RDX] = (greg_t)(frame + UC);
 	g[REG_RAX] = 0;
+	stk_set_bits(&uc->uc_sigmask,
+		     mask_for(e, info_of(frame)->si_signo, stk_bits(&uc->uc_sigmask)));
 }
 
 /*
- * All signals are blocked. Returns the frame with which the handler begins; those that were pushed
- * before it go with it, the first of them first, each as if its handler were about to begin.
+ * All signals are blocked; `mask` is that of before. Returns the frame with which the handler
+ * begins; those that were pushed before it go with it, the first of them first, each as if its
+ * handler were about to begin.
  */
 __attribute__((used)) static uint64_t stk_entry_arrange(int sig, siginfo_t *si, ucontext_t *uc,
-							const struct stk_entry *e)
+							const struct stk_entry *e, uint64_t *mask)
 {
 	uint64_t at[NESTED], self = (uint64_t)(uintptr_t)uc - UC, to;
 	const stack_t ss = uc->uc_stack;
 
+	*mask = mask_for(e, sig, *mask);
 	if (e->flags & (int)SA_RESETHAND)
 		stk_entry_reset(sig);
 	if ((uint64_t)(uintptr_t)si != self + INFO || !lies_on(&ss, self) ||

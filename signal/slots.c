@@ -16,9 +16,13 @@
 #define MADV_GUARD_INSTALL 102 /* linux/mman.h since 6.13 */
 #endif
 
-#define PAGE    ((size_t)4096)
-#define ROOM    57344 /* for our frames, the program's own handlers, and a nested signal frame */
-#define SIGNALS 64
+#define PAGE ((size_t)4096)
+#define ROOM 57344 /* for our frames, and handlers that the program installs past us */
+/*
+ * Signals that arrive at once are pushed one upon the other before the first handler runs. With
+ * SA_NODEFER one of the first 31 may come twice, for the thread and for the process.
+ */
+#define AT_ONCE 96
 
 #define SINGLES 256  /* threads with a mapping of their own */
 #define SLABS   2048 /* of EACH threads */
@@ -43,21 +47,8 @@ static _Atomic uint64_t single_used[SINGLES / 64];
 static _Atomic(struct slab *) slabs[SLABS];
 static _Atomic uint64_t full[SLABS / 64]; /* slabs without a free slot */
 static _Atomic int owner;                 /* the process that the numbers belong to */
-static size_t stride;                     /* of a slab: a guard page and a stack */
-static size_t frame;
+static size_t stride;                     /* a guard page and a stack */
 static _Thread_local int mine __attribute__((tls_model("initial-exec"))) = -1;
-
-/*
- * ANY context: guard page and stack. The frame that the kernel pushes is as large as the vector
- * state (getauxval(3)). Signals that arrive at once are pushed one upon the other before the first
- * handler runs; most of what is sent to the process the first thread gets.
- */
-static size_t length(int slot)
-{
-	size_t frames = slot == STK_SLOT_MAIN ? SIGNALS : 2;
-
-	return PAGE + ((frames * frame + ROOM + PAGE - 1) & ~(PAGE - 1));
-}
 
 /* The lowest bit that is free, or -1. ANY context. */
 static int take_bit(_Atomic uint64_t *word)
@@ -172,7 +163,7 @@ static char *base_of(int slot)
 {
 	if (slot < SINGLES) {
 		char *base = atomic_load(&single[slot].base);
-		if (!base && (base = map(length(slot)))) {
+		if (!base && (base = map(stride))) {
 			guard(slot, base);
 			atomic_store(&single[slot].base, base);
 		}
@@ -192,7 +183,7 @@ void *stk_slot_stack(int slot, size_t *size)
 {
 	char *base = base_of(slot);
 
-	*size = length(slot) - PAGE - ODD;
+	*size = stride - PAGE - ODD;
 	return base ? base + PAGE : NULL;
 }
 
@@ -202,9 +193,9 @@ static void empty(int slot)
 	if (slot < SINGLES) {
 		char *base = atomic_load(&single[slot].base);
 		/* Locked memory is not given back (madvise(2)). */
-		if (base && madvise(base + PAGE, length(slot) - PAGE, MADV_DONTNEED)) {
+		if (base && madvise(base + PAGE, stride - PAGE, MADV_DONTNEED)) {
 			atomic_store(&single[slot].base, NULL);
-			munmap(base, length(slot));
+			munmap(base, stride);
 		}
 	} else {
 		madvise(base_of(slot) + PAGE, stride - PAGE, MADV_DONTNEED);
@@ -253,10 +244,9 @@ void stk_slots_start(void)
 {
 	if (stride)
 		return;
-	frame = getauxval(AT_MINSIGSTKSZ);
-	if (!frame)
-		frame = PAGE;
-	stride = length(SINGLES);
+	/* The frame that the kernel pushes is as large as the vector state (getauxval(3)). */
+	size_t frame = getauxval(AT_MINSIGSTKSZ);
+	stride = PAGE + ((AT_ONCE * (frame ? frame : PAGE) + ROOM + PAGE - 1) & ~(PAGE - 1));
 	atomic_store(&owner, (int)sys0(SYS_getpid));
 	pthread_atfork(NULL, NULL, forget_others);
 }

@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define STK_SLOT_MAIN 0 /* taken first: its stack is the largest */
-
 /* NORMAL context: before all others. Slots of a forked child are those of its one thread. */
 void stk_slots_start(void);
 

@@ -186,6 +186,42 @@ static void at_once_thread(void)
 	in_thread(few_at_once);
 }
 
+/* Many of one signal that does not block itself: each is upon the one before, all on the stack. */
+static int values[1200], queued;
+
+static void on_value(int sig, siginfo_t *si, void *context)
+{
+	sigset_t now;
+
+	(void)context;
+	pthread_sigmask(SIG_BLOCK, NULL, &now);
+	deep += on_own_stack(&sig) && !sigismember(&now, sig);
+	values[queued++] = si->si_value.sival_int;
+}
+
+static void queue(void)
+{
+	sigset_t one, old;
+	int sum = 0;
+
+	on(SIGRTMIN + 2, on_value, SA_NODEFER);
+	on(SIGUSR1, on_value, SA_NODEFER);
+	sigemptyset(&one);
+	sigaddset(&one, SIGRTMIN + 2);
+	sigaddset(&one, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &one, &old);
+	for (int i = 0; i < 1000; i++)
+		sum += !sigqueue(getpid(), SIGRTMIN + 2, (union sigval){.sival_int = i});
+	sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 2000});
+	pthread_sigqueue(pthread_self(), SIGUSR1, (union sigval){.sival_int = 2001});
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	printf("sent %d, on the stack and open %d:", sum, deep);
+	for (int i = 0; i < queued; i++)
+		if (i < 3 || i % 200 == 0 || i > queued - 4)
+			printf(" %d", values[i]);
+	printf("\n");
+}
+
 /* --- how they are left --- */
 
 static sigjmp_buf back;
@@ -321,6 +357,7 @@ void delivery(void)
 	child("at_once_restarting", at_once_restarting);
 	child("at_once_reset", at_once_reset);
 	child("at_once_thread", at_once_thread);
+	child("queue", queue);
 	child("jump", jump);
 	child("again", again);
 	child("ends_thread", ends_thread);

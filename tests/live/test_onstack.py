@@ -1,5 +1,8 @@
 """Handlers with SA_ONSTACK run and see the same with libstack and without; test_onstack.py PROGRAM LINKED."""
 import difflib
+import glob
+import os
+import re
 import subprocess
 import sys
 
@@ -18,6 +21,31 @@ def output(t, program, env, what):
     return done.stdout.decode(), done.stderr.decode()
 
 
+def compare(t, wanted, program, env, what):
+    got, err = output(t, program, env, what)
+    diff = list(difflib.unified_diff(wanted.splitlines(), got.splitlines(), "without", what,
+                                     lineterm="", n=1))
+    t.check(not diff, what, "\n" + "\n".join(diff[:60]))
+    t.equal(lib.reports(err), REPORTS, what + ": reports")
+
+
+def check_static(t, wanted):
+    """libstack.a, reached by the linker's --wrap."""
+    work, build = s.workdir(), os.path.dirname(lib.LIBRARY)
+    archive = build + "/libstack-core.a"
+    names = set(re.findall(r" T __wrap_(\w+)$", subprocess.run(
+        ["nm", archive], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode(), re.M))
+    cc = ["cc", "-D_GNU_SOURCE", "-g", "-w", "-static", "-pthread", *glob.glob(s.SOURCE + "/tests/live/onstack*.c")]
+    if subprocess.run([*cc, "-o", work + "/without"], stderr=subprocess.DEVNULL).returncode:
+        print("SKIPPED in part: no static libc")
+        return
+    made = subprocess.run([*cc, "-o", work + "/static", *("-Wl,--wrap=" + n for n in sorted(names)),
+                           "-Wl,--undefined=libstack_version", archive], stderr=subprocess.PIPE)
+    if t.equal(made.returncode, 0, "linking: " + made.stderr.decode()[-2000:]):
+        compare(t, wanted, work + "/static",
+                lib.environment(False, LIBSTACK_HELPER=build + "/libstack-helper"), "static")
+
+
 def main():
     t = s.Failures()
     wanted, _ = output(t, PROGRAM, lib.environment(False), "without")
@@ -26,11 +54,8 @@ def main():
             ("preloaded", PROGRAM, True, {}), ("linked", LINKED, False, {}),
             ("preloaded, late", PROGRAM, True, {"LIBSTACK_TRACEBACK": "off"}),
             ("linked, late", LINKED, False, {"LIBSTACK_TRACEBACK": "off"})):
-        got, err = output(t, program, lib.environment(preload, **more), what)
-        diff = list(difflib.unified_diff(wanted.splitlines(), got.splitlines(), "without", what,
-                                         lineterm="", n=1))
-        t.check(not diff, what, "\n" + "\n".join(diff[:60]))
-        t.equal(lib.reports(err), REPORTS, what + ": reports")
+        compare(t, wanted, program, lib.environment(preload, **more), what)
+    check_static(t, wanted)
     t.exit()
 
 
