@@ -1,5 +1,6 @@
 #include "altstack.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -74,15 +75,6 @@ static void give_altstack(void)
 	}
 }
 
-void stk_altstack_main(void)
-{
-	stk_slots_start();
-	if (!has_key)
-		has_key = pthread_key_create(&key, release) == 0;
-	if (has_key && !pthread_getspecific(key))
-		give_altstack();
-}
-
 struct start {
 	void *(*posix)(void *);
 	thrd_start_t c11;
@@ -90,11 +82,57 @@ struct start {
 	uint64_t mask; /* the creator's belief */
 };
 
+/*
+ * What a thread is started with lies here until it has taken it. Not on the heap: the first free(3)
+ * of a thread gives it an arena, 64 MB of its address space (mallopt(3), M_ARENA_MAX). Beyond
+ * STARTS at a time it does.
+ */
+#define STARTS 64
+static struct start starts[STARTS];
+static _Atomic uint64_t starting;
+
+/* NORMAL context: in a forked child nobody else starts. */
+static void forget_starts(void)
+{
+	atomic_store(&starting, 0);
+}
+
+void stk_altstack_main(void)
+{
+	stk_slots_start();
+	if (!has_key && pthread_key_create(&key, release) == 0) {
+		has_key = true;
+		pthread_atfork(NULL, NULL, forget_starts);
+	}
+	if (has_key && !pthread_getspecific(key))
+		give_altstack();
+}
+
+static struct start *new_start(void)
+{
+	uint64_t was = atomic_load(&starting);
+
+	while (~was) {
+		int i = __builtin_ctzll(~was);
+		if (atomic_compare_exchange_weak(&starting, &was, was | 1ULL << i))
+			return &starts[i];
+	}
+	return malloc(sizeof(struct start));
+}
+
+static void end_start(struct start *p)
+{
+	if (p >= starts && p < starts + STARTS)
+		atomic_fetch_and(&starting, ~(1ULL << (p - starts)));
+	else
+		free(p);
+}
+
 static struct start begin(void *p)
 {
 	struct start s = *(struct start *)p;
 
-	free(p);
+	end_start(p);
 	stk_view_set_mask(s.mask);
 	stk_view_open();
 	give_altstack();
@@ -118,7 +156,7 @@ static int stk_thrd_start(void *p)
 /* A mask among the attributes is the whole truth (pthread_attr_setsigmask_np(3)). */
 static struct start *prepare(const pthread_attr_t *attr, struct start s)
 {
-	struct start *p = stk_g.installed ? malloc(sizeof(*p)) : NULL;
+	struct start *p = stk_g.installed ? new_start() : NULL;
 	sigset_t own;
 
 	if (!p)
@@ -136,7 +174,7 @@ int stk_thread_posix(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void 
 		return STK_REAL(pthread_create)(t, attr, fn, arg);
 	int r = STK_REAL(pthread_create)(t, attr, stk_thread_start, p);
 	if (r)
-		free(p);
+		end_start(p);
 	return r;
 }
 
@@ -148,6 +186,6 @@ int stk_thread_c11(thrd_t *t, thrd_start_t fn, void *arg)
 		return STK_REAL(thrd_create)(t, fn, arg);
 	int r = STK_REAL(thrd_create)(t, stk_thrd_start, p);
 	if (r != thrd_success)
-		free(p);
+		end_start(p);
 	return r;
 }

@@ -19,10 +19,11 @@
 #define PAGE ((size_t)4096)
 #define ROOM 57344 /* for our frames, and handlers that the program installs past us */
 /*
- * Signals that arrive at once are pushed one upon the other before the first handler runs. With
- * SA_NODEFER one of the first 31 may come twice, for the thread and for the process.
+ * Signals that arrive at once are pushed one upon the other before the first handler runs: there
+ * are
+ * 62. With SA_NODEFER some may come twice, for the thread and for the process; they have the rest.
  */
-#define AT_ONCE 96
+#define AT_ONCE 64
 
 #define SINGLES 256  /* threads with a mapping of their own */
 #define SLABS   2048 /* of EACH threads */
@@ -63,13 +64,20 @@ static int take_bit(_Atomic uint64_t *word)
 	return -1;
 }
 
-/* NORMAL context. */
+/*
+ * NORMAL context. After mlockall(MCL_FUTURE) every page would be taken at once, and all for stacks
+ * that nobody may ever use: MADV_DONTNEED refuses locked memory (madvise(2)), and tells.
+ */
 static char *map(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	if (madvise(p, size, MADV_DONTNEED) && !munlock(p, size))
+		madvise(p, size, MADV_DONTNEED);
+	return p;
 }
 
 /* NORMAL context: the slab, made if it is not there yet. Its first page holds what is known of it.

@@ -1,7 +1,7 @@
 /*
- * crowd N: as many threads at the same time as vm.max_map_count allows without libstack. Each looks
- * whether the kernel has an alternate stack of it, with a guard below, and whether it sees one
- * itself.
+ * crowd N [locked]: as many threads at the same time as vm.max_map_count allows without libstack.
+ * Each looks whether the kernel has an alternate stack of it, with a guard below, and whether it
+ * sees one itself.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -47,6 +48,19 @@ static void *stay(void *p)
 	return p;
 }
 
+/* Address space, and locked memory that is there, in MB. */
+static void size(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[200];
+	long n;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmSize: %ld", &n) == 1 || sscanf(line, "VmRSS: %ld", &n) == 1)
+			printf("%.5s %ld\n", line, n / 1024);
+	fclose(f);
+}
+
 int main(int argc, char **argv)
 {
 	int n = argc > 1 ? atoi(argv[1]) : 1000, made = 0, failed = 0;
@@ -54,6 +68,8 @@ int main(int argc, char **argv)
 	pthread_t t;
 
 	alarm(100);
+	if (argc > 2)
+		printf("mlockall %d\n", mlockall(MCL_CURRENT | MCL_FUTURE));
 	if (pipe(pipes))
 		return 1;
 	look();
@@ -67,6 +83,7 @@ int main(int argc, char **argv)
 		usleep(1000);
 	printf("made %d %s\ngiven %d guarded %d seen %d\n", made, failed ? strerror(failed) : "all",
 	       given, guarded, seen);
+	size();
 	fflush(stdout);
 	_exit(0);
 }
