@@ -127,6 +127,7 @@ static void tiers(void)
 		in_process(l.why, l.mid_line);
 		return;
 	}
+	run.out.text.cut |= l.unwritten;
 	if (!l.why)
 		run.core_note = 0; /* the helper has told */
 	say_no_core(l.why);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -108,22 +107,12 @@ static void prepare_gate(void)
 	stk_g.gate_wiped = true;
 }
 
-static void remember_stderr(void)
-{
-	struct stat st;
-
-	stk_g.err.known = fstat(2, &st) == 0;
-	if (stk_g.err.known) {
-		stk_g.err.dev = st.st_dev;
-		stk_g.err.ino = st.st_ino;
-	}
-}
-
 static int install(const struct libstack_options *o, bool automatic)
 {
 	struct stk_options opts;
 	int r = STK_IS_GLIBC ? stk_options_read(o, &opts) : -ENOSYS;
 
+	stk_stderr_remember();
 	if (r || (automatic && opts.level == STK_LEVEL_OFF))
 		return r;
 	if (opts.level == STK_LEVEL_OFF)
@@ -133,8 +122,6 @@ static int install(const struct libstack_options *o, bool automatic)
 	if (stk_g.installed)
 		handlers_remove();
 	stk_g.o = opts;
-	if (!stk_g.err.known)
-		remember_stderr();
 	prepare_gate();
 	stk_images_collect(&stk_g.images);
 	atomic_store(&ready, true);

@@ -490,6 +490,7 @@ void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_
 	}
 	stk_collect_done();
 	ret->done = reported() || run.report;
+	ret->unwritten = reported() && WEXITSTATUS(run.status) == STK_HELPER_WRITE;
 	ret->mid_line = run.wrote && run.last != '\n';
 	ret->why = reported() ? 0 : describe(supervisor);
 }

@@ -9,6 +9,7 @@
 
 struct stk_launch {
 	bool done;       /* the report stands */
+	bool unwritten;  /* done, but nobody could be told all of it */
 	bool mid_line;   /* what the helper wrote does not end with a line */
 	const char *why; /* not done, or the core was not: one line */
 };

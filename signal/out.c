@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "base/mem.h"
 #include "state.h"
 #include "status.h"
+#include "stderr.h"
 #include "sys.h"
 
 /* Wait until the descriptor takes bytes. false: the deadline is over, or it never will. CRASH. */
@@ -44,6 +46,34 @@ static bool is_pipe(int fd)
 	return sys2(SYS_fstat, fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
+/* The program may go on after this report. */
+static bool may_survive(void)
+{
+	const struct stk_crash *c = &stk_g.crash;
+
+	/* 1: the kernel ends an init process only for a fault (signal(7)). */
+	return !c->signo || (c->signo == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_CONTINUE) ||
+	       c->pid == 1;
+}
+
+#define BIT(sig) (1ULL << ((sig)-1))
+
+/*
+ * A write to what nobody reads any more, or beyond the limit of files, sent this thread a signal
+ * that a program which goes on would die of. It is blocked as long as we are here: it is taken
+ * back, unless the program had one pending, which is one with ours then (signal(7), standard
+ * signals do not queue). The thread's own, which ours is, is taken before one of the process
+ * (kernel/signal.c, dequeue_signal).
+ */
+static void take_back(const struct stk_out *o, long error)
+{
+	uint64_t bit = error == -EPIPE ? BIT(SIGPIPE) : error == -EFBIG ? BIT(SIGXFSZ) : 0;
+	struct timespec now = {0, 0};
+
+	if (o->survives && bit & ~o->pending)
+		sys4(SYS_rt_sigtimedwait, &bit, 0, &now, sizeof(bit));
+}
+
 /* CRASH context. */
 static int flush(void *arg, const char *bytes, size_t len)
 {
@@ -57,8 +87,10 @@ static int flush(void *arg, const char *bytes, size_t len)
 		long n = write_some(o, bytes, len);
 		if (n == -EINTR || n == -EAGAIN)
 			continue;
-		if (n <= 0)
+		if (n <= 0) {
+			take_back(o, n);
 			return -1;
+		}
 		bytes += n;
 		len -= (size_t)n;
 		o->mid_line = bytes[-1] != '\n';
@@ -73,22 +105,6 @@ void stk_out_fresh_line(struct stk_out *o)
 
 	if (len ? o->buf[len - 1] != '\n' : o->mid_line)
 		stk_putc(&o->text, '\n');
-}
-
-/*
- * Whether stderr may be written to: it is what it was at the start, or something that a report
- * cannot spoil. A regular file that took its number and is not in append mode is the program's
- * data.
- */
-static bool stderr_is_fit(void)
-{
-	struct stat st;
-
-	if (sys2(SYS_fstat, 2, &st) != 0)
-		return false;
-	if (stk_g.err.known && st.st_dev == stk_g.err.dev && st.st_ino == stk_g.err.ino)
-		return true;
-	return !S_ISREG(st.st_mode) || (sys2(SYS_fcntl, 2, F_GETFL) & O_APPEND);
 }
 
 static void put_comm(struct stk_text *t)
@@ -153,12 +169,16 @@ void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns)
 	o->fd = fd;
 	o->own = o->late = o->mid_line = false;
 	o->deadline_ns = deadline_ns;
+	o->pending = 0;
+	o->survives = may_survive();
+	if (o->survives)
+		sys2(SYS_rt_sigpending, &o->pending, sizeof(o->pending));
 	if (fd < 0 && stk_g.o.output[0]) {
 		o->fd = (int)open_output(stk_g.o.output);
 		o->own = o->fd >= 0;
 	}
 	if (o->fd < 0)
-		o->fd = stderr_is_fit() ? 2 : -1;
+		o->fd = stk_stderr_is_fit() ? 2 : -1;
 	o->pipe = o->fd >= 0 && is_pipe(o->fd);
 	stk_text_init_stream(&o->text, o->buf, sizeof(o->buf), flush, o);
 }

@@ -15,12 +15,7 @@
 #include "gate.h"
 #include "images.h"
 #include "options.h"
-
-/* What stderr was when the program started: a descriptor that became another file is not it. */
-struct stk_stderr {
-	bool known;
-	uint64_t dev, ino;
-};
+#include "stderr.h"
 
 struct stk_state {
 	struct stk_options o;
@@ -46,8 +41,10 @@ struct stk_out {
 	bool own;
 	bool pipe;
 	uint64_t deadline_ns;
-	bool late;     /* the deadline passed while writing */
-	bool mid_line; /* what was written last does not end with a line */
+	bool late;        /* the deadline passed while writing */
+	bool survives;    /* the program may go on: no signal of a failed write is left to it */
+	uint64_t pending; /* signals that it had pending before; if it survives */
+	bool mid_line;    /* what was written last does not end with a line */
 	char buf[1024];
 };
 

@@ -33,7 +33,7 @@ def objects(target):
 
 def crash_objects():
     base = objects("stack_base_plain") or objects("stack_base")
-    return objects("stack_handler") + objects("stack_crash") + base
+    return objects("stack_handler") + objects("stack_sys") + objects("stack_crash") + base
 
 
 def nm(path, *options):
@@ -119,7 +119,7 @@ def frame_sizes():
     """{function: bytes} by the compiler; the greatest of those with the same name."""
     sizes = {}
     for path in glob.glob(os.path.join(BUILD, "**/*.su"), recursive=True):
-        if not re.search(r"CMakeFiles/(stack|stack_handler|stack_crash|stack_base\w*)\.dir/", path):
+        if not re.search(r"CMakeFiles/(stack|stack_handler|stack_sys|stack_crash|stack_base\w*)\.dir/", path):
             continue
         for line in read(path).splitlines():
             place, size, kind = line.split("\t")[:3]
