@@ -201,10 +201,9 @@ static bool list_threads(void)
 	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	bool foreign = foreign_proc(), any = false;
 	uint32_t known = all.n;
-	long n;
+	long n = 0;
 
 	all.dropped = 0;
-	all.listed = fd >= 0;
 	while (fd >= 0 && (n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
 		for (long at = 0; at < n;) {
 			const struct dirent64 *e = (const void *)(buf + at);
@@ -218,6 +217,7 @@ static bool list_threads(void)
 	}
 	if (fd >= 0)
 		sys1(SYS_close, fd);
+	all.listed = fd >= 0 && !n;
 	return any;
 }
 

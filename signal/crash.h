@@ -40,6 +40,8 @@ struct stk_crash {
 	int32_t signo; /* 0: asked for by libstack_dump() */
 	int32_t code;
 	uint32_t level, args;
+	uint32_t secure;      /* no words, registers, addresses are told */
+	uint32_t unlisted;    /* enum stk_trace_unlisted, where there is no /proc */
 	uint32_t report_ms;   /* for the helper's report */
 	uint32_t others_only; /* thread 1, registers: already printed */
 	uint32_t has_fpregs;

@@ -7,6 +7,7 @@
 #include "status.h"
 #include "stepper.h"
 #include "sys.h"
+#include "unlisted.h"
 
 #define FRAMES_LAST 1000000 /* a stack of more is damage */
 
@@ -15,6 +16,8 @@ static struct {
 	bool apart;   /* no modules stand before the end */
 	bool listed;  /* all threads are known */
 	bool counted; /* it was tried to count them */
+	bool asked;   /* not listed: what the kernel says of them */
+	enum stk_trace_unlisted unlisted;
 	unsigned shown, total;
 	const char *missing;
 	bool used[STK_IMAGES_MAX];
@@ -57,6 +60,7 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 				    .signal = f->signal,
 				    .how = f->how,
 				    .detail = detail,
+				    .hidden = stk_g.o.secure,
 				    .fp = f->r[arch->fp],
 				    .sp = f->r[arch->sp]};
 
@@ -208,7 +212,7 @@ static void put_regs(struct stk_out *out, const struct stk_crash *c)
 {
 	bool first = true;
 
-	if (at.regs)
+	if (at.regs || c->secure)
 		return;
 	at.regs = true;
 	for (unsigned i = 0; i < arch->nregs; i++) {
@@ -230,7 +234,8 @@ static void put_modules(struct stk_out *out)
 	at.modules = true;
 	for (unsigned i = 0; i < stk_g.images.n; i++) {
 		const struct stk_img *im = &stk_g.images.v[i];
-		struct stk_trace_module m = {im->start, im->end, im->build_id, im->build_id_len, 0};
+		struct stk_trace_module m = {im->start,        im->end, im->build_id,
+					     im->build_id_len, 0,       stk_g.o.secure};
 		if (!at.used[i])
 			continue;
 		m.path = stk_image_path(im, path, sizeof(path));
@@ -240,14 +245,29 @@ static void put_modules(struct stk_out *out)
 	at.apart = first;
 }
 
+/* Where nobody could list the threads. */
+static void ask_unlisted(void)
+{
+	if (at.asked)
+		return;
+	at.asked = true;
+	at.unlisted = at.listed ? STK_UNLISTED_NONE : stk_unlisted();
+}
+
 static void put_end(struct stk_out *out)
 {
-	struct stk_trace_end e = {at.shown, at.total, at.missing, at.apart};
-
 	if (at.end)
 		return;
 	at.end = true;
-	if (!at.listed)
+	ask_unlisted();
+	struct stk_trace_end e = {.shown = at.shown,
+				  .total = at.total + !!at.unlisted,
+				  .unlisted = at.unlisted,
+				  .missing_reason = at.missing,
+				  .apart = at.apart};
+	if (at.unlisted && !at.missing)
+		e.missing_reason = "they cannot be listed";
+	if (at.unlisted)
 		stk_puts(&out->text,
 			 "[other threads are not known: /proc/self/task cannot be read]\n");
 	stk_trace_write_end(&out->text, &e);
@@ -291,7 +311,8 @@ bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c)
 	begin(out, c);
 	put_regs(out, c);
 	stk_text_flush(&out->text);
-	if (at.total > 1 && c->level != STK_LEVEL_SINGLE)
+	ask_unlisted();
+	if ((at.total > 1 || at.unlisted) && c->level != STK_LEVEL_SINGLE)
 		return false;
 	finish(out);
 	return true;
@@ -328,8 +349,10 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 
 	at.total = 1 + all->n - all->gone + all->dropped;
 	at.listed = all->listed;
-	at.missing =
-	    all->dropped ? "too many for the report in process" : "they did not answer the signal";
+	at.asked = false;
+	at.missing = !all->n        ? 0
+		     : all->dropped ? "too many for the report in process"
+				    : "they did not answer the signal";
 	for (int tid = 0; (o = next_other(all, tid)); tid = o->tid) {
 		if (stk_now_ns() >= out->deadline_ns) {
 			at.missing = "the time is over";

@@ -23,6 +23,7 @@
 #include "seccomp.h"
 #include "state.h"
 #include "sys.h"
+#include "unlisted.h"
 #include "view.h"
 
 #ifndef SYS_SECCOMP
@@ -75,6 +76,7 @@ static void write_header(void)
 	const struct stk_crash *c = &stk_g.crash;
 	const siginfo_t *si = (const siginfo_t *)c->siginfo;
 	struct stk_trace_head h = {.signo = c->signo,
+				   .hidden = c->secure,
 				   .pc = c->gregs[16],
 				   .tid = c->tid,
 				   .has_code = c->signo != 0,
@@ -122,6 +124,7 @@ static void tiers(void)
 	run.phase = PHASE_HELPER;
 	if (stk_text_flush(&run.out.text) && !c->core_path[0])
 		return; /* nobody reads */
+	c->unlisted = stk_unlisted_by_proc();
 	stk_launch(&l, c, run.out.fd, run.deadline_ns);
 	if (!l.done) {
 		in_process(l.why, l.mid_line);
@@ -240,6 +243,7 @@ static void start(int signo, unsigned level)
 	c->code = 0;
 	c->level = level;
 	c->args = stk_g.o.args;
+	c->secure = stk_g.o.secure;
 	c->others = c->nothers = c->others_only = 0;
 	c->has_fpregs = c->nowhere = c->ends = 0;
 	c->xstate_len = 0;

@@ -333,6 +333,7 @@ static int report(void)
 					.system = crash.level >= 3,
 					.head_done = true,
 					.others_only = crash.others_only,
+					.secure = crash.secure,
 					.args = (enum stk_args_mode)crash.args,
 					.interrupted = "the time is over"};
 	char buf[8192];
@@ -361,6 +362,8 @@ static int report(void)
 	else if (by_socket)
 		stk_puts(&out, "[the process cannot be read: memory by socket]\n");
 	if (no_proc)
+		ro.unlisted = (enum stk_trace_unlisted)crash.unlisted;
+	if (ro.unlisted)
 		stk_puts(&out, "[other threads are not known: /proc/self/task cannot be read]\n");
 	int r = stk_report_write(&out, ms, &ro);
 	stk_text_flush(&out);

@@ -188,8 +188,7 @@ int stk_options_read(const struct libstack_options *o, struct stk_options *ret)
 				"libstack: %s=%s is not known, using the default; it takes %s\n",
 				variables[i].name, s, variables[i].expected);
 	}
-	/* Who may not read a set-uid program's memory must not read its arguments either. */
-	if (getauxval(AT_SECURE))
-		ret->args = 2;
+	/* Who may not read a set-uid program's memory must not read of it in a report either. */
+	ret->secure = getauxval(AT_SECURE) != 0;
 	return 0;
 }

@@ -19,7 +19,8 @@ enum stk_sigquit { STK_SIGQUIT_DIE, STK_SIGQUIT_CONTINUE, STK_SIGQUIT_EXIT, STK_
 
 struct stk_options {
 	uint8_t level, sigquit, args; /* args: enum stk_args_mode of output/report.h */
-	uint64_t signals;             /* bit n−1 for signal n */
+	uint8_t secure;   /* the program is set-uid or its like: nothing of its memory is told */
+	uint64_t signals; /* bit n−1 for signal n */
 	unsigned timeout_ms;
 	char output[512]; /* empty: stderr */
 	char helper[512]; /* empty: the default */

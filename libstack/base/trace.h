@@ -27,9 +27,15 @@ enum stk_how {
 	STK_HOW_TAIL, /* it is gone, it left by a tail call to the frame before: "(tail call)" */
 };
 
+/*
+ * `hidden`: no address is written, `_` stands for it. Who may not read a set-uid program's memory
+ * must not learn where it lies.
+ */
+
 /* The two header lines. Unknown parts are left out: `has_code`, `has_addr`, `has_from`. */
 struct stk_trace_head {
 	int signo; /* 0: no signal, the header says "no signal" */
+	bool hidden;
 	uint64_t pc;
 	int tid;
 	bool has_code;
@@ -62,7 +68,8 @@ struct stk_trace_frame {
 	bool inlined;
 	bool signal;
 	enum stk_how how;
-	bool detail; /* print fp= sp= pc= */
+	bool hidden;
+	bool detail; /* print fp= sp= pc=; not if hidden */
 	uint64_t fp, sp;
 };
 
@@ -71,10 +78,19 @@ struct stk_trace_module {
 	const uint8_t *build_id;
 	unsigned build_id_len; /* 0: printed as - */
 	const char *path;
+	bool hidden;
+};
+
+/* What is known of threads that nobody could list. */
+enum stk_trace_unlisted {
+	STK_UNLISTED_NONE,
+	STK_UNLISTED_SOME,  /* there are some: "at least K missing" */
+	STK_UNLISTED_MAYBE, /* there may be some: "perhaps K missing" */
 };
 
 struct stk_trace_end {
-	unsigned shown, total;
+	unsigned shown, total; /* total: one of those that nobody could list among them */
+	enum stk_trace_unlisted unlisted;
 	const char *missing_reason; /* with shown < total */
 	bool apart;                 /* an empty line before it: no modules stand there */
 };
@@ -91,6 +107,8 @@ void stk_trace_write_stopped(struct stk_text *out, const char *reason);
 /* One register; the first of the block is preceded by an empty line (`first`). */
 void stk_trace_write_reg(struct stk_text *out, bool first, const char *name, uint64_t value);
 void stk_trace_write_module(struct stk_text *out, bool first, const struct stk_trace_module *m);
+/* What stands before the number of the missing, with a space behind it; or "". */
+const char *stk_trace_unlisted_text(enum stk_trace_unlisted unlisted);
 void stk_trace_write_end(struct stk_text *out, const struct stk_trace_end *e);
 
 /* What the parser meets, in order. A NULL callback skips. Strings live until the callback returns.

@@ -109,6 +109,13 @@ static bool hex(struct line *l, uint64_t *ret)
 	return take(l, "0x") && number(l, 16, UINT64_MAX, ret);
 }
 
+/* An address, or the mark of one that is hidden. */
+static bool address(struct line *l, bool *hidden, uint64_t *ret)
+{
+	*hidden = take(l, "_");
+	return *hidden || hex(l, ret);
+}
+
 static bool unsigned_number(struct line *l, unsigned *ret)
 {
 	uint64_t v;
@@ -228,8 +235,9 @@ static bool parse_head(struct parser *ps, struct line first, struct line l)
 {
 	struct stk_trace_head h = {0};
 	const char *end = l.end;
+	bool hidden;
 
-	if (!signal_line(first, &h.signo) || !take(&l, "PC=") || !hex(&l, &h.pc) ||
+	if (!signal_line(first, &h.signo) || !take(&l, "PC=") || !address(&l, &h.hidden, &h.pc) ||
 	    !take(&l, " tid=") || !signed_number(&l, &h.tid))
 		return false;
 	h.has_code = take(&l, " sigcode=");
@@ -239,7 +247,7 @@ static bool parse_head(struct parser *ps, struct line first, struct line l)
 		while (left(&l) && *l.p++ != ')')
 			;
 	h.has_addr = take(&l, " addr=");
-	if (h.has_addr && !hex(&l, &h.addr))
+	if (h.has_addr && !address(&l, &hidden, &h.addr))
 		return false;
 	h.has_from = take(&l, " from pid ");
 	if (h.has_from && (!signed_number(&l, &h.from_pid) || !take(&l, " uid ") ||
@@ -335,8 +343,9 @@ static bool parse_place(struct parser *ps, struct line l, struct stk_trace_frame
 	    hex(&offset, &f->func_off) && !left(&offset) && unsigned_number(&line, &f->line) &&
 	    !left(&line))
 		return (f->file = string(ps, file)) != NULL;
-	if (hex(&pc, &f->pc) && !left(&pc))
+	if (address(&pc, &f->hidden, &f->pc) && !left(&pc))
 		return true;
+	f->hidden = false;
 	return split_last(&l, "+", &offset) && hex(&offset, &f->module_off) &&
 	       (f->module = string(ps, l)) != NULL;
 }
@@ -416,9 +425,10 @@ static bool parse_module(struct parser *ps, struct line l, bool headed)
 	struct stk_trace_module m = {0};
 	struct line whole = l;
 	uint8_t id[64];
+	bool hidden;
 
-	if (ps->section == NOTHING || !hex(&l, &m.start) || !take(&l, "-") || !hex(&l, &m.end) ||
-	    !take(&l, " "))
+	if (ps->section == NOTHING || !address(&l, &m.hidden, &m.start) || !take(&l, "-") ||
+	    !address(&l, &hidden, &m.end) || !take(&l, " "))
 		return false;
 	while (m.build_id_len < sizeof(id) && left(&l) >= 2) {
 		struct line two = {l.p, l.p + 2};
@@ -448,6 +458,10 @@ static bool parse_end(struct parser *ps, struct line l, bool apart)
 	    !unsigned_number(&l, &e.total) || !take(&l, " threads shown"))
 		return false;
 	if (left(&l)) {
+		take(&l, ", ");
+		e.unlisted = STK_UNLISTED_MAYBE;
+		while (e.unlisted && !take(&l, stk_trace_unlisted_text(e.unlisted)))
+			e.unlisted--;
 		reason = l;
 		while (left(&reason) && !take(&reason, " missing: "))
 			reason.p++;

@@ -5,6 +5,14 @@
 
 typedef unsigned long ulong_t;
 
+static void put_address(struct stk_text *out, bool hidden, uint64_t addr)
+{
+	if (hidden)
+		stk_putc(out, '_');
+	else
+		stk_printf(out, "0x%lx", (ulong_t)addr);
+}
+
 void stk_trace_write_head(struct stk_text *out, const struct stk_trace_head *h)
 {
 	const char *name = stk_signal_name(h->signo), *text = stk_signal_text(h->signo);
@@ -15,15 +23,19 @@ void stk_trace_write_head(struct stk_text *out, const struct stk_trace_head *h)
 		stk_printf(out, "%s: %s\n", name, text);
 	else
 		stk_printf(out, "signal %d\n", h->signo);
-	stk_printf(out, "PC=0x%lx tid=%d", (ulong_t)h->pc, h->tid);
+	stk_puts(out, "PC=");
+	put_address(out, h->hidden, h->pc);
+	stk_printf(out, " tid=%d", h->tid);
 	if (h->has_code) {
 		const char *code = stk_sigcode_name(h->signo, h->code);
 		stk_printf(out, " sigcode=%d", h->code);
 		if (code)
 			stk_printf(out, " (%s)", code);
 	}
-	if (h->has_addr)
-		stk_printf(out, " addr=0x%lx", (ulong_t)h->addr);
+	if (h->has_addr) {
+		stk_puts(out, " addr=");
+		put_address(out, h->hidden, h->addr);
+	}
 	if (h->has_from)
 		stk_printf(out, " from pid %d uid %u", h->from_pid, h->from_uid);
 	stk_putc(out, '\n');
@@ -60,7 +72,7 @@ static void write_place(struct stk_text *out, const struct stk_trace_frame *f)
 		stk_put_escaped(out, f->module, "");
 		stk_printf(out, "+0x%lx", (ulong_t)f->module_off);
 	} else {
-		stk_printf(out, "0x%lx", (ulong_t)f->pc);
+		put_address(out, f->hidden, f->pc);
 	}
 }
 
@@ -85,7 +97,7 @@ void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f
 	if (f->signal)
 		stk_puts(out, " (signal frame)");
 	stk_puts(out, stk_trace_how_mark(f->how));
-	if (f->detail)
+	if (f->detail && !f->hidden)
 		stk_printf(out, " fp=0x%lx sp=0x%lx pc=0x%lx", (ulong_t)f->fp, (ulong_t)f->sp,
 			   (ulong_t)f->pc);
 	stk_putc(out, '\n');
@@ -112,18 +124,31 @@ void stk_trace_write_module(struct stk_text *out, bool first, const struct stk_t
 {
 	if (first)
 		stk_puts(out, "\nmodules:\n");
-	stk_printf(out, "0x%lx-0x%lx ", (ulong_t)m->start, (ulong_t)m->end);
+	put_address(out, m->hidden, m->start);
+	stk_putc(out, '-');
+	put_address(out, m->hidden, m->end);
+	stk_putc(out, ' ');
 	stk_put_bytes(out, m->build_id, m->build_id_len);
 	stk_puts(out, m->build_id_len ? " " : "- ");
 	stk_put_escaped(out, m->path, "");
 	stk_putc(out, '\n');
 }
 
+const char *stk_trace_unlisted_text(enum stk_trace_unlisted unlisted)
+{
+	static const char *const texts[] = {[STK_UNLISTED_NONE] = "",
+					    [STK_UNLISTED_SOME] = "at least ",
+					    [STK_UNLISTED_MAYBE] = "perhaps "};
+
+	return texts[unlisted];
+}
+
 void stk_trace_write_end(struct stk_text *out, const struct stk_trace_end *e)
 {
 	stk_printf(out, "%s%u of %u threads shown", e->apart ? "\n" : "", e->shown, e->total);
 	if (e->shown < e->total)
-		stk_printf(out, ", %u missing: %s", e->total - e->shown,
+		stk_printf(out, ", %s%u missing: %s", stk_trace_unlisted_text(e->unlisted),
+			   e->total - e->shown,
 			   e->missing_reason ? e->missing_reason : "not known");
 	stk_putc(out, '\n');
 }

@@ -24,7 +24,7 @@ static void write_head(struct report *r)
 {
 	struct stk_target *t = r->ms->target;
 	const struct stk_siginfo *si = &t->siginfo;
-	struct stk_trace_head h = {.signo = si->present ? si->signo : 0};
+	struct stk_trace_head h = {.signo = si->present ? si->signo : 0, .hidden = r->o.secure};
 
 	if (t->nthreads) {
 		h.tid = t->threads[0].tid;
@@ -98,9 +98,10 @@ static void write_frame(struct report *r, const unsigned *group, unsigned n, siz
 	struct stk_trace_frame f = stk_view_frame(r->ms, &r->stacks[group[0]], i, &words);
 
 	f.detail = r->o.system;
+	f.hidden = r->o.secure;
 	if (r->o.args == STK_ARGS_NAMES)
 		words.names = (struct stk_word_names){param_name, &r->stacks[group[0]].v[i]};
-	if (r->o.args == STK_ARGS_NONE) {
+	if (r->o.args == STK_ARGS_NONE || r->o.secure) {
 		stk_words_init(&words, false);
 		n = 1;
 	}
@@ -137,6 +138,20 @@ static const char *interrupted(const struct report *r)
 	return r->o.interrupted ? r->o.interrupted : "interrupted";
 }
 
+static void write_stopped(struct report *r, const char *reason)
+{
+	char text[sizeof(r->stacks->reason)];
+	struct stk_text t;
+
+	stk_text_init(&t, text, sizeof(text));
+	while (*reason) {
+		bool address = r->o.secure && !strncmp(reason, "0x", 2);
+		stk_putc(&t, address ? '_' : *reason);
+		reason += address ? 2 + strspn(reason + 2, "0123456789abcdef") : 1;
+	}
+	stk_trace_write_stopped(r->out, text);
+}
+
 static void write_group(struct report *r, const unsigned *group, unsigned n)
 {
 	const struct stk_target *t = r->ms->target;
@@ -161,7 +176,7 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 		write_frame(r, group, n, first + i);
 	}
 	if (i < count || !stk_stack_complete(s)) {
-		stk_trace_write_stopped(r->out, i < count ? interrupted(r) : s->reason);
+		write_stopped(r, i < count ? interrupted(r) : s->reason);
 		r->incomplete = true;
 	}
 }
@@ -211,7 +226,7 @@ static void write_regs(struct report *r)
 	const struct stk_target *t = r->ms->target;
 	bool first = true;
 
-	for (unsigned i = 0; t->nthreads && i < t->arch->nregs; i++) {
+	for (unsigned i = 0; t->nthreads && i < t->arch->nregs && !r->o.secure; i++) {
 		uint64_t v;
 		if (!t->arch->regs[i].report || !stk_thread_reg(t, &t->threads[0], i, &v))
 			continue;
@@ -236,8 +251,8 @@ static bool write_modules(struct report *r)
 
 	for (unsigned i = 0; i < r->ms->n; i++) {
 		const struct stk_module *m = r->ms->v[i];
-		struct stk_trace_module out = {m->start, m->end, m->build_id, m->build_id_len,
-					       m->path};
+		struct stk_trace_module out = {m->start,        m->end,  m->build_id,
+					       m->build_id_len, m->path, r->o.secure};
 		if (!in_report(r, m))
 			continue;
 		stk_trace_write_module(r->out, first, &out);
@@ -249,7 +264,9 @@ static bool write_modules(struct report *r)
 static void write_end(struct report *r, bool modules)
 {
 	struct stk_target *t = r->ms->target;
-	struct stk_trace_end e = {.total = t->nthreads + t->missing, .apart = !modules};
+	struct stk_trace_end e = {.total = t->nthreads + t->missing + !!r->o.unlisted,
+				  .unlisted = r->o.unlisted,
+				  .apart = !modules};
 
 	for (unsigned i = 0; i < r->unwound; i++)
 		e.shown += r->shown[i] && r->stacks[i].n > 0;
@@ -259,6 +276,8 @@ static void write_end(struct report *r, bool modules)
 		e.missing_reason = interrupted(r);
 	else if (t->missing)
 		e.missing_reason = t->missing_reason;
+	else if (r->o.unlisted)
+		e.missing_reason = "they cannot be listed";
 	else
 		e.missing_reason = "their registers are not known";
 	r->incomplete |= e.shown < e.total && !r->o.single;

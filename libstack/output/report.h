@@ -22,6 +22,8 @@ struct stk_report_options {
 	bool all_stopped;      /* no thread was at fault: thread 1 was stopped like the others */
 	bool head_done;        /* the two header lines stand already */
 	bool others_only;      /* thread 1 and the registers stand already, too */
+	bool secure;           /* no words, registers, addresses */
+	enum stk_trace_unlisted unlisted; /* threads that the target could not list */
 	enum stk_args_mode args;
 	const char *why; /* the line below the header, or NULL */
 	/* What is to be done and said before the last line; NULL: nothing. */

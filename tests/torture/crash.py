@@ -33,6 +33,7 @@ BY_SOCKET = "[the process cannot be read: memory by socket]"
 BY_SIGNAL = "[ptrace is not permitted: threads by signal]"
 PLAIN = ["boom", "plain"]
 USERNS = ["unshare", "-Ur"]
+NO_PROC = USERNS + ["-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
 
 
 class Case:
@@ -51,6 +52,7 @@ class Case:
         self.yama = None            # the ptrace_scope it is about
         self.linked = False         # the program links libstack, and is set-uid to this user
         self.setuid = None
+        self.registers = True       # are printed
         self.wrap = []              # a command before the program
         self.limits = {}
         self.same_status = True     # as without libstack; False: only `status`
@@ -168,6 +170,16 @@ def eight_threads(t, run, text):
 
 def no_proof(t, run, text):
     t.check(not os.path.exists(run.dir + "/proof"), "LIBSTACK_HELPER was run in a set-uid program")
+    no_addresses(t, run, text)
+
+
+def no_addresses(t, run, text):
+    """Of a set-uid program: no word, no register, no address; only how far into a module."""
+    t.equal(re.findall(r"^PC=.*?(?= tid)| addr=\S+", text, re.M), ["PC=_", " addr=_"], "the header")
+    t.equal(re.findall(r".*(?<![+\da-fx])0x.*", text), [], "lines with an address")
+    t.equal(set(re.findall(r"^\S*(?= [0-9a-f]{40} /)", text, re.M)), {"_-_"}, "ranges of modules")
+    t.check(re.search(r"^boom\(\.\.\.\)$" if "boom(" in text else r"^\t_$", text, re.M),
+            "the first frame\n" + text)
 
 
 def stopped(reason):
@@ -396,11 +408,19 @@ CASES = {
     "yama": Case("threads", user=True, yama="1", frames=PLAIN + ["threads"],
                  end="2 of 2 threads shown", check=both_threads),
     "set_uid_root": Case("plain", root=True, capability=CAP_SYS_PTRACE, linked=True, setuid=0,
-                         before=set_uid(0), check=no_proof,
+                         registers=False, before=set_uid(0), check=no_proof,
                          env={"LIBSTACK_HELPER": "@WORK/helper-proves", "LIBSTACK_TRACEBACK": "none"}),
     "set_uid_user": Case("plain", root=True, linked=True, setuid=1, before=set_uid(1), check=no_proof,
+                         registers=False,
                          env={"LIBSTACK_HELPER": "@WORK/helper-proves", "LIBSTACK_TRACEBACK": "none"},
                          notes=[BY_SOCKET]),
+    "set_uid_nowhere": Case("jump_nowhere", root=True, linked=True, setuid=1, before=set_uid(1),
+                            frames=["??", "call", "jump_nowhere", "main"], notes=[BY_SOCKET],
+                            registers=False, check=no_addresses),
+    "set_uid_in_process": Case("no_processes", root=True, linked=True, setuid=1, before=set_uid(1),
+                               frames=PLAIN + ["no_processes"], registers=False, check=no_addresses,
+                               notes=[IN_PROCESS % "no process can be started: "
+                                                   "resource temporarily unavailable"]),
     # Namespaces.
     "pid_namespace": Case("child threads", None, wrap=USERNS + ["-pf", "--mount-proc"],
                           frames=PLAIN + ["threads"], end="2 of 2 threads shown", check=both_threads),
@@ -411,9 +431,30 @@ CASES = {
         "child threads", None, wrap=USERNS + ["-pf"], frames=PLAIN + ["threads"],
         end="2 of 2 threads shown", check=both_threads,
         notes=[IN_PROCESS % "/proc belongs to another PID namespace"]),
-    "no_proc": Case("plain", wrap=USERNS + ["-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"',
-                                            "sh"],
-                    notes=[UNKNOWN]),
+    # Nobody can list threads: the kernel tells whether there are others.
+    "no_proc": Case("plain", wrap=NO_PROC),
+    "no_proc_in_process": Case("plain", wrap=NO_PROC, env={"LIBSTACK_HELPER": "/nowhere"},
+                               notes=[NO_HELPER]),
+    "no_proc_threads": Case("threads", wrap=NO_PROC, frames=PLAIN + ["threads"], notes=[UNKNOWN],
+                            end="1 of 2 threads shown, at least 1 missing: they cannot be listed"),
+    "no_proc_threads_in_process": Case(
+        "threads", wrap=NO_PROC, frames=PLAIN + ["threads"], notes=[NO_HELPER, UNKNOWN],
+        env={"LIBSTACK_HELPER": "/nowhere"},
+        end="1 of 2 threads shown, at least 1 missing: they cannot be listed"),
+    "no_proc_single": Case(
+        "threads", wrap=NO_PROC, frames=PLAIN + ["threads"], notes=[UNKNOWN],
+        env={"LIBSTACK_TRACEBACK": "single"},
+        end="1 of 2 threads shown, at least 1 missing: not asked for"),
+    "no_proc_seccomp": Case(
+        "filtered unshare errno", wrap=NO_PROC, frames=PLAIN + ["filtered"], notes=[SECCOMP, UNKNOWN],
+        end="1 of 2 threads shown, perhaps 1 missing: they cannot be listed"),
+    "no_proc_leaderless": Case(
+        "leaderless", wrap=NO_PROC, frames=PLAIN + ["after_leader"], notes=[NO_HELPER, UNKNOWN],
+        env={"LIBSTACK_HELPER": "/nowhere"},
+        end="1 of 2 threads shown, perhaps 1 missing: they cannot be listed"),
+    # Threads are not listed for want of a descriptor, and there are none: so it is 1 of 1.
+    "no_files_in_process": Case("no_files", frames=PLAIN + ["no_files"], notes=[NO_HELPER],
+                                env={"LIBSTACK_HELPER": "/nowhere"}),
     # The helper.
     "helper_missing": Case("plain", env={"LIBSTACK_HELPER": "/nowhere"}, notes=[NO_HELPER]),
     "helper_no_exec": Case("plain", env={"LIBSTACK_HELPER": "@WORK/helper-plain"}, before=no_exec_bit,
@@ -504,13 +545,14 @@ def place():
 
 def check_text(t, case, text):
     t.equal(len(s.HEAD.findall(text)), case.heads, "headers")
-    t.equal(len(re.findall(r"^PC=0x", text, re.M)), case.heads, "PC lines")
+    t.equal(len(re.findall(r"^PC=(?:0x|_ )", text, re.M)), case.heads, "PC lines")
     t.equal(TIER.findall(text), case.notes, "notes on the tiers")
     ends = re.findall(r"^\d+ of \d+ threads shown.*$", text, re.M)
     t.equal(ends, [case.end] * case.heads if case.end else [], "last lines")
     if case.end:
         t.equal(text.rstrip("\n").split("\n")[-1], case.end, "the last line")
-        t.equal(len(re.findall(r"^rip    0x", text, re.M)), case.heads, "blocks of registers")
+        t.equal(len(re.findall(r"^rip    0x", text, re.M)), case.registers * case.heads,
+                "blocks of registers")
         if not any(DEAD in n for n in case.notes):
             s.check_read_back(t, s.from_head(text), "the report")
     threads = s.parse_trace(text)

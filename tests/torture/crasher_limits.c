@@ -96,6 +96,7 @@ static const struct {
 	     {"memfd_create", SYS_memfd_create},
 	     {"execveat", SYS_execveat},
 	     {"open", SYS_open},
+	     {"unshare", SYS_unshare},
 	     {"tgkill", SYS_tgkill}};
 
 static void forbid(const char *name, const char *how)

@@ -318,14 +318,59 @@ static void damage(void **state)
 	}
 }
 
+/* Of a set-uid program; and a report where nobody could list the threads. */
+static void what_is_not_said(void **state)
+{
+	static const char text[] =
+	    "SIGSEGV: segmentation violation\n"
+	    "PC=_ tid=1 sigcode=1 (SEGV_MAPERR) addr=_\n"
+	    "\n"
+	    "thread 1 (tid 1) [running]:\n"
+	    "?\?(...)\n"
+	    "\t_ (by frame pointer)\n"
+	    "main(...)\n"
+	    "\tapp+0x11\n"
+	    "\n"
+	    "modules:\n"
+	    "_-_ 1f0e6c /usr/bin/app\n"
+	    "1 of 2 threads shown, at least 1 missing: perhaps\n"
+	    "no signal\n"
+	    "PC=0x1 tid=1\n"
+	    "1 of 2 threads shown, perhaps 1 missing: they cannot be listed\n";
+	static const char *const bad[] = {
+	    "SIGSEGV: segmentation violation\nPC=_ tid=1 sigcode=1 (SEGV_MAPERR) addr=0x0\n",
+	    "SIGSEGV: segmentation violation\nPC=0x0 tid=1 sigcode=1 (SEGV_MAPERR) addr=_\n",
+	    THREAD "?\?(...)\n\t_ fp=0x1 sp=0x2 pc=0x3\n",
+	    THREAD "_-0x1000 1f0e6c /usr/bin/app\n",
+	    THREAD "0x1000-_ 1f0e6c /usr/bin/app\n",
+	    THREAD "2 of 2 threads shown, at least 0 missing: not known\n",
+	    THREAD "1 of 2 threads shown, about 1 missing: not known\n",
+	    THREAD "1 of 2 threads shown, at least ",
+	    THREAD "1 of 2 threads shown, ",
+	};
+
+	(void)state;
+	struct echo *e = echo(text);
+	assert_string_equal(e->buf, text);
+	assert_int_equal(e->others, 0);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_true(echo(bad[i])->others > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_report_comes_back),           cmocka_unit_test(heads),
-	    cmocka_unit_test(names_hold_anything),           cmocka_unit_test(frames),
-	    cmocka_unit_test(an_empty_name_is_none),         cmocka_unit_test(names_of_parameters),
-	    cmocka_unit_test(a_name_breaks_no_line),         cmocka_unit_test(foreign_lines_stay),
-	    cmocka_unit_test(a_heading_needs_no_empty_line), cmocka_unit_test(damage),
+	    cmocka_unit_test(a_report_comes_back),
+	    cmocka_unit_test(heads),
+	    cmocka_unit_test(names_hold_anything),
+	    cmocka_unit_test(frames),
+	    cmocka_unit_test(an_empty_name_is_none),
+	    cmocka_unit_test(names_of_parameters),
+	    cmocka_unit_test(a_name_breaks_no_line),
+	    cmocka_unit_test(foreign_lines_stay),
+	    cmocka_unit_test(a_heading_needs_no_empty_line),
+	    cmocka_unit_test(damage),
+	    cmocka_unit_test(what_is_not_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
