@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/trace.h"
 #include "collect.h"
+#include "seccomp.h"
 #include "status.h"
 #include "stepper.h"
 #include "sys.h"
@@ -20,6 +21,7 @@ static struct {
 	enum stk_trace_unlisted unlisted;
 	unsigned shown, total;
 	const char *missing;
+	uint64_t names_until; /* .symtab is searched from end to end: later it is not */
 	bool used[STK_IMAGES_MAX];
 } at;
 
@@ -49,6 +51,22 @@ static const char *base_name(const char *path)
 	return name;
 }
 
+/*
+ * Where static functions may be looked for. Under a filter every call may be the last; and where
+ * half of the time is over, the file system may be what does not answer.
+ */
+static void start_names(const struct stk_out *out)
+{
+	uint64_t now = stk_now_ns();
+	uint64_t left = out->deadline_ns > now ? out->deadline_ns - now : 0;
+
+	at.names_until = now + left / 4;
+	stk_images_symbols(stk_seccomp_is_strict() ||
+				   left < (uint64_t)stk_g.o.timeout_ms * 1000000U / 2
+			       ? STK_SYMBOLS_KEPT
+			       : STK_SYMBOLS_FILE);
+}
+
 static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool detail)
 {
 	char name[256], path[512];
@@ -69,6 +87,8 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 		at.used[im - stk_g.images.v] = true;
 		t.module = base_name(stk_image_path(im, path, sizeof(path)));
 		t.module_off = f->pc - im->start;
+		if (stk_now_ns() >= at.names_until)
+			stk_images_symbols(STK_SYMBOLS_MAPPED);
 		/* A trampoline begins where the frame's pc is. */
 		if (stk_image_symbol(im, f->signal ? f->pc : pc, name, sizeof(name), &off))
 			t.name = name;
@@ -307,6 +327,7 @@ static void finish(struct stk_out *out)
 
 bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c)
 {
+	start_names(out);
 	stk_puts(&out->text, "[seccomp filters system calls: thread 1 in process]\n");
 	begin(out, c);
 	put_regs(out, c);
@@ -367,6 +388,7 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 
 void stk_fallback_report(struct stk_out *out, const struct stk_crash *c, const char *why)
 {
+	start_names(out);
 	stk_out_fresh_line(out);
 	stk_printf(&out->text, "[tier 1 failed: %s; continuing in process]\n", why);
 	if (!c->others_only)

@@ -1,6 +1,6 @@
 /*
- * Tier 3: the report by this process itself. Names from the dynamic symbol tables, no argument
- * words, every read guarded. CRASH context.
+ * Tier 3: the report by this process itself. Names from the symbol tables (images.h), no
+ * argument words, every read guarded. CRASH context.
  */
 #ifndef SIGNAL_FALLBACK_H
 #define SIGNAL_FALLBACK_H

@@ -169,6 +169,14 @@ static uint64_t dynamic_value(uint64_t dynamic, int64_t tag)
 	return 0;
 }
 
+/* The same file: what was kept of it is still right. */
+static bool same_build(const struct stk_img *a, const struct stk_img *b)
+{
+	return a->start == b->start && a->end == b->end && a->build_id_len &&
+	       a->build_id_len == b->build_id_len &&
+	       !memcmp(a->build_id, b->build_id, a->build_id_len);
+}
+
 static struct stk_img *by_dynamic(struct stk_images *im, uint64_t dynamic)
 {
 	for (unsigned i = 0; i < im->n; i++)
@@ -187,6 +195,8 @@ static void see(struct stk_images *im, const struct link_map *l)
 	} else if (stk_image_read_elf(l->l_addr, &img) && img.dynamic == (uintptr_t)l->l_ld) {
 		img.path = (uintptr_t)l->l_name;
 		img.seen = true;
+		if (old && same_build(old, &img))
+			img.kept = old->kept;
 		stk_images_put(im, &img);
 	} else if (old) {
 		old->seen = true; /* its headers were readable once */

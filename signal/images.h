@@ -11,6 +11,13 @@
 
 #define STK_IMAGES_MAX 512
 
+/* Where the symbols of a file are: offsets in it, or addresses where it is mapped. n is 0: none. */
+struct stk_syms {
+	uint64_t sym, str, strsz;
+	uint64_t shdr; /* section headers: they bound what has no size */
+	uint32_t n, shnum;
+};
+
 struct stk_img {
 	uint64_t start, end;           /* of its loadable segments, page-rounded */
 	uint64_t text_start, text_end; /* of the executable ones among them */
@@ -25,6 +32,7 @@ struct stk_img {
 			  main program: as it was given to execve */
 	uint8_t build_id[32];
 	uint8_t build_id_len; /* 0: none */
+	struct stk_syms kept; /* .symtab, mapped when the library was installed */
 	bool main;
 	bool by_loader; /* `ld.so ./program`: to the kernel the loader is the program */
 	bool vdso;
@@ -53,10 +61,21 @@ const struct stk_img *stk_image_of(const struct stk_images *im, uint64_t addr);
  * `buf`. */
 const char *stk_image_path(const struct stk_img *im, char *buf, size_t cap);
 
+/* Where .symtab may be looked for, which programs do not map and has the static functions, too. */
+enum stk_symbols_of {
+	STK_SYMBOLS_MAPPED, /* nowhere: .dynsym alone */
+	STK_SYMBOLS_KEPT,   /* where it was mapped when the library was installed */
+	STK_SYMBOLS_FILE,   /* else in the file, if that is still what the image was mapped from */
+};
+
+/* CRASH context: from now on. At first in the file. */
+void stk_images_symbols(enum stk_symbols_of where);
+
 /*
- * CRASH context: the function symbol of .dynsym that holds `addr`, else the nearest unsized one
- * below it if no other function lies between. Its raw name goes into `buf`; `ret_off` is addr − its
- * start. false: none. Reads are guarded; a damaged table ends the search, bounded in time.
+ * CRASH context: the function symbol of .symtab or .dynsym that holds `addr`, else the nearest
+ * unsized one below it if no other function lies between. Its raw name goes into `buf`; `ret_off`
+ * is addr − its start. false: none. Reads are guarded; a damaged table ends the search, bounded in
+ * time.
  */
 bool stk_image_symbol(const struct stk_img *im, uint64_t addr, char *buf, size_t cap,
 		      uint64_t *ret_off);

@@ -3,9 +3,10 @@
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "images.h"
+#include "images_file.h"
 
 #define SECTIONS_MAX 256
 
@@ -49,6 +50,80 @@ static void complete_main(struct stk_img *img)
 	close(fd);
 }
 
+/* The symbol tables that are kept: of the program and of the libraries that came with it. Those of
+ * the system have none in their files. */
+#define KEPT_MAX       6
+#define KEPT_BYTES_MAX (8UL << 20)
+
+static struct {
+	void *at;
+	size_t len;
+} kept[KEPT_MAX];
+static unsigned nkept, tried;
+
+/* NORMAL context. */
+static void forget_kept(void)
+{
+	tried = 0;
+	while (nkept) {
+		nkept--;
+		munmap(kept[nkept].at, kept[nkept].len);
+	}
+}
+
+/* NORMAL context. One mapping for tables, names and section headers: linkers put them side by side
+ * at the end of the file. */
+static void map_syms(int fd, const struct stk_syms *file, struct stk_img *img)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = file->sym, to = file->sym;
+	const uint64_t begins[] = {file->sym, file->str, file->shdr};
+	const uint64_t ends[] = {file->sym + file->n * sizeof(ElfW(Sym)), file->str + file->strsz,
+				 file->shdr + file->shnum * sizeof(ElfW(Shdr))};
+
+	for (unsigned i = 0; i < 3; i++) {
+		from = begins[i] < from ? begins[i] : from;
+		to = ends[i] > to ? ends[i] : to;
+	}
+	from &= -page;
+	if (to - from > KEPT_BYTES_MAX)
+		return;
+	void *at = mmap(NULL, to - from, PROT_READ, MAP_PRIVATE, fd, (off_t)from);
+	if (at == MAP_FAILED)
+		return;
+	kept[nkept].at = at;
+	kept[nkept++].len = to - from;
+	img->kept = *file;
+	img->kept.sym += (uintptr_t)at - from;
+	img->kept.str += (uintptr_t)at - from;
+	img->kept.shdr += (uintptr_t)at - from;
+}
+
+/* NORMAL context. */
+static bool of_system(const char *path)
+{
+	return !strncmp(path, "/lib", 4) || !strncmp(path, "/usr/lib", 8);
+}
+
+/* NORMAL context. A filter, a new root or a limit of descriptors may stand before the file by the
+ * time of a crash. What is loaded later and has no build-id could be taken for this. */
+static void keep_syms(struct stk_img *img)
+{
+	uint64_t here = (uintptr_t)keep_syms;
+	struct stk_file file;
+	struct stk_syms at;
+
+	if (tried == KEPT_MAX ||
+	    (!img->main && (here - img->start < img->end - img->start || !img->build_id_len ||
+			    !img->path || of_system((const char *)(uintptr_t)img->path))))
+		return;
+	tried++;
+	if (!stk_file_open(&file, img))
+		return;
+	if (stk_file_syms(&file, &at))
+		map_syms((int)file.fd, &at, img);
+	stk_file_close(&file);
+}
+
 /* NORMAL context. */
 static bool has_interpreter(const struct dl_phdr_info *info)
 {
@@ -78,6 +153,8 @@ static int add(struct dl_phdr_info *info, size_t size, void *arg)
 		img.path = img.main ? getauxval(AT_EXECFN) : (uintptr_t)info->dlpi_name;
 	else
 		img.path = (uintptr_t) "[vdso]";
+	if (!img.vdso)
+		keep_syms(&img);
 	stk_images_put(im, &img);
 	return 0;
 }
@@ -89,6 +166,7 @@ void stk_images_collect(struct stk_images *im)
 	struct stk_img img;
 
 	im->n = im->dropped = 0;
+	forget_kept();
 	dl_iterate_phdr(add, im);
 	if (vdso && !stk_image_of(im, vdso) && stk_image_read_elf(vdso, &img)) {
 		img.vdso = true;

@@ -1,22 +1,56 @@
-/* .dynsym through the dynamic section: gABI "Dynamic Section", "Symbol Table", "Hash Table"; the
- * GNU hash table as glibc's elf/dl-lookup.c reads it. CRASH context. */
+/* .symtab as images_file.c finds it, and .dynsym through the dynamic section: gABI "Dynamic
+ * Section", "Symbol Table", "Hash Table"; the GNU hash table as glibc's elf/dl-lookup.c reads it.
+ * CRASH context. */
 #include <elf.h>
 
 #include "base/mem.h"
 #include "guard.h"
 #include "images.h"
+#include "images_file.h"
 
 #define SYMBOLS_MAX (1U << 20)
 #define DYNAMIC_MAX 512
-#define SYMS        24  /* symbols read at once */
+#define SYMS        64  /* symbols read at once */
 #define WORDS       128 /* words of a hash table read at once */
 #define NAME_PART   32
 
 struct table {
+	const struct stk_file *file; /* the addresses are offsets in it; NULL: they are addresses */
 	uint64_t sym, str, strsz;
 	uint64_t hash, gnu_hash;
 	uint32_t first, n; /* symbols [first, n) may be defined */
+	bool full; /* .symtab: labels without a type count, sections bound what has no size */
+	uint64_t shdr;
+	uint32_t shnum;
 };
+
+static enum stk_symbols_of where = STK_SYMBOLS_FILE;
+
+void stk_images_symbols(enum stk_symbols_of at)
+{
+	where = at;
+}
+
+static bool read_table(const struct table *t, uint64_t at, void *to, size_t len)
+{
+	return t->file ? stk_file_read(t->file, at, to, len) : stk_guard_read(at, to, len);
+}
+
+/* A name of the table, cut to the room there is. */
+static bool read_name(const struct table *t, uint32_t name, char *buf, size_t cap)
+{
+	uint64_t room = name < t->strsz ? t->strsz - name : 0;
+
+	buf[0] = 0;
+	if (cap > room + 1)
+		cap = room + 1;
+	if (!room)
+		return false;
+	if (!t->file)
+		return stk_guard_str(t->str + name, buf, cap);
+	buf[cap - 1] = 0;
+	return stk_file_read(t->file, t->str + name, buf, cap - 1);
+}
 
 /* The loader relocates the addresses in most dynamic sections, but not in the vdso's. */
 static uint64_t address(const struct stk_img *im, uint64_t v)
@@ -116,19 +150,32 @@ static bool count(struct table *t)
 	return true;
 }
 
-static bool is_function(const Elf64_Sym *s)
+static bool is_function(const struct table *t, const Elf64_Sym *s)
 {
 	unsigned type = ELF64_ST_TYPE(s->st_info);
 
-	return (type == STT_FUNC || type == STT_GNU_IFUNC) && s->st_shndx != SHN_UNDEF &&
-	       s->st_shndx != SHN_ABS;
+	return (type == STT_FUNC || type == STT_GNU_IFUNC || (type == STT_NOTYPE && t->full)) &&
+	       s->st_shndx != SHN_UNDEF && s->st_shndx != SHN_ABS;
 }
 
+/* As symtab.c of the engine. */
 static unsigned rank(const Elf64_Sym *s)
 {
 	unsigned bind = ELF64_ST_BIND(s->st_info);
 
-	return (s->st_size ? 0 : 4) + (bind == STB_GLOBAL ? 0 : bind == STB_WEAK ? 1 : 2);
+	return (ELF64_ST_TYPE(s->st_info) == STT_NOTYPE ? 8 : 0) + (s->st_size ? 0 : 4) +
+	       (bind == STB_GLOBAL ? 0
+		: bind == STB_WEAK ? 1
+				   : 2);
+}
+
+static void clear_behind(char *name, size_t cap)
+{
+	size_t n = 0;
+
+	while (n < cap && name[n])
+		n++;
+	memset(name + n, 0, cap - n);
 }
 
 /* Does the name of `a` sort before that of `b`? The engine prints the first of several aliases. */
@@ -136,10 +183,10 @@ static bool name_before(const struct table *t, const Elf64_Sym *a, const Elf64_S
 {
 	char x[NAME_PART] = "", y[NAME_PART] = ""; /* zero behind the names */
 
-	if (a->st_name >= t->strsz || b->st_name >= t->strsz ||
-	    !stk_guard_str(t->str + a->st_name, x, sizeof(x)) ||
-	    !stk_guard_str(t->str + b->st_name, y, sizeof(y)))
+	if (!read_name(t, a->st_name, x, sizeof(x)) || !read_name(t, b->st_name, y, sizeof(y)))
 		return false;
+	clear_behind(x, sizeof(x));
+	clear_behind(y, sizeof(y));
 	return memcmp(x, y, sizeof(x)) < 0;
 }
 
@@ -162,7 +209,7 @@ static bool better(const struct table *t, const Elf64_Sym *s, const Elf64_Sym *o
 
 static void consider(const struct table *t, const Elf64_Sym *s, struct best *b)
 {
-	if (s->st_value > b->want || !is_function(s))
+	if (s->st_value > b->want || !is_function(t, s))
 		return;
 	if (b->want - s->st_value < s->st_size && better(t, s, &b->holds, b->has_holds)) {
 		b->holds = *s;
@@ -181,11 +228,70 @@ static void search(const struct table *t, struct best *b)
 
 	for (uint32_t i = t->first, part; i < t->n; i += part) {
 		part = t->n - i < SYMS ? t->n - i : SYMS;
-		if (!stk_guard_read(t->sym + i * sizeof(*v), v, part * sizeof(*v)))
+		if (!read_table(t, t->sym + i * sizeof(*v), v, part * sizeof(*v)))
 			return;
 		for (uint32_t j = 0; j < part; j++)
 			consider(t, &v[j], b);
 	}
+}
+
+/* Whether the section of a symbol holds the address that is looked for. */
+static bool in_section(const struct table *t, const Elf64_Sym *s, uint64_t want)
+{
+	Elf64_Shdr sh;
+
+	return s->st_shndx < t->shnum &&
+	       read_table(t, t->shdr + s->st_shndx * sizeof(sh), &sh, sizeof(sh)) &&
+	       want >= sh.sh_addr && want - sh.sh_addr < sh.sh_size;
+}
+
+/* The name in a table; a version behind it belongs to the symbol, not to the function. */
+static bool name_in(const struct table *t, uint64_t want, char *buf, size_t cap, uint64_t *ret_off)
+{
+	struct best b = {.want = want};
+	const Elf64_Sym *s = &b.holds;
+
+	search(t, &b);
+	if (!b.has_holds) {
+		if (!b.has_below || b.below.st_size || (t->full && !in_section(t, &b.below, want)))
+			return false;
+		s = &b.below;
+	}
+	if (!read_name(t, s->st_name, buf, cap) || !buf[0])
+		return false;
+	char *version = buf + 1;
+	while (*version && *version != '@')
+		version++;
+	*version = 0;
+	*ret_off = want - s->st_value;
+	return true;
+}
+
+static bool name_in_file(const struct stk_img *im, uint64_t want, char *buf, size_t cap,
+			 uint64_t *ret_off)
+{
+	struct stk_syms at = im->kept;
+	struct stk_file file;
+
+	if (where == STK_SYMBOLS_MAPPED || (!at.n && where == STK_SYMBOLS_KEPT))
+		return false;
+	bool opened = !at.n;
+	if (opened && !stk_file_open(&file, im))
+		return false;
+	bool found = !opened || stk_file_syms(&file, &at);
+	struct table t = {.file = opened ? &file : 0,
+			  .sym = at.sym,
+			  .str = at.str,
+			  .strsz = at.strsz,
+			  .first = 1,
+			  .n = at.n,
+			  .full = true,
+			  .shdr = at.shdr,
+			  .shnum = at.shnum};
+	found = found && name_in(&t, want, buf, cap, ret_off);
+	if (opened)
+		stk_file_close(&file);
+	return found;
 }
 
 /* CRASH context. */
@@ -193,19 +299,10 @@ bool stk_image_symbol(const struct stk_img *im, uint64_t addr, char *buf, size_t
 		      uint64_t *ret_off)
 {
 	struct table t = {0};
-	struct best b = {.want = addr - im->bias};
-	const Elf64_Sym *s = &b.holds;
+	uint64_t want = addr - im->bias;
 
-	if (addr < im->text_start || addr >= im->text_end || !read_dynamic(im, &t) || !count(&t))
+	if (addr < im->text_start || addr >= im->text_end)
 		return false;
-	search(&t, &b);
-	if (!b.has_holds) {
-		if (!b.has_below || b.below.st_size)
-			return false;
-		s = &b.below;
-	}
-	if (s->st_name >= t.strsz || !stk_guard_str(t.str + s->st_name, buf, cap) || !buf[0])
-		return false;
-	*ret_off = b.want - s->st_value;
-	return true;
+	return name_in_file(im, want, buf, cap, ret_off) ||
+	       (read_dynamic(im, &t) && count(&t) && name_in(&t, want, buf, cap, ret_off));
 }

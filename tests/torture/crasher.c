@@ -1,7 +1,5 @@
 /*
  * crasher [child] SCENARIO [ARGUMENTS]: gets itself into trouble in one of many ways and crashes.
- * Functions are not static and exported: the report in process knows names of the dynamic symbol
- * table only.
  *
  * Started as the helper of libstack it is a bad one; its file's name tells how.
  */

@@ -1,5 +1,4 @@
-/* What the parts of the crasher share. Functions are not static and exported: the report in process
- * knows names of the dynamic symbol table only. */
+/* What the parts of the crasher share. */
 #ifndef TORTURE_CRASHER_H
 #define TORTURE_CRASHER_H
 
@@ -37,7 +36,7 @@ char *own_stack(unsigned long size);
 	X(no_memory) X(no_data) X(no_processes) X(no_file_size) X(undumpable) \
 	X(undumpable_threads) X(filtered) X(inherited) X(filtered_threads) X(threads) \
 	X(leaderless) X(deep) X(spoilt) X(spoilt_threads) X(spoilt_dump) X(spoilt_quit) \
-	X(vfork_resets) X(foreign_tls) X(no_tls)
+	X(vfork_resets) X(foreign_tls) X(no_tls) X(unexported)
 /* clang-format on */
 
 #define DECLARE(name) void name(void);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,6 +140,32 @@ void inherited(void)
 	forbid(arg(0, ""), arg(1, ""));
 	execl("/proc/self/exe", "crasher", "inherited", arg(0, ""), arg(1, ""), "again", NULL);
 	must(0, "exec");
+}
+
+/* --- names that only .symtab has, where its file cannot be opened any more --- */
+
+NOINLINE static void hidden_boom(volatile int *p)
+{
+	*p = 1;
+}
+
+NOINLINE static void hidden(void)
+{
+	hidden_boom((int *)0x10);
+	__asm__ volatile("");
+}
+
+void unexported(void)
+{
+	const char *where = arg(0, "");
+
+	if (!strcmp(where, "chroot"))
+		must(!mkdir("empty", 0755) && !chroot("empty") && !chdir("/"), "chroot");
+	if (!strcmp(where, "no_files"))
+		limit(RLIMIT_NOFILE, 0);
+	if (!strcmp(where, "filtered"))
+		forbid("open", "errno");
+	hidden();
 }
 
 static pthread_barrier_t resting;
