@@ -102,7 +102,7 @@ void stk_altstack_main(void)
 	stk_slots_start();
 	if (!has_key && pthread_key_create(&key, release) == 0) {
 		has_key = true;
-		pthread_atfork(NULL, NULL, forget_starts);
+		__register_atfork(NULL, NULL, forget_starts, NULL);
 	}
 	if (has_key && !pthread_getspecific(key))
 		give_altstack();

@@ -30,7 +30,8 @@ void stk_belief_start(const struct stk_belief *b);
 /* CRASH context: the record of this thread, or NULL where it is not proven that there is one. */
 struct stk_belief *stk_belief_proven(void);
 
-/* The number of the process that this memory belongs to; 0 in a new copy of it. */
+/* The number of the process that this memory belongs to; 0 in a new copy of it. Behind it in its
+ * page, where it has one, lies the gate (gate.h). */
 extern int32_t *stk_memory_owner;
 
 /* true: this process is a child that shares its memory with another. */

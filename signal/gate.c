@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "belief.h"
 #include "clock.h"
 #include "context.h"
 #include "launch.h"
@@ -13,12 +14,12 @@
 
 #define TURNS_MAX 100000
 
-/* CRASH context. The constructor has noted the process; a forked child is found by its gate. */
+/* CRASH context. */
 int stk_self_pid(void)
 {
 	long pid = sys0(SYS_getpid);
 
-	return pid > 0 ? (int)pid : stk_g.pid;
+	return pid > 0 ? (int)pid : *stk_memory_owner;
 }
 
 /* CRASH context. */
@@ -123,12 +124,12 @@ enum stk_gate stk_gate_enter(const ucontext_t *uc)
 		seen = 0;
 	}
 	unpark(parked);
-	int32_t none = 0;
-	atomic_compare_exchange_strong(&stk_g.gate->pid, &none, (int32_t)(me >> 32));
 	return STK_GATE_ENTERED;
 }
 
-bool stk_gate_is_guest(void)
+/* NORMAL context. */
+void stk_gate_move(struct stk_gate_word *to)
 {
-	return stk_g.gate_wiped && atomic_load(&stk_g.gate->pid) != stk_self_pid();
+	stk_g.gate = to;
+	stk_g.gate_wiped = true;
 }

@@ -18,7 +18,6 @@ enum stk_gate {
 struct stk_gate_word {
 	/* 0: free; else pid << 32 | tid of the thread that reports. */
 	_Atomic uint64_t owner;
-	_Atomic int32_t pid;   /* whose memory this is; 0: not known yet, after fork(2) */
 	_Atomic uint32_t turn; /* changes whenever the gate is opened: what others wait on */
 };
 
@@ -32,8 +31,8 @@ enum stk_gate stk_gate_enter(const ucontext_t *uc);
 /* The program goes on, or this process was a guest in the memory of another. */
 void stk_gate_open(void);
 
-/* Is this process a guest in the memory of another, which goes on when it ends (vfork)? */
-bool stk_gate_is_guest(void);
+/* NORMAL context: the gate lies here from now on. */
+void stk_gate_move(struct stk_gate_word *to);
 
 /* The numbers of the calling thread, also where the kernel is not allowed to tell them. */
 int stk_self_pid(void);

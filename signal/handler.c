@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/signals.h"
 #include "base/trace.h"
+#include "belief.h"
 #include "collect.h"
 #include "context.h"
 #include "core_limit.h"
@@ -155,7 +156,7 @@ static void halt(void)
 
 	if (!c->ends)
 		return;
-	if (!stk_gate_is_guest())
+	if (!stk_in_child())
 		stk_deliver_shut(c->signo);
 	const struct stk_collection *all = stk_collect(true, stk_now_ns() + HALT_NS);
 	c->others = (uint64_t)(uintptr_t)all->v;
@@ -301,7 +302,7 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
  * to leave a handler. */
 _Noreturn static void end_raw(void)
 {
-	if (stk_gate_is_guest())
+	if (stk_in_child())
 		stk_gate_open();
 	stk_deliver_raw(stk_g.crash.signo ? stk_g.crash.signo : SIGABRT);
 }
@@ -310,7 +311,7 @@ _Noreturn static void end_raw(void)
 static void deliver(int sig, siginfo_t *si, ucontext_t *uc)
 {
 	run.phase = PHASE_DELIVERED;
-	if (stk_deliver(sig, si, uc) || stk_gate_is_guest())
+	if (stk_deliver(sig, si, uc) || stk_in_child())
 		stk_gate_open();
 }
 

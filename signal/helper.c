@@ -401,7 +401,8 @@ int main(int argc, char **argv)
 	fflush(NULL);
 	bool told = holds && tell(r);
 	/* The end of the program is ours: by our parent's (PR_SET_PDEATHSIG), or when no thread is
-	 * left. Until they are waited for, those that have ended keep the program from being gone. */
+	 * left. Until they are waited for, those that have ended keep the program from being gone.
+	 */
 	signal(SIGALRM, SIG_DFL);
 	alarm(told ? HOLD_SECONDS : 0);
 	while (told && (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR))

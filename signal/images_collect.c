@@ -144,7 +144,8 @@ static int add(struct dl_phdr_info *info, size_t size, void *arg)
 	if (!stk_image_read((uintptr_t)info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &img))
 		return 0;
 	img.main = !im->n && !im->dropped; /* dl_iterate_phdr(3): the first */
-	/* A dynamic program that the kernel started has its loader beside it (ld.so(8), AT_BASE). */
+	/* A dynamic program that the kernel started has its loader beside it (ld.so(8), AT_BASE).
+	 */
 	img.by_loader = img.main && img.dynamic && has_interpreter(info) && !getauxval(AT_BASE);
 	if (img.main && !img.by_loader)
 		complete_main(&img);

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -85,28 +84,6 @@ static void handlers_remove(void)
 			stk_view_ours(sig, false);
 }
 
-/* The gate lies in a page that a forked child finds empty. Where the kernel has none such
- * (madvise(2): Linux 4.14), the one in our own data does. */
-static void prepare_gate(void)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *p;
-
-	if (stk_g.gate_wiped)
-		return;
-	stk_g.pid = getpid();
-	p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return;
-	if (madvise(p, page, MADV_WIPEONFORK)) {
-		munmap(p, page);
-		return;
-	}
-	stk_g.gate = p;
-	atomic_store(&stk_g.gate->pid, stk_g.pid);
-	stk_g.gate_wiped = true;
-}
-
 static int install(const struct libstack_options *o, bool automatic)
 {
 	struct stk_options opts;
@@ -122,7 +99,6 @@ static int install(const struct libstack_options *o, bool automatic)
 	if (stk_g.installed)
 		handlers_remove();
 	stk_g.o = opts;
-	prepare_gate();
 	stk_images_collect(&stk_g.images);
 	atomic_store(&ready, true);
 	stk_altstack_main();
@@ -165,7 +141,6 @@ static void prepare(void)
 	pthread_mutex_lock(&lock);
 	if (!atomic_load(&ready)) {
 		stk_options_read(NULL, &stk_g.o);
-		prepare_gate();
 		stk_images_collect(&stk_g.images);
 		atomic_store(&ready, true);
 	}

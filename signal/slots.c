@@ -1,5 +1,7 @@
 #include "slots.h"
 
+#include "libc.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -256,7 +258,7 @@ void stk_slots_start(void)
 	size_t frame = getauxval(AT_MINSIGSTKSZ);
 	stride = PAGE + ((AT_ONCE * (frame ? frame : PAGE) + ROOM + PAGE - 1) & ~(PAGE - 1));
 	atomic_store(&owner, (int)sys0(SYS_getpid));
-	pthread_atfork(NULL, NULL, forget_others);
+	__register_atfork(NULL, NULL, forget_others, NULL);
 }
 
 bool stk_slots_started(void)

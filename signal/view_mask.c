@@ -44,6 +44,7 @@ bool stk_view_in_child(void)
 static void forked(void)
 {
 	*stk_memory_owner = 0;
+	stk_gate_open();
 	(void)stk_in_child();
 	if (stk_actions() == STK_ACTIONS_TRUE) {
 		mine.believed = mine.held = 0;
@@ -62,9 +63,10 @@ void stk_view_start(void)
 	void *page =
 	    mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (page != MAP_FAILED && !madvise(page, (size_t)size, MADV_WIPEONFORK))
+	if (page != MAP_FAILED && !madvise(page, (size_t)size, MADV_WIPEONFORK)) {
 		stk_memory_owner = page;
-	else if (page != MAP_FAILED)
+		stk_gate_move((struct stk_gate_word *)page + 1);
+	} else if (page != MAP_FAILED)
 		munmap(page, (size_t)size);
 	(void)stk_in_child();
 	stk_belief_start(&mine);
