@@ -94,7 +94,7 @@ void stk_view_open(void)
 	uint64_t six = stk_signals_sync() & stk_view_all_ours() & raw_mask(SIG_BLOCK, 0);
 
 	/* In this order: one that is pending arrives when it is unblocked, and is held back. */
-	if (six) {
+	if (six && !stk_view_in_child()) {
 		believe(mine.believed | six);
 		raw_mask(SIG_UNBLOCK, six);
 	}

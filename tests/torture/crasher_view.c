@@ -71,7 +71,8 @@ void foreign_tls(void)
 
 	must(p != MAP_FAILED && !mprotect(p + 4096, 4096, PROT_READ | PROT_WRITE), "mmap");
 	foreign = p + 4096;
-	memcpy(foreign, &foreign, sizeof(foreign));
+	void *self = foreign;
+	memcpy(foreign, &self, sizeof(self));
 	must(clone(foreign_body, stack + 65536,
 		   CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 		       CLONE_SYSVSEM | CLONE_SETTLS,
