@@ -20,13 +20,20 @@ static bool may_see_ours(int options)
 	return options & (__WALL | __WCLONE);
 }
 
-/* Its end, which was only looked at (WNOWAIT). */
+/* That it was stopped is not its end. */
+static void note_end(int pid, int status)
+{
+	if (WIFEXITED(status) || WIFSIGNALED(status))
+		stk_clone_taken(pid, status);
+}
+
+/* What was only looked at (WNOWAIT) must not be seen again. */
 static void take(int pid)
 {
 	int status = 0;
 
-	if (STK_REAL(waitpid)(pid, &status, __WALL | WNOHANG) == pid)
-		stk_clone_taken(pid, status);
+	if (STK_REAL(waitpid)(pid, &status, __WALL | WNOHANG | WUNTRACED | WCONTINUED) == pid)
+		note_end(pid, status);
 }
 
 /* true: the child that a wait has told of is ours. What was told of it is not left behind: the
@@ -35,8 +42,7 @@ static bool swallow(pid_t pid, int *status, struct rusage *usage)
 {
 	if (pid <= 0 || !stk_clone_is(pid))
 		return false;
-	if (WIFEXITED(*status) || WIFSIGNALED(*status))
-		stk_clone_taken(pid, *status);
+	note_end(pid, *status);
 	*status = 0;
 	if (usage)
 		memset(usage, 0, sizeof(*usage));
