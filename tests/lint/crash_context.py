@@ -140,7 +140,8 @@ def call_graph():
         to = re.search(r"\b(?:call|jmp)\s+([0-9a-f]+) <[^>+]+>", line)
         if start:
             at = start.group(1)
-            names[at] = start.group(2).split(".")[0]
+            # What the compiler has put aside (.cold) is no function of its own.
+            names[at] = re.sub(r"\.(?!cold).*", "", start.group(2))
             calls[at] = set()
         elif to and to.group(1) != at:
             calls[at].add(to.group(1))
@@ -150,6 +151,7 @@ def call_graph():
 # Root, bytes there are. Pointers to functions are not followed: 1 KB is left for what they call.
 PATHS = [
     ("stk_handler", 8192, "the thread's alternate stack, until the handler has its own"),
+    ("stk_entry_arrange", 10240, "the thread's alternate stack, before a handler of the program's begins"),
     ("on_collect", 8192, "the alternate stack of every other thread"),
     ("report", 65536 - 1024, "own_stack of handler.c"),
     ("supervise", 32768 - 1024, "supervisor_stack of launch.c"),
