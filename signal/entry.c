@@ -10,6 +10,7 @@
 #include "view.h"
 
 struct stk_entry stk_entries[STK_ENTRIES];
+static _Atomic uint64_t bare; /* signals whose handler had no entry, and may get one later */
 
 /* ANY context. */
 static bool managed(int sig)
@@ -45,15 +46,18 @@ static int entry_for(uint64_t handler, int flags, uint64_t mask, bool slow)
 void stk_entry_put(int sig, struct sigaction *sa, int flags, uint64_t mask)
 {
 	uint64_t handler = (uint64_t)(uintptr_t)sa->sa_handler;
-	bool once = (sa->sa_flags & (int)SA_RESETHAND) && managed(sig);
-
-	if (sa->sa_handler == SIG_DFL || sa->sa_handler == SIG_IGN || !stk_slots_started() ||
-	    !((sa->sa_flags & SA_ONSTACK) || once))
-		return;
 	bool queue = stk_entry_queues(sig, flags);
-	int i = entry_for(handler, flags, mask, once || queue);
-	if (i < 0)
+	bool once = (sa->sa_flags & (int)SA_RESETHAND) && managed(sig);
+	bool there = stk_slots_started() && ((sa->sa_flags & SA_ONSTACK) || once);
+
+	if (sa->sa_handler == SIG_DFL || sa->sa_handler == SIG_IGN)
 		return;
+	int i = there ? entry_for(handler, flags, mask, once || queue) : -1;
+	if (i < 0) {
+		if (sa->sa_flags & (SA_ONSTACK | (int)SA_RESETHAND))
+			atomic_fetch_or(&bare, 1ULL << (sig - 1));
+		return;
+	}
 	/* Any number of them may wait: one at a time is pushed, the entry lets the next one come.
 	 */
 	if (queue)
@@ -81,8 +85,9 @@ void stk_entry_adopt(void)
 	struct sigaction sa;
 
 	for (int sig = 1; sig < 65; sig++) {
-		if (stk_sigaction(sig, 0, &k) || k.handler == stk_handler ||
-		    (uintptr_t)k.handler <= 1 || stk_entry_number((uintptr_t)k.handler) >= 0 ||
+		if (!(atomic_load(&bare) & 1ULL << (sig - 1)) || stk_sigaction(sig, 0, &k) ||
+		    k.handler == stk_handler || (uintptr_t)k.handler <= 1 ||
+		    stk_entry_number((uintptr_t)k.handler) >= 0 ||
 		    !(k.flags & (SA_ONSTACK | (unsigned)SA_RESETHAND)))
 			continue;
 		memset(&sa, 0, sizeof(sa));

@@ -33,10 +33,12 @@ _Static_assert(offsetof(ucontext_t, uc_stack) == 16, "ucontext");
  * Until it jumps rsp stays where it is, and r9 is the entry's row: that is how one that is
  * interrupted by the next signal is known.
  *
- * Nothing is done where the frame lies on no stack of our size. Else, and where the handler is for
- * one time, all signals are blocked, stk_entry_arrange() says where the frame is now, and the mask
- * is put back upon that stack. A return value with bit 0: no handler runs, return to the kernel.
- * System call 14 is rt_sigprocmask; it writes below rsp, where signals leave 128 bytes alone.
+ * Nothing is done where somebody else than the kernel calls (who read the action by a system call
+ * and hands the signal on), and where the frame lies on no stack of our size. Else, and where the
+ * handler is for one time, all signals are blocked, stk_entry_arrange() says where the frame is
+ * now, and the mask is put back upon that stack. A return value with bit 0: no handler runs, return
+ * to the kernel. System call 14 is rt_sigprocmask; it writes below rsp, where signals leave 128
+ * bytes alone.
  */
 __asm__(".text\n"
 	".p2align 4\n"
@@ -56,6 +58,9 @@ __asm__(".text\n"
 	".endr\n"
 	"	.p2align 4\n"
 	"stk_entry_common:\n"
+	"	lea 8(%rsp),%rax\n"
+	"	cmp %rax,%rdx\n"
+	"	jne 3f\n"
 	"	cmpl $0,24(%r9)\n"
 	"	jne 1f\n"
 	"	mov 32(%rdx),%rcx\n"
@@ -66,9 +71,8 @@ __asm__(".text\n"
 	"	sub 16(%rdx),%rax\n"
 	"	cmp %rcx,%rax\n"
 	"	jae 3f\n"
-	"1:	lea 8(%rsp),%eax\n"
-	"	test $15,%al\n"
-	"	jne 3f\n" /* no kernel's frame (qemu-user) */
+	"1:	test $15,%dl\n"
+	"	jne 3f\n" /* no frame of the kernel's (qemu-user) */
 	"	mov %rdi,-40(%rsp)\n"
 	"	mov %rsi,-48(%rsp)\n"
 	"	mov %rdx,-56(%rsp)\n"

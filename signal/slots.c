@@ -31,7 +31,7 @@
 #define SLABS   2048 /* of EACH threads */
 #define EACH    64
 /* A guard by mprotect(2) makes two mappings more of a slab's one: for so many threads. */
-#define PROTECTED 4096
+#define PROTECTED 1024
 
 /* A size that nobody else gives: signal frames whose stack has another one are not looked up. */
 #define ODD ((size_t)48)

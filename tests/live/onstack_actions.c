@@ -131,6 +131,40 @@ static void forks(void)
 	raise(SIGUSR1);
 }
 
+/* Who reads the action by the system call, and hands the signal on to what was there. */
+struct kernels {
+	void (*handler)(int, siginfo_t *, void *);
+	unsigned long flags;
+	void (*restorer)(void);
+	unsigned long mask;
+};
+static struct kernels before;
+
+static void on_chain(int sig, siginfo_t *si, void *uc)
+{
+	before.handler(sig, si, uc);
+	printf("handed on, first %d second %d\n", first, second);
+}
+
+static void on_chained(int sig, siginfo_t *si, void *uc)
+{
+	first += sig == SIGUSR1 && si->si_signo == sig && uc;
+}
+
+static void chained(void)
+{
+	struct kernels mine;
+
+	on(SIGUSR1, on_chained, SA_NODEFER);
+	syscall(SYS_rt_sigaction, SIGUSR1, NULL, &before, 8);
+	mine = before;
+	mine.handler = on_chain;
+	syscall(SYS_rt_sigaction, SIGUSR1, &mine, NULL, 8);
+	raise(SIGUSR1);
+	raise(SIGUSR1);
+	show("chained", SIGUSR1 + 2);
+}
+
 /* --- for one time --- */
 
 static void on_once(int sig, siginfo_t *si, void *uc)
@@ -219,6 +253,7 @@ void actions(void)
 	child("racing", racing);
 	child("vforked", vforked);
 	child("forks", forks);
+	child("chained", chained);
 	child("once_fault", once_fault);
 	child("once_raise", once_raise);
 	child("once_renewed", once_renewed);
