@@ -50,6 +50,8 @@ struct stk_crash {
 	uint64_t gregs[STK_GREGS];
 	uint8_t fpregs[512];
 	uint8_t siginfo[128];
+	uint64_t images; /* `nimages` of struct stk_img */
+	uint32_t nimages;
 	/* Threads by the collecting signal: `nothers` of struct stk_other at this address. */
 	uint64_t others;
 	uint32_t nothers;

@@ -245,6 +245,8 @@ static void start(int signo, unsigned level)
 	c->level = level;
 	c->args = stk_g.o.args;
 	c->secure = stk_g.o.secure;
+	c->images = (uint64_t)(uintptr_t)stk_g.images.v;
+	c->nimages = stk_g.images.n;
 	c->others = c->nothers = c->others_only = 0;
 	c->has_fpregs = c->nowhere = c->ends = 0;
 	c->xstate_len = 0;

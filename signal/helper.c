@@ -25,6 +25,7 @@
 #include "crash.h"
 #include "helper_core.h"
 #include "helper_hold.h"
+#include "helper_names.h"
 #include "output/report.h"
 #include "symbols/module.h"
 #include "target/live.h"
@@ -349,6 +350,8 @@ static int report(void)
 	lo.maps_fd = by_socket ? -1 : open(maps, O_RDONLY | O_CLOEXEC);
 	if (lo.maps_fd <= 0)
 		lo.maps_fd = maps_by_socket(&no_proc);
+	if (no_proc)
+		helper_names(&crash, read_program, &so);
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
 		return STK_HELPER_ATTACH;
 	t->interrupt = &late;

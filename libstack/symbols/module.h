@@ -41,12 +41,25 @@ struct stk_module {
 	bool symtab_tried, debug_tried;
 };
 
+/* Symbols of a module's file that are known without it: `n` of Elf64_Sym, and their names. */
+struct stk_known_symbols {
+	uint64_t start; /* of the module */
+	uint8_t build_id[32];
+	unsigned build_id_len;
+	const void *sym;
+	unsigned n;
+	const char *str;
+	size_t strsz;
+};
+
 struct stk_symbol_options {
 	const char *bin;       /* the executable, or NULL: found by its path */
 	const char *debug_dir; /* searched before /usr/lib/debug; colon-separated; or NULL */
 	const char *sysroot;   /* put before the target's paths, or NULL */
 	const char *no_debug;  /* modules whose separate debug file is not read; colon-separated */
 	const char *cache_dir; /* where inflated debug files are kept, or NULL: nowhere */
+	const struct stk_known_symbols *known; /* borrowed; for modules without a file */
+	unsigned nknown;
 };
 
 struct stk_modules {

@@ -133,6 +133,29 @@ static void read_dynamic(struct stk_module *m, struct stk_symtab *st)
 	}
 }
 
+/* What somebody kept of the file. How far a symbol without a size reaches, sections would tell. */
+static bool read_known(struct stk_module *m, struct stk_symtab *st)
+{
+	const struct stk_symbol_options *o = &m->owner->opts;
+	bool found = false;
+
+	for (unsigned i = 0; i < o->nknown; i++) {
+		const struct stk_known_symbols *k = &o->known[i];
+		if (k->start != m->start || k->build_id_len != m->build_id_len ||
+		    memcmp(k->build_id, m->build_id, k->build_id_len) != 0)
+			continue;
+		found = true;
+		for (unsigned j = 0; j < k->n; j++) {
+			GElf_Sym s;
+			memcpy(&s, (const char *)k->sym + j * sizeof(s), sizeof(s));
+			if (s.st_size && s.st_name < k->strsz &&
+			    memchr(k->str + s.st_name, 0, k->strsz - s.st_name))
+				add(m, st, &s, k->str + s.st_name, 0);
+		}
+	}
+	return found;
+}
+
 static int by_addr(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
@@ -190,6 +213,7 @@ static struct stk_symtab *symtab_get(struct stk_module *m)
 	bool full = m->image && read_table(m, st, m->image->elf, SHT_SYMTAB);
 	if (!full && d && d->image)
 		full = read_table(m, st, d->image->elf, SHT_SYMTAB);
+	full = full || read_known(m, st);
 	if (!full && m->image)
 		read_debugdata(m, st);
 	if (!full && m->image && !read_table(m, st, m->image->elf, SHT_DYNSYM))

@@ -332,6 +332,8 @@ CASES = {
     "static_no_files": Case("unexported no_files", frames=HIDDEN, notes=[
         IN_PROCESS % "the helper cannot be put into memory: too many open files"]),
     "static_filtered": Case("unexported filtered", frames=HIDDEN, notes=[SECCOMP]),
+    # The helper cannot open files there either.
+    "static_chroot_helper": Case("unexported chroot", frames=HIDDEN, wrap=USERNS),
     "static_chroot": Case("unexported chroot", frames=HIDDEN, wrap=USERNS, notes=[NO_HELPER],
                           env={"LIBSTACK_HELPER": "/nowhere"}),
     # Blocked signals.
