@@ -339,6 +339,11 @@ bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c)
 	return true;
 }
 
+enum stk_trace_unlisted stk_fallback_unlisted(void)
+{
+	return at.unlisted;
+}
+
 /* The registers of a thread: those of its fault if it crashed too. NULL: it has gone on. */
 static const uint64_t *registers(const struct stk_crash *c, const struct stk_other *o)
 {

@@ -5,6 +5,7 @@
 #ifndef SIGNAL_FALLBACK_H
 #define SIGNAL_FALLBACK_H
 
+#include "base/trace.h"
 #include "crash.h"
 #include "state.h"
 
@@ -14,6 +15,9 @@ void stk_fallback_start(void);
 /* The stack of the crashing thread alone, before anything else is tried. true: there is no other,
  * the report is whole. */
 bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c);
+
+/* After stk_fallback_first(): what it found out of threads that nobody can list. */
+enum stk_trace_unlisted stk_fallback_unlisted(void);
 
 /* The report; what stk_fallback_first() wrote is not written again. `why` the tiers before could
  * not, one line. */

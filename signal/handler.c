@@ -125,7 +125,7 @@ static void tiers(void)
 	run.phase = PHASE_HELPER;
 	if (stk_text_flush(&run.out.text) && !c->core_path[0])
 		return; /* nobody reads */
-	c->unlisted = stk_unlisted_by_proc();
+	c->unlisted = c->others_only ? stk_fallback_unlisted() : stk_unlisted_by_proc();
 	stk_launch(&l, c, run.out.fd, run.deadline_ns);
 	if (!l.done) {
 		in_process(l.why, l.mid_line);
