@@ -216,6 +216,10 @@ static void way(void)
 			exit(0);
 		if (!strcmp(end, "_exit"))
 			_exit(0);
+		if (!strcmp(end, "abort"))
+			abort();
+		if (!strcmp(end, "fault"))
+			boom(16);
 		execl("/bin/true", "true", (char *)NULL);
 	}
 	for (;;)

@@ -183,6 +183,28 @@ def race(t, work, tier=1, n=REPETITIONS, slow=False, **env):
     t.check(silent <= sure / 10, "no report %d times of %d" % (silent, sure))
 
 
+def together(t, work, tier):
+    """Two threads crash at once: one report, of the one whose signal the program dies of."""
+    n, rows = 0, {}
+    for end in ("abort", "fault"):
+        for delay in (0, 5, 10, 20, 50, 100, 200, 500):
+            for crash, sig in CRASHES.items():
+                for _ in range(2):
+                    r = Run(work, crash, end, delay, tier)
+                    r.finish()
+                    n += 1
+                    heads = re.findall(r"^(SIG\w+): ", r.report(), re.M)
+                    ends = re.findall(r"^2 of 2 threads shown$", r.report(), re.M)
+                    if not (r.status in (sig, signal.SIGABRT if end == "abort" else signal.SIGSEGV) and
+                            heads == [signal.Signals(r.status).name] and len(ends) == 1):
+                        rows.setdefault((told(r), tuple(heads), len(ends)), []).append(
+                            "%s and %s after %d us" % (crash, end, delay))
+    t.checks += n
+    for (status, heads, ends), what in rows.items():
+        t.check(False, "%s, reports %r, last lines %d: %d times in %d: %s" % (
+            status, list(heads), ends, len(what), n, ", ".join(what[:8])))
+
+
 def counts(t, work, tier, end):
     """While the report waits for room, and until the end, no other thread does a step."""
     for crash in CRASHES:
@@ -292,6 +314,7 @@ CASES["race_tier3"] = lambda t, w: race(t, w, 3, 60)
 for tier in TIERS:
     CASES["slow_tier%d" % tier] = lambda t, w, tier=tier: race(t, w, tier, 30, slow=True)
     CASES["count_tier%d" % tier] = lambda t, w, tier=tier: counts(t, w, tier, "count")
+    CASES["together_tier%d" % tier] = lambda t, w, tier=tier: together(t, w, tier)
     CASES["masked_tier%d" % tier] = lambda t, w, tier=tier: counts(t, w, tier, "masked")
 for tier in (1, 3):  # a process that is not dumpable leaves no core
     CASES["core_tier%d" % tier] = lambda t, w, tier=tier: core(t, w, tier)
