@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "clock.h"
 #include "context.h"
+#include "slots.h"
 #include "state.h"
 #include "status.h"
 #include "sys.h"
@@ -193,7 +194,21 @@ static bool add(int tid, uint32_t known)
 	return true;
 }
 
-/* The tids of this process but the caller that are not in the table yet; false: there are none. */
+struct listing {
+	uint32_t known;
+	bool any;
+};
+
+static void add_known(void *arg, int tid)
+{
+	struct listing *l = arg;
+
+	if (tid != stk_g.crash.tid)
+		l->any |= add(tid, l->known);
+}
+
+/* The tids of this process but the caller that are not in the table yet; false: there are none.
+ * Where /proc does not list them they are those that were started through us. */
 static bool list_threads(void)
 {
 	static char buf[4096] __attribute__((aligned(8)));
@@ -218,7 +233,10 @@ static bool list_threads(void)
 	if (fd >= 0)
 		sys1(SYS_close, fd);
 	all.listed = fd >= 0 && !n;
-	return any;
+	struct listing l = {known, any};
+	if (!all.listed)
+		stk_threads_known(add_known, &l);
+	return l.any;
 }
 
 static bool is_active(void)

@@ -19,6 +19,7 @@ static struct {
 	bool counted; /* it was tried to count them */
 	bool asked;   /* not listed: what the kernel says of them */
 	enum stk_trace_unlisted unlisted;
+	bool started; /* those that are known are what the library has seen begin */
 	unsigned shown, total;
 	const char *missing;
 	uint64_t names_until; /* .symtab is searched from end to end: later it is not */
@@ -272,6 +273,10 @@ static void ask_unlisted(void)
 		return;
 	at.asked = true;
 	at.unlisted = at.listed ? STK_UNLISTED_NONE : stk_unlisted();
+	/* The kernel tells of others, and those that libc started are known. */
+	at.started = at.unlisted && at.total > 1;
+	if (at.started)
+		at.unlisted = STK_UNLISTED_NONE;
 }
 
 static void put_end(struct stk_out *out)
@@ -288,8 +293,9 @@ static void put_end(struct stk_out *out)
 	if (at.unlisted && !at.missing)
 		e.missing_reason = "they cannot be listed";
 	if (at.unlisted)
-		stk_puts(&out->text,
-			 "[other threads are not known: /proc/self/task cannot be read]\n");
+		stk_puts(&out->text, STK_TRACE_UNLISTED);
+	if (at.started)
+		stk_puts(&out->text, STK_TRACE_STARTED);
 	stk_trace_write_end(&out->text, &e);
 }
 

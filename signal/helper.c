@@ -265,6 +265,16 @@ static void more_time(void)
 	late = 0;
 }
 
+/* Those that answered, one after the other. */
+static int standing(void *arg, unsigned i)
+{
+	(void)arg;
+	for (uint32_t k = 0; k < nothers; k++)
+		if (stands(NULL, others[k].tid) && !i--)
+			return others[k].tid;
+	return 0;
+}
+
 /* Threads stand by ptrace alone: let go, they would run on. */
 static bool holds;
 
@@ -327,6 +337,7 @@ static int report(void)
 				      .only_own = crash.level == 1,
 				      .regs = known_regs,
 				      .stands = crash.ends ? stands : NULL,
+				      .standing = crash.ends ? standing : NULL,
 				      .collect = collect_instead,
 				      .stop_ms = crash.report_ms / 4};
 	struct stk_symbol_options so = {.bin = exe, .no_debug = no_debug};
@@ -364,10 +375,12 @@ static int report(void)
 		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");
 	else if (by_socket)
 		stk_puts(&out, "[the process cannot be read: memory by socket]\n");
-	if (no_proc)
+	if (no_proc && !nothers)
 		ro.unlisted = (enum stk_trace_unlisted)crash.unlisted;
 	if (ro.unlisted)
-		stk_puts(&out, "[other threads are not known: /proc/self/task cannot be read]\n");
+		stk_puts(&out, STK_TRACE_UNLISTED);
+	else if (no_proc && crash.unlisted && crash.level != 1)
+		stk_puts(&out, STK_TRACE_STARTED);
 	int r = stk_report_write(&out, ms, &ro);
 	stk_text_flush(&out);
 	if (write_failed)

@@ -99,6 +99,18 @@ static int child_action(int sig, const struct sigaction *act, struct sigaction *
 	*old = was;
 	if (stk_is_ours(&was))
 		show_default(old, atomic_load(&view[sig].flags), atomic_load(&view[sig].mask));
+	else
+		stk_entry_show(old);
+	return 0;
+}
+
+/* ANY context: nothing of it is hidden but that the handler may be an entry of ours. */
+static int plain_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (STK_REAL(sigaction)(sig, act, old))
+		return -1;
+	if (old)
+		stk_entry_show(old);
 	return 0;
 }
 
@@ -109,6 +121,7 @@ static bool touches(int sig, const struct sigaction *act)
 	uint64_t mask = act ? stk_bits(&act->sa_mask) : 0;
 
 	return (stk_signals_all() & 1ULL << (sig - 1)) || stk_view_hidden(sig) ||
+	       (act && (act->sa_flags & SA_ONSTACK)) ||
 	       (mask & stk_signals_sync() & stk_view_all_ours());
 }
 
@@ -120,8 +133,10 @@ int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old)
 	int flags = 0;
 	bool ours = false;
 
-	if (sig < 1 || sig >= SIGNALS || !touches(sig, act))
+	if (sig < 1 || sig >= SIGNALS)
 		return STK_REAL(sigaction)(sig, act, old);
+	if (!touches(sig, act))
+		return plain_action(sig, act, old);
 	if (stk_view_in_child())
 		return child_action(sig, act, old);
 	if (act) {

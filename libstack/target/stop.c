@@ -87,6 +87,14 @@ static bool add(struct stk_stops *s, int tid)
 	return true;
 }
 
+void stk_stop_add_standing(struct stk_stops *s, int tid)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->v[i].tid == tid)
+			return;
+	add(s, tid);
+}
+
 /* Those that were let go are wanted once more. */
 static void seize_again(struct stk_stops *s)
 {

@@ -68,6 +68,9 @@ int stk_stop_sleepers(struct stk_stops *s, int pid, int except, unsigned ms);
  * as above. */
 int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms);
 
+/* A thread that stands by itself, and that /proc does not list. */
+void stk_stop_add_standing(struct stk_stops *s, int tid);
+
 /* Other registers of a stopped thread by note type; the bytes read, or a negative errno. */
 int stk_stop_regs(int tid, unsigned note, void *buf, size_t len);
 
