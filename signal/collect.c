@@ -40,6 +40,21 @@ static int asked_pid; /* a forked child has a copy of all this */
 /* The queue of signals is full (RLIMIT_SIGPENDING): those that are not queued do it. */
 static _Atomic bool by_trap;
 
+/* Where the number of a thread's place, from 1, is kept; there is always room: half of it. */
+static uint16_t slots[2 * STK_OTHERS_MAX];
+static int32_t tids[STK_OTHERS_MAX]; /* as they were asked */
+
+static uint16_t *slot_of(int tid)
+{
+	uint32_t h = (uint32_t)tid * 2654435769U >> 16;
+
+	for (;; h++) {
+		uint16_t *s = &slots[h % (2 * STK_OTHERS_MAX)];
+		if (!*s || tids[*s - 1] == tid)
+			return s;
+	}
+}
+
 /* The pc is in libstack. (In a static program nobody can tell.) */
 static bool in_libstack(const ucontext_t *uc)
 {
@@ -58,10 +73,8 @@ static struct stk_other *place_of(const siginfo_t *si, int tid)
 	if (si->si_code == SI_QUEUE && v >> 32 == MAGIC && i < all.n &&
 	    (all.v[i].tid == tid || tid <= 0))
 		return &all.v[i];
-	for (i = 0; i < all.n; i++)
-		if (all.v[i].tid == tid)
-			return &all.v[i];
-	return 0;
+	i = *slot_of(tid);
+	return i ? &all.v[i - 1] : 0;
 }
 
 /* Stand here with the registers of `uc` until all are let go. */
@@ -161,50 +174,36 @@ static int ended_leader(void)
 	return state && *state == 'Z' ? stk_g.crash.pid : 0;
 }
 
-/* Those of the first `n` are in the order of their tids nearly always: the kernel lists them so. */
-static bool is_known(int tid, uint32_t n)
+static bool add(int tid)
 {
-	uint32_t low = 0, high = n;
-
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-		if (all.v[mid].tid == tid)
-			return true;
-		if (all.v[mid].tid < tid)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		if (all.v[i].tid == tid)
-			return true;
-	return false;
-}
-
-static bool add(int tid, uint32_t known)
-{
-	if (known && is_known(tid, known))
+	if (*slot_of(tid))
 		return false;
 	if (all.n == STK_OTHERS_MAX) {
 		all.dropped++;
 		return true;
 	}
 	all.v[all.n] = (struct stk_other){.tid = tid};
+	uint16_t *s = slot_of(tid);
+	tids[all.n] = tid;
+	*s = (uint16_t)(all.n + 1);
 	all.n++;
 	return true;
 }
 
-struct listing {
-	uint32_t known;
-	bool any;
-};
-
 static void add_known(void *arg, int tid)
 {
-	struct listing *l = arg;
+	bool *any = arg;
 
 	if (tid != stk_g.crash.tid)
-		l->any |= add(tid, l->known);
+		*any |= add(tid);
+}
+
+static bool list_known(void)
+{
+	bool any = false;
+
+	stk_threads_known(add_known, &any);
+	return any;
 }
 
 /* The tids of this process but the caller that are not in the table yet; false: there are none.
@@ -215,7 +214,6 @@ static bool list_threads(void)
 	int ended = ended_leader(), own = stk_g.crash.tid;
 	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	bool foreign = foreign_proc(), any = false;
-	uint32_t known = all.n;
 	long n = 0;
 
 	all.dropped = 0;
@@ -227,16 +225,13 @@ static bool list_threads(void)
 			if (tid && foreign)
 				tid = own_number(tid);
 			if (tid && tid != own && tid != ended)
-				any |= add(tid, known);
+				any |= add(tid);
 		}
 	}
 	if (fd >= 0)
 		sys1(SYS_close, fd);
 	all.listed = fd >= 0 && !n;
-	struct listing l = {known, any};
-	if (!all.listed)
-		stk_threads_known(add_known, &l);
-	return l.any;
+	return all.listed ? any : list_known() || any;
 }
 
 static bool is_active(void)
@@ -246,7 +241,11 @@ static bool is_active(void)
 
 static void forget(void)
 {
+	/* The last first: what stands behind it in a row of slots is gone then. */
+	for (uint32_t i = all.n; i--;)
+		*slot_of(tids[i]) = 0;
 	all.n = all.answered = all.gone = all.dropped = 0;
+	all.listed = false;
 	nparked = 0;
 	atomic_store(&stood, 0);
 }
@@ -254,10 +253,10 @@ static void forget(void)
 /* CRASH context. */
 struct stk_collection *stk_collect_list(void)
 {
-	if (!is_active()) {
+	if (!is_active())
 		forget();
+	if (!all.listed)
 		list_threads();
-	}
 	return &all;
 }
 
@@ -396,7 +395,7 @@ static bool begin(bool for_good)
 	/* What does not go on shows where it was, not where it would begin anew. */
 	if (for_good)
 		sa.flags &= ~(unsigned long)SA_RESTART;
-	if (!list_threads() && !for_good)
+	if (!for_good && !list_threads())
 		return false;
 	if (stk_sigaction(COLLECT_SIGNAL, &sa, &was))
 		return false;
@@ -407,13 +406,20 @@ static bool begin(bool for_good)
 }
 
 /* CRASH context. */
+void stk_collect_known(void)
+{
+	if (!is_active() && begin(true) && list_known())
+		ask();
+}
+
+/* CRASH context. */
 struct stk_collection *stk_collect(bool for_good, uint64_t deadline_ns)
 {
 	if (!is_active() && !begin(for_good))
 		return &all;
-	for (unsigned i = 0; i < LISTS_MAX; i++) {
+	for (unsigned i = 0; i < LISTS_MAX && (list_threads() || !i); i++) {
 		wait_answers(deadline_ns);
-		if (stk_now_ns() >= deadline_ns || !list_threads())
+		if (stk_now_ns() >= deadline_ns)
 			break;
 	}
 	all.answered = count_answered();

@@ -31,6 +31,9 @@ struct stk_collection *stk_collect_list(void);
  */
 struct stk_collection *stk_collect(bool for_good, uint64_t deadline_ns);
 
+/* The same for good, without waiting and without /proc: of those that libc has started. */
+void stk_collect_known(void);
+
 /* Let them go on, and give the signal back to libc. Nothing if nothing was collected, or if it was
  * for good. */
 void stk_collect_done(void);

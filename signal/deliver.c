@@ -112,7 +112,7 @@ bool stk_deliver_ends(int sig, const siginfo_t *si)
 	       !is_dropped(sig, si);
 }
 
-void stk_deliver_shut(int sig)
+void stk_deliver_shut(void)
 {
 	struct stk_ksigaction ign = {.handler = (void *)1 /* SIG_IGN */}, ours = stk_our_action();
 	/* Those that end nothing by default (signal(7)), and those that nobody can change. */
@@ -121,9 +121,9 @@ void stk_deliver_shut(int sig)
 			       1ULL << (SIGURG - 1) | 1ULL << (SIGWINCH - 1) | 3ULL << 31;
 
 	for (int n = 1; n <= 64; n++)
-		if (stk_signals_sync() & 1ULL << (n - 1))
+		if (stk_signals_all() & 1ULL << (n - 1))
 			stk_sigaction(n, &ours, 0);
-		else if (n != sig && !(leave & 1ULL << (n - 1)))
+		else if (!(leave & 1ULL << (n - 1)))
 			stk_sigaction(n, &ign, 0);
 }
 

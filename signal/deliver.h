@@ -18,9 +18,9 @@ bool stk_deliver_ends(int sig, const siginfo_t *si);
 
 /*
  * From here on nothing of the program's runs in this thread, and no signal that somebody sends ends
- * the process: faults are ours, whoever handled them, and the rest is ignored.
+ * the process: those that we can handle are ours, whoever handled them, and the rest is ignored.
  */
-void stk_deliver_shut(int sig);
+void stk_deliver_shut(void);
 
 /*
  * abort(3) in the init of a PID namespace: SIGABRT has been reported and the kernel has dropped it,

@@ -359,16 +359,21 @@ static const uint64_t *registers(const struct stk_crash *c, const struct stk_oth
 	return o->stood ? ((const struct stk_answer *)(uintptr_t)o->stood)->gregs : 0;
 }
 
-/* The others in the order of their tids, as everywhere. */
-static const struct stk_other *next_other(const struct stk_collection *all, int after)
-{
-	const struct stk_other *best = 0;
+/* The others in the order of their tids, as everywhere (Shell's sort). */
+static uint16_t order[STK_OTHERS_MAX];
 
+static void sort_others(const struct stk_collection *all)
+{
 	for (uint32_t i = 0; i < all->n; i++)
-		if (all->v[i].answered && all->v[i].tid > after &&
-		    (!best || all->v[i].tid < best->tid))
-			best = &all->v[i];
-	return best;
+		order[i] = (uint16_t)i;
+	for (uint32_t gap = all->n / 2; gap; gap /= 2)
+		for (uint32_t i = gap; i < all->n; i++) {
+			uint16_t one = order[i];
+			uint32_t k = i;
+			for (; k >= gap && all->v[order[k - gap]].tid > all->v[one].tid; k -= gap)
+				order[k] = order[k - gap];
+			order[k] = one;
+		}
 }
 
 static void put_others(struct stk_out *out, const struct stk_crash *c)
@@ -376,7 +381,6 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 	uint64_t now = stk_now_ns(), until = now + 300000000U;
 	struct stk_collection *all =
 	    stk_collect(c->ends, until < out->deadline_ns ? until : out->deadline_ns);
-	const struct stk_other *o;
 	unsigned num = 2;
 
 	at.total = 1 + all->n - all->gone + all->dropped;
@@ -385,7 +389,11 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 	at.missing = !all->n        ? 0
 		     : all->dropped ? "too many for the report in process"
 				    : "they did not answer the signal";
-	for (int tid = 0; (o = next_other(all, tid)); tid = o->tid) {
+	sort_others(all);
+	for (uint32_t i = 0; i < all->n; i++) {
+		const struct stk_other *o = &all->v[order[i]];
+		if (!o->answered || !o->tid)
+			continue;
 		if (stk_now_ns() >= out->deadline_ns) {
 			at.missing = "the time is over";
 			break;

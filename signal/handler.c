@@ -52,6 +52,7 @@ enum phase {
 static struct {
 	enum phase phase;
 	unsigned faults;
+	bool halted; /* it was tried before the header */
 	uint64_t deadline_ns;
 	const char *core_note; /* why there will be no core, and nobody has said it yet */
 	struct stk_out out;
@@ -110,12 +111,12 @@ static void in_process(const char *why, bool mid_line)
 	stk_fallback_report(&run.out, &stk_g.crash, why);
 }
 
-static void tiers(void)
+static void tiers(bool strict)
 {
 	struct stk_crash *c = &stk_g.crash;
 	struct stk_launch l;
 
-	if (stk_seccomp_is_strict()) {
+	if (strict) {
 		run.phase = PHASE_IN_PROCESS;
 		/* With one thread this is all there is to say: nothing is risked for more. */
 		if (stk_fallback_first(&run.out, c))
@@ -149,20 +150,31 @@ static void leave_altstack(stack_t *old)
 	sys2(SYS_sigaltstack, &off, old);
 }
 
-/* The crash is the end: no other thread runs on, and nothing but its signal ends the process. */
-static void halt(void)
+/* The crash is the end: no thread that libc has started runs on, and nothing but its signal ends
+ * the process. /proc is not asked yet: a filter may end the process for that. */
+static void halt_known(void)
+{
+	if (!stk_g.crash.ends)
+		return;
+	if (!stk_in_child())
+		stk_deliver_shut();
+	stk_collect_known();
+}
+
+/* Nor any other. */
+static void halt_all(void)
 {
 	struct stk_crash *c = &stk_g.crash;
 
 	if (!c->ends)
 		return;
-	if (!stk_in_child())
-		stk_deliver_shut(c->signo);
 	const struct stk_collection *all = stk_collect(true, stk_now_ns() + HALT_NS);
 	c->others = (uint64_t)(uintptr_t)all->v;
 	c->nothers = all->n;
 }
 
+/* The header before all that could fail; but where its reader lets it wait, the others do not run
+ * on for that long. */
 static void begin(void)
 {
 	run.phase = PHASE_HEADER;
@@ -170,9 +182,19 @@ static void begin(void)
 	/* Nobody reads the report, but the core is wanted all the same. */
 	if (run.out.fd < 0 && stk_g.crash.core_path[0])
 		stk_out_nowhere(&run.out);
+	bool waits = run.out.fd < 0 || !stk_out_has_room(&run.out);
+	if (waits && !run.halted) {
+		run.phase = PHASE_HALT;
+		run.halted = true;
+		halt_all();
+		run.phase = PHASE_HEADER;
+	}
 	write_header();
+	bool strict = stk_seccomp_is_strict();
+	if (!waits && !strict)
+		halt_all();
 	if (run.out.fd >= 0 && stk_g.crash.level != STK_LEVEL_NONE)
-		tiers();
+		tiers(strict);
 }
 
 /* On the own stack. `faults` counts how often the report itself has crashed. */
@@ -182,7 +204,7 @@ static void report(void)
 	switch (run.phase) {
 	case PHASE_START:
 		run.phase = PHASE_HALT;
-		halt();
+		halt_known();
 		begin();
 		break;
 	case PHASE_HALT:
@@ -231,6 +253,7 @@ static void start(int signo, unsigned level)
 
 	run.phase = PHASE_START;
 	run.faults = 0;
+	run.halted = false;
 	run.core_note = 0;
 	run.altstack = (stack_t){.ss_flags = SS_DISABLE};
 	run.result = 0;

@@ -388,7 +388,7 @@ static int report(void)
 	else
 		r = r ? STK_HELPER_PARTIAL : STK_HELPER_DONE;
 	tell(r);
-	if (!crash.core_path[0] && helper_core_follows(crash.pid))
+	if (crash.ends && nothers && !crash.core_path[0] && helper_core_follows(crash.pid))
 		hold_threads();
 	holds |= only_ptraced(t);
 	/* Threads run on, memory is the kernel's to free: the program is waiting for us. */

@@ -12,6 +12,8 @@
 #include "stderr.h"
 #include "sys.h"
 
+#define TRIES 1000 /* of a call that does not get on */
+
 /* Wait until the descriptor takes bytes. false: the deadline is over, or it never will. CRASH. */
 static bool wait_room(struct stk_out *o)
 {
@@ -19,20 +21,33 @@ static bool wait_room(struct stk_out *o)
 	long r = -EINTR;
 
 	/* A signal that somebody sends meanwhile ends the wait, not the report. */
-	while (r == -EINTR && stk_now_ns() < o->deadline_ns) {
+	for (unsigned tries = 0; r == -EINTR && tries < TRIES && stk_now_ns() < o->deadline_ns;
+	     tries++) {
 		struct timespec ts = stk_time_left(o->deadline_ns);
 		r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
 	}
 	/* Where poll is forbidden the write has to do without. */
-	return r == 1 ? !(p.revents & (POLLERR | POLLNVAL)) : r < 0 && r != -EINTR;
+	return r == 1 ? !(p.revents & (POLLERR | POLLNVAL))
+		      : r < 0 && stk_now_ns() < o->deadline_ns;
+}
+
+/* CRASH context. */
+bool stk_out_has_room(const struct stk_out *o)
+{
+	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+	struct timespec now = {0, 0};
+
+	return sys5(SYS_ppoll, &p, 1, &now, 0, 0) != 0;
 }
 
 /* Others write into a pipe too: the room that poll saw may be gone, and nobody may ever read. A
  * pipe can be told not to wait (pwritev2(2), RWF_NOWAIT; position −1: none). CRASH context. */
-static long write_some(const struct stk_out *o, const char *bytes, size_t len)
+static long write_some(struct stk_out *o, const char *bytes, size_t len)
 {
 	struct iovec iov = {(void *)(uintptr_t)bytes, len};
-	long n = o->pipe ? sys6(SYS_pwritev2, o->fd, (long)&iov, 1, -1, -1, RWF_NOWAIT) : -ENOSYS;
+	long n = o->pipe && o->tries < TRIES
+		     ? sys6(SYS_pwritev2, o->fd, (long)&iov, 1, -1, -1, RWF_NOWAIT)
+		     : -ENOSYS;
 
 	return n == -EOPNOTSUPP || n == -ENOSYS || n == -EPERM || n == -EINVAL
 		   ? sys3(SYS_write, o->fd, bytes, len)
@@ -44,16 +59,6 @@ static bool is_pipe(int fd)
 	struct stat st;
 
 	return sys2(SYS_fstat, fd, &st) == 0 && S_ISFIFO(st.st_mode);
-}
-
-/* The program may go on after this report. */
-static bool may_survive(void)
-{
-	const struct stk_crash *c = &stk_g.crash;
-
-	/* 1: the kernel ends an init process only for a fault (signal(7)). */
-	return !c->signo || (c->signo == SIGQUIT && stk_g.o.sigquit == STK_SIGQUIT_CONTINUE) ||
-	       c->pid == 1;
 }
 
 #define BIT(sig) (1ULL << ((sig)-1))
@@ -79,8 +84,8 @@ static int flush(void *arg, const char *bytes, size_t len)
 {
 	struct stk_out *o = arg;
 
-	while (len && o->fd >= 0) {
-		if (!wait_room(o)) {
+	for (o->tries = 0; len && o->fd >= 0; o->tries++) {
+		if (o->tries > 2 * TRIES || !wait_room(o)) {
 			o->late = stk_now_ns() >= o->deadline_ns;
 			return -1;
 		}
@@ -91,6 +96,7 @@ static int flush(void *arg, const char *bytes, size_t len)
 			take_back(o, n);
 			return -1;
 		}
+		o->tries = 0;
 		bytes += n;
 		len -= (size_t)n;
 		o->mid_line = bytes[-1] != '\n';
@@ -170,7 +176,7 @@ void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns)
 	o->own = o->late = o->mid_line = false;
 	o->deadline_ns = deadline_ns;
 	o->pending = 0;
-	o->survives = may_survive();
+	o->survives = !stk_g.crash.ends;
 	if (o->survives)
 		sys2(SYS_rt_sigpending, &o->pending, sizeof(o->pending));
 	if (fd < 0 && stk_g.o.output[0]) {

@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include "gate.h"
 #include "guard.h"
 #include "sys.h"
 
@@ -285,7 +286,7 @@ bool stk_slot_is_stack(const void *sp, size_t size)
 }
 
 /* CRASH context: what the program may have spoilt is read with care. */
-static unsigned known_in(const struct slab *slab, void (*each)(void *arg, int tid), void *arg)
+static unsigned known_in(const struct slab *slab, stk_thread_each *each, void *arg)
 {
 	unsigned n = 0;
 	int tid;
@@ -299,11 +300,11 @@ static unsigned known_in(const struct slab *slab, void (*each)(void *arg, int ti
 }
 
 /* CRASH context. */
-unsigned stk_threads_known(void (*each)(void *arg, int tid), void *arg)
+unsigned stk_threads_known(stk_thread_each *each, void *arg)
 {
 	unsigned n = 0;
 
-	if (atomic_load(&owner) != (int)sys0(SYS_getpid))
+	if (atomic_load(&owner) != stk_self_pid())
 		return 0;
 	for (int i = 0; i < SINGLES; i++) {
 		int tid = atomic_load(&single[i].tid);

@@ -26,10 +26,12 @@ void *stk_slot_stack(int slot, size_t *size);
 /* ANY context: an alternate stack of ours, not one of the program's? */
 bool stk_slot_is_stack(const void *sp, size_t size);
 
+typedef void stk_thread_each(void *arg, int tid);
+
 /*
  * CRASH context: call `each` with the number of every thread that has a slot; returns how many
  * there were. None in a child that was forked past libc: the numbers are those of its parent.
  */
-unsigned stk_threads_known(void (*each)(void *arg, int tid), void *arg);
+unsigned stk_threads_known(stk_thread_each *each, void *arg);
 
 #endif

@@ -41,6 +41,7 @@ struct stk_out {
 	bool own;
 	bool pipe;
 	uint64_t deadline_ns;
+	unsigned tries;   /* to write on, that came to nothing */
 	bool late;        /* the deadline passed while writing */
 	bool survives;    /* the program may go on: no signal of a failed write is left to it */
 	uint64_t pending; /* signals that it had pending before; if it survives */
@@ -53,6 +54,8 @@ void stk_out_open(struct stk_out *o, int fd, uint64_t deadline_ns);
 /* End the line that something else has left unfinished. */
 void stk_out_fresh_line(struct stk_out *o);
 void stk_out_done(struct stk_out *o);
+/* Would a write not wait now? true also where that cannot be asked. */
+bool stk_out_has_room(const struct stk_out *o);
 /* CRASH context: into /dev/null. */
 void stk_out_nowhere(struct stk_out *o);
 

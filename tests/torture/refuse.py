@@ -47,7 +47,7 @@ newfstatat pread64 pwrite64 poll setitimer getrandom sysinfo uname set_tid_addre
 getrlimit unlink writev""".split())
 # Made before the header is written. All others come later: where they kill, the header stands.
 BEFORE_HEADER = WRITES | set("""pwritev2 ppoll fcntl fstat getpid gettid clock_gettime arch_prctl prctl
-sigaltstack futex rt_sigaction rt_sigprocmask tgkill rt_tgsigqueueinfo rt_sigreturn prlimit64""".split())
+sigaltstack futex rt_sigaction rt_sigprocmask tgkill rt_tgsigqueueinfo rt_sigreturn rt_sigpending prlimit64""".split())
 
 
 def numbers():
