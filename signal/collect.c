@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "clock.h"
 #include "context.h"
+#include "deliver.h"
 #include "slots.h"
 #include "state.h"
 #include "status.h"
@@ -35,7 +36,7 @@ static _Atomic uint32_t sent, taken;
 /* A thread on its way through our handler is let go on for a moment: it will park. */
 static _Atomic uint32_t patient;
 static _Atomic bool active;
-static bool forever;
+static bool forever, shut;
 static int asked_pid; /* a forked child has a copy of all this */
 /* The queue of signals is full (RLIMIT_SIGPENDING): those that are not queued do it. */
 static _Atomic bool by_trap;
@@ -62,6 +63,17 @@ static bool in_libstack(const ucontext_t *uc)
 	uint64_t pc = stk_context_pc(uc);
 
 	return im && !im->main && pc >= im->start && pc < im->end;
+}
+
+static bool is_active(void)
+{
+	return atomic_load(&active) && asked_pid == stk_g.crash.pid;
+}
+
+/* Another signal has been delivered at the same moment, and its handler, ours, has not begun. */
+static bool is_entering(const ucontext_t *uc)
+{
+	return stk_context_pc(uc) == (uint64_t)(uintptr_t)stk_handler;
 }
 
 /* The caller's place in the table; NULL: it has none. A queued signal carries it. */
@@ -103,6 +115,7 @@ static void stand(struct stk_other *o, const ucontext_t *uc)
 __attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo_t *si,
 								void *context)
 {
+	stk_sys_begin();
 	bool mine = atomic_fetch_add(&taken, 1) < atomic_load(&sent);
 	struct stk_other *o = place_of(si, (int)sys0(SYS_gettid));
 
@@ -110,6 +123,7 @@ __attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo
 	if (!mine && !atomic_load(&active) && (uintptr_t)before.handler > 1)
 		before.handler(sig, si, context);
 	if (!atomic_load(&active) || (!o && !forever) || atomic_load(&release) ||
+	    (o && o->answered) || is_entering(context) ||
 	    (atomic_load(&patient) && in_libstack(context)))
 		return;
 	stand(o, context);
@@ -118,9 +132,11 @@ __attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo
 
 bool stk_collect_takes(int sig, const siginfo_t *si, ucontext_t *uc)
 {
-	if (sig != SIGTRAP || si->si_code != SI_TKILL || !atomic_load(&by_trap))
+	bool asks = sig == stk_g.crash.signo || (sig == SIGTRAP && atomic_load(&by_trap));
+
+	if (si->si_code > 0 || !asks || !forever || !is_active())
 		return false;
-	int tid = (int)sys0(SYS_gettid);
+	int tid = stk_self_tid();
 	if (tid == stk_g.crash.tid)
 		return false;
 	if (!atomic_load(&patient) || !in_libstack(uc))
@@ -234,11 +250,6 @@ static bool list_threads(void)
 	return all.listed ? any : list_known() || any;
 }
 
-static bool is_active(void)
-{
-	return atomic_load(&active) && asked_pid == stk_g.crash.pid;
-}
-
 static void forget(void)
 {
 	/* The last first: what stands behind it in a row of slots is gone then. */
@@ -282,11 +293,15 @@ static long send(int tid, uint32_t place)
 	si.si_code = SI_QUEUE;
 	si.si_pid = pid;
 	si.si_value.sival_ptr = (void *)(uintptr_t)((uint64_t)MAGIC << 32 | place);
+	/* A thread that is executing another program takes what is pending there: it must die of
+	 * the crash. Both may come; the lower number is first (kernel/signal.c, next_signal()). */
+	if (forever && shut)
+		sys3(SYS_tgkill, pid, tid, stk_g.crash.signo);
 	long r = sys4(SYS_rt_tgsigqueueinfo, pid, tid, COLLECT_SIGNAL, &si);
 	if (r != 0 && r != -ESRCH)
 		r = sys3(SYS_tgkill, pid, tid, COLLECT_SIGNAL);
 	/* Where the program ends, SIGTRAP is ours in every thread, and needs no room. */
-	if (r != 0 && r != -ESRCH && forever) {
+	if (r != 0 && r != -ESRCH && forever && shut) {
 		atomic_store(&by_trap, true);
 		r = sys3(SYS_tgkill, pid, tid, SIGTRAP);
 	}
@@ -389,6 +404,7 @@ static bool begin(bool for_good)
 	atomic_store(&release, 0);
 	atomic_store(&by_trap, false);
 	forever = for_good;
+	shut = stk_deliver_is_shut();
 	asked_pid = stk_g.crash.pid;
 	sa.handler = on_collect;
 	sa.mask = ~0ULL & ~stk_signals_sync();

@@ -112,8 +112,16 @@ bool stk_deliver_ends(int sig, const siginfo_t *si)
 	       !is_dropped(sig, si);
 }
 
+static int shut_by; /* the process that has done it */
+
+bool stk_deliver_is_shut(void)
+{
+	return shut_by == stk_g.crash.pid;
+}
+
 void stk_deliver_shut(void)
 {
+	bool all = true;
 	struct stk_ksigaction ign = {.handler = (void *)1 /* SIG_IGN */}, ours = stk_our_action();
 	/* Those that end nothing by default (signal(7)), and those that nobody can change. */
 	const uint64_t leave = 1ULL << (SIGKILL - 1) | 1ULL << (SIGSTOP - 1) |
@@ -122,9 +130,10 @@ void stk_deliver_shut(void)
 
 	for (int n = 1; n <= 64; n++)
 		if (stk_signals_all() & 1ULL << (n - 1))
-			stk_sigaction(n, &ours, 0);
+			all &= stk_sigaction(n, &ours, 0) == 0;
 		else if (!(leave & 1ULL << (n - 1)))
 			stk_sigaction(n, &ign, 0);
+	shut_by = all ? stk_g.crash.pid : 0;
 }
 
 void stk_deliver_later(int sig, siginfo_t *si, ucontext_t *uc)

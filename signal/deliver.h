@@ -21,6 +21,8 @@ bool stk_deliver_ends(int sig, const siginfo_t *si);
  * the process: those that we can handle are ours, whoever handled them, and the rest is ignored.
  */
 void stk_deliver_shut(void);
+/* Has that been done in this report? */
+bool stk_deliver_is_shut(void);
 
 /*
  * abort(3) in the init of a PID namespace: SIGABRT has been reported and the kernel has dropped it,

@@ -382,6 +382,7 @@ __attribute__((force_align_arg_pointer)) void stk_handler(int sig, siginfo_t *si
 	uint64_t back;
 	ucontext_t *uc = context;
 
+	stk_sys_begin();
 	if ((sig == SIGSEGV || sig == SIGBUS) && stk_guard_fix(uc))
 		return;
 	if (sig == SIGSYS && si->si_code == SYS_SECCOMP && stk_sys_is_ours(stk_context_pc(uc))) {

@@ -225,8 +225,10 @@ static void detach(void)
 	/* If the program is killed meanwhile, nobody needs its report. */
 	sys2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	reset_signals();
-	/* A core of ours would take the name of the program's. */
-	sys4(SYS_prlimit64, 0, RLIMIT_CORE, &none, 0);
+	/* A core of ours would take the name of the program's. By a call of its own: a filter that
+	 * kills for the newer one must not leave any. */
+	if (sys2(SYS_setrlimit, RLIMIT_CORE, &none) != 0)
+		sys4(SYS_prlimit64, 0, RLIMIT_CORE, &none, 0);
 	raise_limit(RLIMIT_FSIZE);
 	/* Files that the program deletes or locks must not live on with us. */
 	if (run.out_fd > 0)

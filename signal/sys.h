@@ -26,6 +26,10 @@ long stk_sys_clone(unsigned long flags, void *top, void (*fn)(void), _Atomic int
 /* Does `pc` stand directly behind a system call of the library? */
 bool stk_sys_is_ours(uint64_t pc);
 
+/* First in every signal handler: alignment checks, which a program may have switched on, are none
+ * of ours. The kernel clears the direction flag only. */
+void stk_sys_begin(void);
+
 /* The processor's time stamp counter: what is left of a clock where the kernel gives none. */
 uint64_t stk_sys_ticks(void);
 

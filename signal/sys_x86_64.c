@@ -60,6 +60,22 @@ __asm__(".text\n"
 						     ".cfi_endproc\n"
 						     ".size stk_sys_clone,.-stk_sys_clone\n");
 
+/* EFLAGS.AC, bit 18 (Intel SDM 1 §3.4.3.3). */
+__asm__(".text\n"
+	".hidden stk_sys_begin\n"
+	".globl stk_sys_begin\n"
+	".type stk_sys_begin,@function\n"
+	"stk_sys_begin:\n"
+	".cfi_startproc\n"
+	"	pushfq\n"
+	".cfi_adjust_cfa_offset 8\n"
+	"	andq $-0x40001,(%rsp)\n"
+	"	popfq\n"
+	".cfi_adjust_cfa_offset -8\n"
+	"	ret\n"
+	".cfi_endproc\n"
+	".size stk_sys_begin,.-stk_sys_begin\n");
+
 extern const char stk_sys6_behind[], stk_sys_clone_behind[];
 
 bool stk_sys_is_ours(uint64_t pc)

@@ -13,6 +13,7 @@ const char *stk_errno_text(int sys)
 		     {3, "no such process"},
 		     {5, "input/output error"},
 		     {8, "not a program of this machine"},
+		     {9, "bad file descriptor"},
 		     {11, "resource temporarily unavailable"},
 		     {12, "out of memory"},
 		     {13, "permission denied"},

@@ -267,6 +267,7 @@ def filtered_threads(call, how, notes, **more):
         "end": "2 of 2 threads shown", "check": both_threads, **more})
 
 
+STARTED = "[threads are those started by libc: /proc/self/task cannot be read]"
 UNKNOWN = "[other threads are not known: /proc/self/task cannot be read]"
 DEAD = "its report above is not whole"
 NO_HELPER = IN_PROCESS % "the helper cannot be opened: no such file or directory"
@@ -447,12 +448,11 @@ CASES = {
     "no_proc": Case("plain", wrap=NO_PROC),
     "no_proc_in_process": Case("plain", wrap=NO_PROC, env={"LIBSTACK_HELPER": "/nowhere"},
                                notes=[NO_HELPER]),
-    "no_proc_threads": Case("threads", wrap=NO_PROC, frames=PLAIN + ["threads"], notes=[UNKNOWN],
-                            end="1 of 2 threads shown, at least 1 missing: they cannot be listed"),
+    "no_proc_threads": Case("threads", wrap=NO_PROC, frames=PLAIN + ["threads"], notes=[STARTED],
+                            end="2 of 2 threads shown", check=both_threads),
     "no_proc_threads_in_process": Case(
-        "threads", wrap=NO_PROC, frames=PLAIN + ["threads"], notes=[NO_HELPER, UNKNOWN],
-        env={"LIBSTACK_HELPER": "/nowhere"},
-        end="1 of 2 threads shown, at least 1 missing: they cannot be listed"),
+        "threads", wrap=NO_PROC, frames=PLAIN + ["threads"], notes=[NO_HELPER, STARTED],
+        env={"LIBSTACK_HELPER": "/nowhere"}, end="2 of 2 threads shown", check=both_threads),
     "no_proc_single": Case(
         "threads", wrap=NO_PROC, frames=PLAIN + ["threads"], notes=[UNKNOWN],
         env={"LIBSTACK_TRACEBACK": "single"},

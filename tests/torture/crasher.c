@@ -194,9 +194,10 @@ void eight(void)
 {
 	pthread_t t[8];
 
-	pthread_barrier_init(&barrier, NULL, 8);
+	pthread_barrier_init(&barrier, NULL, 9);
 	for (int i = 0; i < 8; i++)
 		must(!pthread_create(&t[i], NULL, crash_at_barrier, NULL), "pthread_create");
+	pthread_barrier_wait(&barrier);
 	for (int i = 0; i < 8; i++)
 		pthread_join(t[i], NULL);
 }
