@@ -56,9 +56,13 @@ static uint16_t *slot_of(int tid)
 	}
 }
 
-/* The pc is in libstack. (In a static program nobody can tell.) */
-static bool in_libstack(const ucontext_t *uc)
+/* On its way through our handler: upon an alternate stack, and the pc is in libstack. (In a static
+ * program nobody can tell.) The functions that we stand before run on the program's stack. */
+static bool in_handler(const ucontext_t *uc)
 {
+	uint64_t below = stk_context_sp(uc) - (uint64_t)(uintptr_t)uc->uc_stack.ss_sp;
+	if ((uc->uc_stack.ss_flags & SS_DISABLE) || below > uc->uc_stack.ss_size)
+		return false;
 	const struct stk_img *im = stk_image_of(&stk_g.images, (uint64_t)(uintptr_t)stk_collect);
 	uint64_t pc = stk_context_pc(uc);
 
@@ -67,7 +71,7 @@ static bool in_libstack(const ucontext_t *uc)
 
 static bool is_active(void)
 {
-	return atomic_load(&active) && asked_pid == stk_g.crash.pid;
+	return atomic_load(&active) && asked_pid == stk_self_pid();
 }
 
 /* Another signal has been delivered at the same moment, and its handler, ours, has not begun. */
@@ -120,11 +124,10 @@ __attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo
 	struct stk_other *o = place_of(si, (int)sys0(SYS_gettid));
 
 	/* We are still here after the report for a thread that was late: this is libc's own. */
-	if (!mine && !atomic_load(&active) && (uintptr_t)before.handler > 1)
+	if (!mine && !is_active() && (uintptr_t)before.handler > 1)
 		before.handler(sig, si, context);
-	if (!atomic_load(&active) || (!o && !forever) || atomic_load(&release) ||
-	    (o && o->answered) || is_entering(context) ||
-	    (atomic_load(&patient) && in_libstack(context)))
+	if (!is_active() || (!o && !forever) || atomic_load(&release) || (o && o->answered) ||
+	    is_entering(context) || (atomic_load(&patient) && in_handler(context)))
 		return;
 	stand(o, context);
 	stk_context_restart(context);
@@ -139,7 +142,7 @@ bool stk_collect_takes(int sig, const siginfo_t *si, ucontext_t *uc)
 	int tid = stk_self_tid();
 	if (tid == stk_g.crash.tid)
 		return false;
-	if (!atomic_load(&patient) || !in_libstack(uc))
+	if (!atomic_load(&patient) || !in_handler(uc))
 		stand(place_of(si, tid), uc);
 	return true;
 }

@@ -15,6 +15,8 @@ void stk_context_gregs(const ucontext_t *uc, uint64_t *ret);
 /* Where it was interrupted, and the stack pointer there. */
 uint64_t stk_context_pc(const ucontext_t *uc);
 uint64_t stk_context_sp(const ucontext_t *uc);
+/* The stack pointer among registers in the layout of NT_PRSTATUS. */
+uint64_t stk_context_sp_of(const uint64_t *gregs);
 
 /* Is the instruction there the one with which abort(3) ends (x86: hlt)? */
 bool stk_context_is_privileged(const ucontext_t *uc);

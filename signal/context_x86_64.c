@@ -53,6 +53,12 @@ uint64_t stk_context_sp(const ucontext_t *uc)
 }
 
 /* CRASH context. */
+uint64_t stk_context_sp_of(const uint64_t *gregs)
+{
+	return gregs[19];
+}
+
+/* CRASH context. */
 bool stk_context_is_privileged(const ucontext_t *uc)
 {
 	uint8_t code;

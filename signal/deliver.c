@@ -128,6 +128,8 @@ void stk_deliver_shut(void)
 			       1ULL << (SIGCHLD - 1) | 1ULL << (SIGCONT - 1) |
 			       1ULL << (SIGURG - 1) | 1ULL << (SIGWINCH - 1) | 3ULL << 31;
 
+	/* What does not go on shows where it was, not where it would begin anew. */
+	ours.flags &= ~(unsigned long)SA_RESTART;
 	for (int n = 1; n <= 64; n++)
 		if (stk_signals_all() & 1ULL << (n - 1))
 			all &= stk_sigaction(n, &ours, 0) == 0;

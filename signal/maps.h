@@ -4,13 +4,14 @@
 
 #include <stdint.h>
 
+#include "crash.h"
 #include "images.h"
 
 /*
  * A memory file with lines as those of /proc/PID/maps (proc(5)): each image as one mapping, and the
- * stack from `sp` up. A descriptor, or a negative errno value. For the supervisor: what cannot be
- * read is an error there, not a fault.
+ * stacks of the threads that are known, from their stack pointers up. A descriptor, or a negative
+ * errno value. For the supervisor: what cannot be read is an error there, not a fault.
  */
-long stk_maps_make(const struct stk_images *im, uint64_t sp);
+long stk_maps_make(const struct stk_images *im, const struct stk_crash *c);
 
 #endif

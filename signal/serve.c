@@ -50,7 +50,7 @@ static void send_maps(int fd, const struct stk_crash *c)
 
 	if (maps < 0) {
 		byte = STK_MAPS_MADE;
-		maps = stk_maps_make(&stk_g.images, c->gregs[19] /* rsp */);
+		maps = stk_maps_make(&stk_g.images, c);
 	}
 	if (maps >= 0) {
 		memset(&control, 0, sizeof(control));
