@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "adopter.h"
 #include "base/mem.h"
 #include "deliver.h"
 #include "slots.h"
@@ -50,7 +51,8 @@ void stk_entry_put(int sig, struct sigaction *sa, int flags, uint64_t mask)
 	bool once = (sa->sa_flags & (int)SA_RESETHAND) && managed(sig);
 	bool there = stk_slots_started() && ((sa->sa_flags & SA_ONSTACK) || once);
 
-	if (sa->sa_handler == SIG_DFL || sa->sa_handler == SIG_IGN)
+	if (sa->sa_handler == SIG_DFL || sa->sa_handler == SIG_IGN ||
+	    ((sa->sa_flags & SA_ONSTACK) && stk_adopts_stack((const void *)sa->sa_handler)))
 		return;
 	int i = there ? entry_for(handler, flags, mask, once || queue) : -1;
 	if (i < 0) {

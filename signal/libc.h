@@ -18,14 +18,16 @@ extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
 			     void *dso);
 
 #ifdef STK_WRAP
-#define STK_IS_GLIBC true
+#define STK_IS_GLIBC        true
+#define STK_HAS_FIND_OBJECT true
 #else
 #pragma weak gnu_get_libc_version
 #pragma weak getcontext
 #pragma weak pthread_attr_getsigmask_np
 #pragma weak __register_atfork
 #pragma weak _dl_find_object
-#define STK_IS_GLIBC (gnu_get_libc_version != NULL)
+#define STK_IS_GLIBC        (gnu_get_libc_version != NULL)
+#define STK_HAS_FIND_OBJECT (_dl_find_object != NULL) /* glibc 2.35 */
 #endif
 
 #endif
