@@ -56,13 +56,15 @@ static uint16_t *slot_of(int tid)
 	}
 }
 
-/* On its way through our handler: upon an alternate stack, and the pc is in libstack. (In a static
- * program nobody can tell.) The functions that we stand before run on the program's stack. */
+/* On its way through our handler: upon an alternate stack of ours, or of the program's with the pc
+ * in libstack. The functions that we stand before run on the program's stack. */
 static bool in_handler(const ucontext_t *uc)
 {
 	uint64_t below = stk_context_sp(uc) - (uint64_t)(uintptr_t)uc->uc_stack.ss_sp;
 	if ((uc->uc_stack.ss_flags & SS_DISABLE) || below > uc->uc_stack.ss_size)
 		return false;
+	if (stk_slot_is_stack(uc->uc_stack.ss_sp, uc->uc_stack.ss_size))
+		return true;
 	const struct stk_img *im = stk_image_of(&stk_g.images, (uint64_t)(uintptr_t)stk_collect);
 	uint64_t pc = stk_context_pc(uc);
 

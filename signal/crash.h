@@ -9,7 +9,7 @@
 
 #define STK_CRASH_MAGIC 0x31485341524b5453ULL /* "STKRASH1" */
 #define STK_GREGS       27                    /* struct user_regs_struct in words */
-#define STK_OTHERS_MAX  32768
+#define STK_OTHERS_MAX  16384
 
 /* Where a thread was that answered the collecting signal: it keeps this on its stack while it
  * stands. */

@@ -312,7 +312,9 @@ static const char *describe(long started)
 	struct stk_text t;
 
 	stk_text_init(&t, why, sizeof(why));
-	if (started == -EXDEV)
+	if (started == -ENOTSUP)
+		stk_puts(&t, "valgrind starts no helper");
+	else if (started == -EXDEV)
 		stk_puts(&t, "a process would be the first of the new PID namespace");
 	else if (started < 0)
 		put_failure(&t, "no process can be started", started);
@@ -473,14 +475,22 @@ static bool in_new_namespace(void)
 	return n > 0 && (m > 0 ? m != n || memcmp(own, next, (size_t)n) != 0 : m == -ENOENT);
 }
 
+/* The number of its process, or a negative errno value. */
+static long start_supervisor(void)
+{
+	if (stk_sys_in_valgrind())
+		return -ENOTSUP;
+	if (in_new_namespace())
+		return -EXDEV;
+	return stk_sys_clone(CLONE_VM | CLONE_CHILD_CLEARTID,
+			     supervisor_stack + sizeof(supervisor_stack), supervise,
+			     &run.supervisor, &run.word);
+}
+
 void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_t deadline_ns)
 {
 	start(c, out_fd, deadline_ns);
-	long supervisor = in_new_namespace()
-			      ? -EXDEV
-			      : stk_sys_clone(CLONE_VM | CLONE_CHILD_CLEARTID,
-					      supervisor_stack + sizeof(supervisor_stack),
-					      supervise, &run.supervisor, &run.word);
+	long supervisor = start_supervisor();
 	if (supervisor > 0) {
 		/* Yama (ptrace_scope 1): only a declared tracer may attach, and its descendants. */
 		sys2(SYS_prctl, PR_SET_PTRACER, supervisor);

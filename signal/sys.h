@@ -33,6 +33,9 @@ void stk_sys_begin(void);
 /* The processor's time stamp counter: what is left of a clock where the kernel gives none. */
 uint64_t stk_sys_ticks(void);
 
+/* Does valgrind run this program? It starts no processes that share memory, and ends instead. */
+bool stk_sys_in_valgrind(void);
+
 /* Ends this process by no system call at all, as far as the processor can: `sig` as a fault where
  * it is one of those that a program raises by itself. */
 void stk_sys_fault(int sig);
