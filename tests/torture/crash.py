@@ -54,6 +54,8 @@ class Case:
         self.setuid = None
         self.registers = True       # are printed
         self.wrap = []              # a command before the program
+        self.loader = []            # what starts the program
+        self.landlock = False       # the kernel has it
         self.limits = {}
         self.same_status = True     # as without libstack; False: only `status`
         self.reader = read_all      # what is at the other end of stderr
@@ -156,6 +158,18 @@ def data_file(t, run, text):
 def both_threads(t, run, text):
     names = [f[0] for f in s.parse_trace(text)[1][1]]
     t.check("rest" in names, "thread 2 is in rest():", names)
+
+
+def thread_in(name):
+    """Thread 2 is in this function."""
+    def check(t, run, text):
+        names = [f[0] for f in s.parse_trace(text)[1][1]]
+        t.check(name in names, "thread 2 is in", name, names)
+    return check
+
+
+def has(*pieces):
+    return lambda t, run, text: [t.check(p in text, "nowhere:", repr(p)) for p in pieces]
 
 
 def eight_threads(t, run, text):
@@ -445,6 +459,29 @@ CASES = {
         end="2 of 2 threads shown", check=both_threads,
         notes=[IN_PROCESS % "/proc belongs to another PID namespace"]),
     # Nobody can list threads: the kernel tells whether there are others.
+    "pid_1_sent": Case("sent_to_init 3 6 11", 7 << 8, frames=["sent_to_init", "main"], heads=3,
+                       wrap=USERNS + ["-pf", "--mount-proc"], check=stdout("1 goes on\n")),
+    "new_pid_namespace": Case(
+        "new_namespace", 5 << 8, frames=["new_namespace", "main"], root=True,
+        env={"LIBSTACK_SIGQUIT": "continue"},
+        notes=[IN_PROCESS % "a process would be the first of the new PID namespace"]),
+    # What the handler is not used to.
+    "own_memory": Case("own_memory", frames=PLAIN + ["own_memory"]),
+    "own_memory_in_process": Case("own_memory", frames=PLAIN + ["own_memory"], notes=[NO_HELPER],
+                                  env={"LIBSTACK_HELPER": "/nowhere"}),
+    "alignment_check": Case("alignment_check", signal.SIGBUS, frames=["alignment_check", "main"]),
+    "misaligned": Case("misaligned", frames=["raise", "misaligned", "main"]),
+    "no_queue": Case("no_queue", frames=PLAIN + ["no_queue"], user=True, end="2 of 2 threads shown",
+                     check=thread_in("wait_here")),
+    "no_queue_in_process": Case("no_queue", frames=PLAIN + ["no_queue"], end="2 of 2 threads shown",
+                                env={"LIBSTACK_HELPER": "/nowhere"}, check=thread_in("wait_here"),
+                                notes=[NO_HELPER]),
+    "landlock": Case("landlock", frames=PLAIN + ["landlock"], end="2 of 2 threads shown",
+                     check=thread_in("wait_here"), notes=[STARTED], landlock=True),
+    "by_loader": Case("plain", loader=["/lib64/ld-linux-x86-64.so.2"]),
+    "by_loader_in_process": Case("plain", loader=["/lib64/ld-linux-x86-64.so.2"], notes=[NO_HELPER],
+                                 env={"LIBSTACK_HELPER": "/nowhere"},
+                                 check=has("\tcrasher+0x", "/crasher\n")),
     "no_proc": Case("plain", wrap=NO_PROC),
     "no_proc_in_process": Case("plain", wrap=NO_PROC, env={"LIBSTACK_HELPER": "/nowhere"},
                                notes=[NO_HELPER]),
@@ -533,6 +570,11 @@ def needs(case):
         with open(scope) as f:
             if f.read().strip() != case.yama:
                 s.skip("Yama's ptrace_scope is not " + case.yama)
+    # landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION
+    if case.landlock and ctypes.CDLL(None).syscall(444, None, 0, 1) < 1:
+        s.skip("this kernel has no Landlock")
+    if any(not os.path.exists(p) for p in case.loader):
+        s.skip("the loader is somewhere else")
     if case.wrap and case.wrap[0] == "unshare":
         flags = [a for a in case.wrap[1:4] if a.startswith("-")]
         if not shutil.which("unshare") or subprocess.run(

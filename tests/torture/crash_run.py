@@ -32,7 +32,7 @@ class Run:
         env = {k: self.expand(v) for k, v in env.items()}
         args = [self.expand(a) for a in self.case.args]
         return self.case.wrap + ["/usr/bin/env", "-i", *("%s=%s" % e for e in env.items()),
-                                 self.program, *args]
+                                 *self.case.loader, self.program, *args]
 
     def expand(self, text):
         return text.replace("@WORK", self.work).replace("@DIR", self.dir)

@@ -36,7 +36,9 @@ char *own_stack(unsigned long size);
 	X(no_memory) X(no_data) X(no_processes) X(no_file_size) X(undumpable) \
 	X(undumpable_threads) X(filtered) X(inherited) X(filtered_threads) X(threads) \
 	X(leaderless) X(deep) X(spoilt) X(spoilt_threads) X(spoilt_dump) X(spoilt_quit) \
-	X(vfork_resets) X(foreign_tls) X(no_tls) X(unexported)
+	X(vfork_resets) X(foreign_tls) X(no_tls) X(unexported) \
+	X(own_memory) X(alignment_check) X(misaligned) X(no_queue) X(landlock) X(new_namespace) \
+	X(sent_to_init)
 /* clang-format on */
 
 #define DECLARE(name) void name(void);
