@@ -82,14 +82,21 @@ static bool is_entering(const ucontext_t *uc)
 	return stk_context_pc(uc) == (uint64_t)(uintptr_t)stk_handler;
 }
 
-/* The caller's place in the table; NULL: it has none. A queued signal carries it. */
-static struct stk_other *place_of(const siginfo_t *si, int tid)
+/* A queued signal of ours carries the thread's place in the table. */
+static bool is_queued(const siginfo_t *si, uint32_t *ret_place)
 {
 	uint64_t v = (uint64_t)(uintptr_t)si->si_value.sival_ptr;
-	uint32_t i = (uint32_t)v;
 
-	if (si->si_code == SI_QUEUE && v >> 32 == MAGIC && i < all.n &&
-	    (all.v[i].tid == tid || tid <= 0))
+	*ret_place = (uint32_t)v;
+	return si->si_code == SI_QUEUE && v >> 32 == MAGIC;
+}
+
+/* The caller's place; NULL: it has none. */
+static struct stk_other *place_of(const siginfo_t *si, int tid)
+{
+	uint32_t i;
+
+	if (is_queued(si, &i) && i < all.n && (all.v[i].tid == tid || tid <= 0))
 		return &all.v[i];
 	i = *slot_of(tid);
 	return i ? &all.v[i - 1] : 0;
@@ -122,12 +129,16 @@ __attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo
 								void *context)
 {
 	stk_sys_begin();
-	bool mine = atomic_fetch_add(&taken, 1) < atomic_load(&sent);
-	struct stk_other *o = place_of(si, (int)sys0(SYS_gettid));
+	bool mine = atomic_fetch_add(&taken, 1) < atomic_load(&sent) && asked_pid == stk_self_pid();
+	struct stk_other *o = place_of(si, stk_self_tid());
+	uint32_t place;
 
-	/* We are still here after the report for a thread that was late: this is libc's own. */
-	if (!mine && !is_active() && (uintptr_t)before.handler > 1)
-		before.handler(sig, si, context);
+	/* libc's own: our handler is here, and may still be after the report. */
+	if (!is_queued(si, &place) && !mine && !(is_active() && forever)) {
+		if ((uintptr_t)before.handler > 1)
+			before.handler(sig, si, context);
+		return;
+	}
 	if (!is_active() || (!o && !forever) || atomic_load(&release) || (o && o->answered) ||
 	    is_entering(context) || (atomic_load(&patient) && in_handler(context)))
 		return;
