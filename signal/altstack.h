@@ -3,6 +3,8 @@
 #ifndef SIGNAL_ALTSTACK_H
 #define SIGNAL_ALTSTACK_H
 
+#include <stdbool.h>
+
 #include <pthread.h>
 #include <signal.h>
 #include <threads.h>
@@ -14,5 +16,8 @@ void stk_altstack_main(void);
 int stk_altstack(const stack_t *ss, stack_t *old);
 int stk_thread_posix(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 int stk_thread_c11(thrd_t *t, thrd_start_t fn, void *arg);
+
+/* ANY context: a thread has been created that has no slot yet (slots.h). */
+bool stk_threads_starting(void);
 
 #endif

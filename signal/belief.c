@@ -120,13 +120,32 @@ static void put_back(int sig, const siginfo_t *si, int pid)
 {
 	uint64_t bit = 1ULL << (sig - 1);
 
-	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, 0, 8);
+	/* Not blocked it would come again at once, and without end. */
+	if (sys4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, 0, 8) != 0)
+		return;
 	if (si->si_code == SI_TKILL) {
 		if (sys4(SYS_rt_tgsigqueueinfo, pid, sys0(SYS_gettid), sig, si) != 0)
 			sys3(SYS_tgkill, pid, sys0(SYS_gettid), sig);
 	} else if (sys3(SYS_rt_sigqueueinfo, pid, sig, si) != 0) {
 		sys2(SYS_kill, pid, sig);
 	}
+}
+
+/*
+ * Was it a handler that blocked, which has returned to this context since? It ran below the signal
+ * frame, which the kernel pushed below the context: 128 bytes of red zone, 440 of struct
+ * rt_sigframe, 512 of FXSAVE's area at least (arch/x86/kernel/signal_64.c). Or it ran on the
+ * alternate stack, and the context does not.
+ */
+static bool was_set_below(const struct stk_belief *b, const ucontext_t *uc)
+{
+	const uint64_t frame = 128 + 440 + 512;
+	uint64_t sp = stk_context_sp(uc), alt = (uint64_t)(uintptr_t)uc->uc_stack.ss_sp;
+	uint64_t size = uc->uc_stack.ss_flags & SS_DISABLE ? 0 : uc->uc_stack.ss_size;
+
+	if (sp - alt < size)
+		return b->since - alt < size && b->since + frame < sp;
+	return b->since - alt < size || b->since + frame < sp;
 }
 
 bool stk_view_holds_back(int sig, const siginfo_t *si, ucontext_t *uc)
@@ -147,9 +166,9 @@ bool stk_view_holds_back(int sig, const siginfo_t *si, ucontext_t *uc)
 		stk_context_restart(uc);
 		return true;
 	}
-	/* It arrives although it was blocked: a handler that blocked it has returned, and the
-	 * kernel has opened the mask again. */
-	if (b->held & bit) {
+	/* It arrives although it was blocked: a handler has returned, and the kernel has opened the
+	 * mask again. If it was the handler that had blocked it, that is over. */
+	if ((b->held & bit) && was_set_below(b, uc)) {
 		b->held &= ~bit;
 		b->believed &= ~bit;
 		return false;

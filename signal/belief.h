@@ -19,8 +19,9 @@
 struct stk_belief {
 	uint64_t magic;
 	uint64_t believed;
-	uint64_t held; /* those of them that were held back, and are truly blocked since */
-} __attribute__((aligned(32)));
+	uint64_t held;  /* those of them that were held back, and are truly blocked since */
+	uint64_t since; /* the stack pointer of the call that blocked them */
+} __attribute__((aligned(64)));
 
 #define STK_BELIEF_MAGIC 0x6665696c65627473ULL
 

@@ -10,29 +10,32 @@
 #include "clock.h"
 #include "context.h"
 #include "deliver.h"
+#include "launch.h"
 #include "slots.h"
 #include "state.h"
 #include "status.h"
 #include "sys.h"
 
-/*
- * glibc's SIGSETXID (nptl, SIGRTMIN − 1 before its own): its mask functions never block it, so that
- * threads which blocked everything answer too.
- */
-#define COLLECT_SIGNAL 33
+#define COLLECT_SIGNAL STK_COLLECT_SIGNAL
 #define ROUNDS         8
 #define ROUND_NS       1000000U
 #define HOPELESS_NS    5000000U
 #define LISTS_MAX      16 /* a thread that still runs may begin others */
 #define TURNS_MAX      100000
-#define MAGIC          0x53544b41U /* "STKA": beside a thread's place in the table */
+#define SECOND         1000000000ULL
+
+/* What stands in `answered` of struct stk_other; the second: it is just being written. */
+enum { ANSWERED = 1, ANSWERING = 2 };
+#define MAGIC 0x53544b41U /* "STKA": beside a thread's place in the table */
 
 static struct stk_collection all;
 static struct stk_ksigaction before;
 static _Atomic uint32_t answers, stood, release, leaving;
 static uint32_t nparked;
-/* Our signals that were sent, and that reached on_collect. */
-static _Atomic uint32_t sent, taken;
+/* Our signals that were sent, and that reached on_collect; those on their way that are not queued,
+ * and look like libc's. */
+static _Atomic uint32_t sent, taken, unqueued;
+static _Atomic bool waiting; /* for `answers` */
 /* A thread on its way through our handler is let go on for a moment: it will park. */
 static _Atomic uint32_t patient;
 static _Atomic bool active;
@@ -49,11 +52,12 @@ static uint16_t *slot_of(int tid)
 {
 	uint32_t h = (uint32_t)tid * 2654435769U >> 16;
 
-	for (;; h++) {
+	for (uint32_t end = h + 2 * STK_OTHERS_MAX - 1; h != end; h++) {
 		uint16_t *s = &slots[h % (2 * STK_OTHERS_MAX)];
-		if (!*s || tids[*s - 1] == tid)
+		if (!*s || *s > STK_OTHERS_MAX || tids[*s - 1] == tid)
 			return s;
 	}
+	return &slots[h % (2 * STK_OTHERS_MAX)];
 }
 
 /* On its way through our handler: upon an alternate stack of ours, or of the program's with the pc
@@ -99,7 +103,32 @@ static struct stk_other *place_of(const siginfo_t *si, int tid)
 	if (is_queued(si, &i) && i < all.n && (all.v[i].tid == tid || tid <= 0))
 		return &all.v[i];
 	i = *slot_of(tid);
-	return i ? &all.v[i - 1] : 0;
+	return i && i <= all.n ? &all.v[i - 1] : 0;
+}
+
+static void status_path(char *path, size_t cap, int tid)
+{
+	struct stk_text t;
+
+	stk_text_init(&t, path, cap);
+	stk_printf(&t, "/proc/self/task/%d/status", tid);
+}
+
+/*
+ * For good means until the process is gone. Where the thread that reports was killed alone (a
+ * seccomp filter can), or waits for an answer that one of us would have to give, one of those that
+ * stand ends the process. A core takes its time: it is not waited for with a signal on its way.
+ */
+static void overdue(uint64_t *until)
+{
+	char path[64], line[64];
+
+	status_path(path, sizeof(path), stk_g.crash.pid);
+	const char *dumps = stk_status_find(path, "CoreDumping:", line, sizeof(line));
+	if (dumps && stk_last_number(dumps) == 1)
+		*until = stk_now_ns() + SECOND;
+	else
+		stk_deliver_raw(stk_g.crash.signo);
 }
 
 /* Stand here with the registers of `uc` until all are let go. */
@@ -107,40 +136,62 @@ static void stand(struct stk_other *o, const ucontext_t *uc)
 {
 	struct stk_answer s;
 
+	uint32_t no = 0;
+
 	atomic_fetch_add(&leaving, 1);
 	/* Asked twice, it would show where it stands. */
-	if (o && !o->answered) {
+	if (o && __atomic_compare_exchange_n(&o->answered, &no, ANSWERING, false, __ATOMIC_SEQ_CST,
+					     __ATOMIC_SEQ_CST)) {
 		stk_context_stood(uc, &s);
 		o->stood = (uint64_t)(uintptr_t)&s;
-		__atomic_store_n(&o->answered, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&o->answered, ANSWERED, __ATOMIC_RELEASE);
 		atomic_fetch_add(&stood, 1);
 	}
 	atomic_fetch_add(&answers, 1);
-	stk_wake_word(&answers);
-	/* For good means: until the process is gone. */
-	while (!atomic_load(&release))
-		stk_wait_word(&release, 0, stk_now_ns() + 1000000000U);
+	if (atomic_load(&waiting))
+		stk_wake_word(&answers);
+	uint64_t until = stk_now_ns() + (stk_g.o.timeout_ms + 500) * 1000000ULL;
+	while (!atomic_load(&release)) {
+		stk_wait_word(&release, 0, forever ? until : stk_now_ns() + SECOND);
+		if (forever && stk_now_ns() >= until && !stk_launch_writes_core())
+			overdue(&until);
+	}
 	atomic_fetch_sub(&leaving, 1);
 	stk_wake_word(&leaving);
 }
 
-/* CRASH context: in each thread that was asked. */
+static bool take_unqueued(void)
+{
+	uint32_t n = atomic_load(&unqueued);
+
+	while (n && !atomic_compare_exchange_weak(&unqueued, &n, n - 1))
+		;
+	return n;
+}
+
+/*
+ * CRASH context: in each thread that was asked. For good it stands again where it has answered: the
+ * helper, which had put it back for the core, may have died over that.
+ */
 __attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo_t *si,
 								void *context)
 {
 	stk_sys_begin();
-	bool mine = atomic_fetch_add(&taken, 1) < atomic_load(&sent) && asked_pid == stk_self_pid();
-	struct stk_other *o = place_of(si, stk_self_tid());
 	uint32_t place;
+	bool mine = asked_pid == stk_self_pid() && (is_queued(si, &place) || take_unqueued());
+	struct stk_other *o = place_of(si, stk_self_tid());
 
+	if (mine)
+		atomic_fetch_add(&taken, 1);
 	/* libc's own: our handler is here, and may still be after the report. */
-	if (!is_queued(si, &place) && !mine && !(is_active() && forever)) {
+	if (!mine && !is_queued(si, &place) && !(is_active() && forever)) {
 		if ((uintptr_t)before.handler > 1)
 			before.handler(sig, si, context);
 		return;
 	}
-	if (!is_active() || (!o && !forever) || atomic_load(&release) || (o && o->answered) ||
-	    is_entering(context) || (atomic_load(&patient) && in_handler(context)))
+	if (!is_active() || (!o && !forever) || atomic_load(&release) ||
+	    (o && o->answered && !forever) || is_entering(context) ||
+	    (atomic_load(&patient) && in_handler(context)))
 		return;
 	stand(o, context);
 	stk_context_restart(context);
@@ -155,7 +206,7 @@ bool stk_collect_takes(int sig, const siginfo_t *si, ucontext_t *uc)
 	int tid = stk_self_tid();
 	if (tid == stk_g.crash.tid)
 		return false;
-	if (!atomic_load(&patient) || !in_handler(uc))
+	if (!is_entering(uc) && (!atomic_load(&patient) || !in_handler(uc)))
 		stand(place_of(si, tid), uc);
 	return true;
 }
@@ -176,14 +227,6 @@ static bool foreign_proc(void)
 
 	link[n > 0 ? n : 0] = 0;
 	return n > 0 && stk_number(link) != stk_g.crash.pid;
-}
-
-static void status_path(char *path, size_t cap, int tid)
-{
-	struct stk_text t;
-
-	stk_text_init(&t, path, cap);
-	stk_printf(&t, "/proc/self/task/%d/status", tid);
 }
 
 /* The tid in the thread's own namespace, the last of the line. */
@@ -245,7 +288,7 @@ static bool list_threads(void)
 	static char buf[4096] __attribute__((aligned(8)));
 	int ended = ended_leader(), own = stk_g.crash.tid;
 	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	bool foreign = foreign_proc(), any = false;
+	bool foreign = foreign_proc(), any = false, self = false;
 	long n = 0;
 
 	all.dropped = 0;
@@ -256,13 +299,15 @@ static bool list_threads(void)
 			at += e->len;
 			if (tid && foreign)
 				tid = own_number(tid);
+			self |= tid == own;
 			if (tid && tid != own && tid != ended)
 				any |= add(tid);
 		}
 	}
 	if (fd >= 0)
 		sys1(SYS_close, fd);
-	all.listed = fd >= 0 && !n;
+	/* An empty list is none: the caller stands there at least. */
+	all.listed = fd >= 0 && !n && self;
 	return all.listed ? any : list_known() || any;
 }
 
@@ -298,8 +343,17 @@ static bool is_parked(int tid)
 	return false;
 }
 
+static long send_unqueued(int tid)
+{
+	atomic_fetch_add(&unqueued, 1);
+	long r = sys3(SYS_tgkill, stk_g.crash.pid, tid, COLLECT_SIGNAL);
+	if (r != 0)
+		take_unqueued();
+	return r;
+}
+
 /* A queued signal brings the thread its place in the table. */
-static long send(int tid, uint32_t place)
+static long send_queued(int tid, uint32_t place)
 {
 	int pid = stk_g.crash.pid;
 	siginfo_t si;
@@ -309,15 +363,36 @@ static long send(int tid, uint32_t place)
 	si.si_code = SI_QUEUE;
 	si.si_pid = pid;
 	si.si_value.sival_ptr = (void *)(uintptr_t)((uint64_t)MAGIC << 32 | place);
-	/* A thread that is executing another program takes what is pending there: it must die of
-	 * the crash. Both may come; the lower number is first (kernel/signal.c, next_signal()). */
-	if (forever && shut)
-		sys3(SYS_tgkill, pid, tid, stk_g.crash.signo);
-	long r = sys4(SYS_rt_tgsigqueueinfo, pid, tid, COLLECT_SIGNAL, &si);
+	return sys4(SYS_rt_tgsigqueueinfo, pid, tid, COLLECT_SIGNAL, &si);
+}
+
+static long send_collect(int tid, uint32_t place)
+{
+	/* Counted before it can arrive. */
+	atomic_fetch_add(&sent, 1);
+	long r = send_queued(tid, place);
 	if (r != 0 && r != -ESRCH)
-		r = sys3(SYS_tgkill, pid, tid, COLLECT_SIGNAL);
-	/* Where the program ends, SIGTRAP is ours in every thread, and needs no room. */
-	if (r != 0 && r != -ESRCH && forever && shut) {
+		r = send_unqueued(tid);
+	if (r != 0)
+		atomic_fetch_sub(&sent, 1);
+	return r;
+}
+
+/*
+ * Where the program ends, the crash's own signal asks first: a thread that is executing another
+ * program takes what is pending there, and must die of the crash. A fault's is blocked nowhere, and
+ * does alone; the others may be. Where nothing can be queued SIGTRAP does it: it needs no room.
+ */
+static long send(int tid, uint32_t place, bool again)
+{
+	int pid = stk_g.crash.pid, signo = stk_g.crash.signo;
+	bool own = forever && shut;
+	long r = own ? sys3(SYS_tgkill, pid, tid, signo) : -EPERM;
+
+	if (r == -ESRCH || (r == 0 && !again && stk_signals_sync() & 1ULL << (signo - 1)))
+		return r;
+	r = send_collect(tid, place);
+	if (r != 0 && r != -ESRCH && own) {
 		atomic_store(&by_trap, true);
 		r = sys3(SYS_tgkill, pid, tid, SIGTRAP);
 	}
@@ -326,23 +401,19 @@ static long send(int tid, uint32_t place)
 
 /* Signal those that have not answered. A parked one stands still as it is; one that has ended
  * meanwhile is no thread any more. */
-static void ask(void)
+static void ask(bool again)
 {
 	for (uint32_t i = 0; i < all.n; i++) {
 		struct stk_other *o = &all.v[i];
+		uint32_t no = 0;
 		if (!o->tid || __atomic_load_n(&o->answered, __ATOMIC_ACQUIRE))
 			continue;
 		if (is_parked(o->tid)) {
-			o->answered = 1;
-			nparked++;
+			nparked += __atomic_compare_exchange_n(&o->answered, &no, ANSWERED, false,
+							       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 			continue;
 		}
-		/* Counted before it can arrive. */
-		atomic_fetch_add(&sent, 1);
-		long r = send(o->tid, i);
-		if (r != 0)
-			atomic_fetch_sub(&sent, 1);
-		if (r == -ESRCH) {
+		if (send(o->tid, i, again) == -ESRCH) {
 			o->tid = 0;
 			all.gone++;
 		}
@@ -359,17 +430,15 @@ static uint32_t count_answered(void)
  * last. */
 static bool is_hopeless(int tid)
 {
-	static char buf[4096];
-	char path[64];
+	char path[64], line[64];
 
 	status_path(path, sizeof(path), tid);
-	if (stk_read_small(path, buf, sizeof(buf)) <= 0)
-		return false;
-	const char *state = stk_status_line(buf, "State:"), *mask = stk_status_line(buf, "SigBlk:");
+	const char *state = stk_status_find(path, "State:", line, sizeof(line));
 	while (state && (*state == ' ' || *state == '\t'))
 		state++;
 	if (state && *state == 'D')
 		return true;
+	const char *mask = stk_status_find(path, "SigBlk:", line, sizeof(line));
 	return mask && stk_hex(mask) & 1ULL << (COLLECT_SIGNAL - 1);
 }
 
@@ -396,7 +465,7 @@ static void wait_answers(uint64_t deadline_ns)
 		if (now >= next && rounds < ROUNDS) {
 			atomic_store(&patient, ++rounds < ROUNDS);
 			next = now + ROUND_NS;
-			ask();
+			ask(rounds > 1);
 		}
 		if (count_answered() + all.gone >= all.n || now >= deadline_ns)
 			return;
@@ -405,7 +474,9 @@ static void wait_answers(uint64_t deadline_ns)
 		if (now >= look)
 			look = now + HOPELESS_NS;
 		uint64_t until = rounds < ROUNDS ? next : look;
+		atomic_store(&waiting, true);
 		stk_wait_word(&answers, seen, until < deadline_ns ? until : deadline_ns);
+		atomic_store(&waiting, false);
 	}
 }
 
@@ -416,6 +487,7 @@ static bool begin(bool for_good)
 	forget();
 	atomic_store(&sent, 0);
 	atomic_store(&taken, 0);
+	atomic_store(&unqueued, 0);
 	atomic_store(&answers, 0);
 	atomic_store(&release, 0);
 	atomic_store(&by_trap, false);
@@ -441,7 +513,7 @@ static bool begin(bool for_good)
 void stk_collect_known(void)
 {
 	if (!is_active() && begin(true) && list_known())
-		ask();
+		ask(false);
 }
 
 /* CRASH context. */

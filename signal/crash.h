@@ -11,6 +11,10 @@
 #define STK_GREGS       27                    /* struct user_regs_struct in words */
 #define STK_OTHERS_MAX  16384
 
+/* It asks threads for their registers: glibc's SIGSETXID (nptl, SIGRTMIN − 1 before its own), which
+ * its mask functions never block. */
+#define STK_COLLECT_SIGNAL 33
+
 /* Where a thread was that answered the collecting signal: it keeps this on its stack while it
  * stands. */
 struct stk_answer {

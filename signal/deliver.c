@@ -200,11 +200,12 @@ bool stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 
 _Noreturn void stk_deliver_raw(int sig)
 {
-	static _Atomic int before; /* it has brought us here again, to our own handler */
+	/* The process that it has brought here again, to our own handler. */
+	static _Atomic int before;
 	uint64_t one = 1ULL << (sig - 1);
 	int pid = stk_self_pid(), tid = stk_self_tid();
 
-	bool dfl = set_default(sig) && !atomic_fetch_add(&before, 1);
+	bool dfl = set_default(sig) && atomic_exchange(&before, pid) != pid;
 	if (dfl)
 		sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, 0, 8);
 	if (dfl && pid != 1) {

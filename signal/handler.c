@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "altstack.h"
 #include "base/mem.h"
 #include "base/signals.h"
 #include "base/trace.h"
@@ -173,8 +174,8 @@ static void halt_all(void)
 	c->nothers = all->n;
 }
 
-/* The header before all that could fail; but where its reader lets it wait, the others do not run
- * on for that long. */
+/* The header before all that could fail; but where its reader lets it wait, or a thread is
+ * beginning that is not known yet, the others do not run on for that long. */
 static void begin(void)
 {
 	run.phase = PHASE_HEADER;
@@ -182,7 +183,7 @@ static void begin(void)
 	/* Nobody reads the report, but the core is wanted all the same. */
 	if (run.out.fd < 0 && stk_g.crash.core_path[0])
 		stk_out_nowhere(&run.out);
-	bool waits = run.out.fd < 0 || !stk_out_has_room(&run.out);
+	bool waits = run.out.fd < 0 || stk_threads_starting() || !stk_out_has_room(&run.out);
 	if (waits && !run.halted) {
 		run.phase = PHASE_HALT;
 		run.halted = true;
@@ -197,6 +198,28 @@ static void begin(void)
 		tiers(strict);
 }
 
+/* The kernel will leave no core: the helper is asked for one, unless the process is private. */
+static void want_core(void)
+{
+	struct stk_crash *c = &stk_g.crash;
+	struct stk_text t;
+	bool private;
+
+	if (!c->signo || c->level != STK_LEVEL_CRASH ||
+	    (c->signo == SIGQUIT && stk_g.o.sigquit != STK_SIGQUIT_DIE))
+		return;
+
+	run.core_note = stk_core_allow(&private);
+	if (!run.core_note || private)
+		return;
+	stk_text_init(&t, c->core_reason, sizeof(c->core_reason));
+	stk_puts(&t, run.core_note);
+	stk_text_init(&t, c->core_path, sizeof(c->core_path));
+	stk_out_expand(&t, stk_g.o.core[0] ? stk_g.o.core : "core.%p");
+	if (t.cut)
+		c->core_path[0] = 0;
+}
+
 /* On the own stack. `faults` counts how often the report itself has crashed. */
 static void report(void)
 {
@@ -205,6 +228,7 @@ static void report(void)
 	case PHASE_START:
 		run.phase = PHASE_HALT;
 		halt_known();
+		want_core();
 		begin();
 		break;
 	case PHASE_HALT:
@@ -276,24 +300,6 @@ static void start(int signo, unsigned level)
 	c->core_path[0] = 0;
 }
 
-/* The kernel will leave no core: the helper is asked for one, unless the process is private. */
-static void want_core(void)
-{
-	struct stk_crash *c = &stk_g.crash;
-	struct stk_text t;
-	bool private;
-
-	run.core_note = stk_core_allow(&private);
-	if (!run.core_note || private)
-		return;
-	stk_text_init(&t, c->core_reason, sizeof(c->core_reason));
-	stk_puts(&t, run.core_note);
-	stk_text_init(&t, c->core_path, sizeof(c->core_path));
-	stk_out_expand(&t, stk_g.o.core[0] ? stk_g.o.core : "core.%p");
-	if (t.cut)
-		c->core_path[0] = 0;
-}
-
 static void save(int sig, siginfo_t *si, ucontext_t *uc)
 {
 	struct stk_crash *c = &stk_g.crash;
@@ -319,8 +325,6 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
 	memcpy(&c->blocked, &uc->uc_sigmask, sizeof(c->blocked));
 	stk_deliver_save(uc);
 	run.fd = -1;
-	if (level == STK_LEVEL_CRASH && !(sig == SIGQUIT && stk_g.o.sigquit != STK_SIGQUIT_DIE))
-		want_core();
 }
 
 /* What was to end the process has not: the default action could not be set, or the kernel refuses
@@ -427,7 +431,9 @@ int stk_dump(int fd, const uint64_t *gregs)
 	if (sys2(SYS_fcntl, fd, 1 /* F_GETFD */) < 0)
 		return -EBADF;
 	/* Nothing of the program's runs on this thread in between. */
-	all &= ~stk_signals_sync();
+	/* As in the handler, a thread that waits here for its turn answers the collecting signal.
+	 */
+	all &= ~stk_signals_sync() & ~(3ULL << (32 - 1));
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, 8);
 	int result = -EBUSY;
 	if (stk_gate_enter(0) == STK_GATE_ENTERED) {

@@ -265,14 +265,13 @@ static void more_time(void)
 	late = 0;
 }
 
-/* Those that answered, one after the other. */
+/* Those that were asked, one after the other; -1: it has not answered. */
 static int standing(void *arg, unsigned i)
 {
 	(void)arg;
-	for (uint32_t k = 0; k < nothers; k++)
-		if (stands(NULL, others[k].tid) && !i--)
-			return others[k].tid;
-	return 0;
+	if (i >= nothers)
+		return 0;
+	return others[i].tid && stands(NULL, others[i].tid) ? others[i].tid : -1;
 }
 
 /* Threads stand by ptrace alone: let go, they would run on. */

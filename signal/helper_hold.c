@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "helper_core.h"
 #include "target/stop.h"
 
-#define HOLD_MS 1000
+#define HOLD_MS    1000
+#define XSTATE_MAX 16384
 #define SETSIGMASK                                                                                 \
 	0x420b /* PTRACE_SETSIGMASK of linux/ptrace.h, which contradicts sys/ptrace.h              \
 		*/
@@ -32,15 +35,29 @@ static bool set(int tid, unsigned note, void *bytes, size_t len)
 	return !ptrace(PTRACE_SETREGSET, tid, (void *)(uintptr_t)note, &iov);
 }
 
-static void put_back(int pid, int tid, struct stk_answer *s)
+/* The kernel takes all parts that the processor has, and a signal frame holds those in use. */
+static void put_back_xstate(int pid, int tid, const struct stk_answer *s)
 {
+	static uint8_t now[XSTATE_MAX];
 	uint8_t *x = helper_xstate(pid, s->xstate, s->xstate_len);
+	int n = x ? stk_stop_regs(tid, NT_X86_XSTATE, now, sizeof(now)) : -1;
 
-	set(tid, NT_PRSTATUS, s->gregs, sizeof(s->gregs));
-	if (x)
-		set(tid, NT_X86_XSTATE, x, s->xstate_len);
+	if (n > 0) {
+		memcpy(now, x, s->xstate_len < (uint64_t)n ? s->xstate_len : (uint64_t)n);
+		set(tid, NT_X86_XSTATE, now, (size_t)n);
+	}
 	free(x);
-	ptrace(SETSIGMASK, tid, (void *)sizeof(s->blocked), &s->blocked);
+}
+
+/* If we die over it the thread takes this signal before it runs anything, and stands again. */
+static bool put_back(int pid, int tid, struct stk_answer *s)
+{
+	syscall(SYS_tgkill, pid, tid, STK_COLLECT_SIGNAL);
+	if (!set(tid, NT_PRSTATUS, s->gregs, sizeof(s->gregs)))
+		return false;
+	put_back_xstate(pid, tid, s);
+	s->blocked &= ~(1ULL << (STK_COLLECT_SIGNAL - 1));
+	return !ptrace(SETSIGMASK, tid, (void *)sizeof(s->blocked), &s->blocked);
 }
 
 unsigned helper_hold(int pid, int own, bool (*stood)(int tid, struct stk_answer *ret))
@@ -52,9 +69,7 @@ unsigned helper_hold(int pid, int own, bool (*stood)(int tid, struct stk_answer 
 	known = stood;
 	stk_stop_all(&stops, pid, own, HOLD_MS);
 	for (unsigned i = 0; i < stops.n; i++)
-		if (stops.v[i].state == STK_STOPPED && stood(stops.v[i].tid, &s)) {
-			put_back(pid, stops.v[i].tid, &s);
-			n++;
-		}
+		n += stops.v[i].state == STK_STOPPED && stood(stops.v[i].tid, &s) &&
+		     put_back(pid, stops.v[i].tid, &s);
 	return n;
 }

@@ -23,6 +23,8 @@ static uint64_t raw_mask(int how, uint64_t set)
 static void believe(uint64_t mask)
 {
 	mine.magic = (uint64_t)(uintptr_t)&mine ^ STK_BELIEF_MAGIC;
+	if (mask & ~mine.believed)
+		mine.since = (uint64_t)(uintptr_t)__builtin_frame_address(0);
 	mine.believed = mask;
 	mine.held &= mask;
 }
@@ -44,6 +46,8 @@ bool stk_view_in_child(void)
 static void forked(void)
 {
 	*stk_memory_owner = 0;
+	/* Threads that waited for their turn to crash are the parent's. */
+	memset(stk_g.crash.parked, 0, sizeof(stk_g.crash.parked));
 	stk_gate_open();
 	(void)stk_in_child();
 	if (stk_actions() == STK_ACTIONS_TRUE) {

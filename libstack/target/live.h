@@ -34,7 +34,8 @@ struct stk_live_options {
 	/* Does a thread stand still by itself, so that `regs` know it and it need not be stopped?
 	 */
 	bool (*stands)(void *arg, int tid);
-	/* Those, one after the other, where /proc does not list threads; 0: no more. NULL: none. */
+	/* Those, one after the other, where /proc does not list threads; negative: this is none; 0:
+	 * no more. NULL: there are none. */
 	int (*standing)(void *arg, unsigned i);
 	/* ptrace was refused: make the threads stand still another way, and `regs` know them. */
 	void (*collect)(void *arg);

@@ -230,8 +230,10 @@ static int stop(struct stk_look *l, stop_function *f, struct stk_err *err)
 	l->stops.arg = l->o->arg;
 	int r = f(&l->stops, l->pid, l->o->own_tid, l->o->stop_ms ? l->o->stop_ms : STOP_MS);
 
-	for (unsigned i = 0; r < 0 && l->o->standing && l->o->standing(l->o->arg, i); i++)
-		stk_stop_add_standing(&l->stops, l->o->standing(l->o->arg, i));
+	int tid = r < 0 && l->o->standing ? l->o->standing(l->o->arg, 0) : 0;
+	for (unsigned i = 1; tid; tid = l->o->standing(l->o->arg, i++))
+		if (tid > 0)
+			stk_stop_add_standing(&l->stops, tid);
 	if (l->o->collect && refused(l))
 		l->o->collect(l->o->arg);
 	return r < 0 && !l->o->own_tid ? stk_fail_sys(err, -r, "process %d", l->pid) : 0;

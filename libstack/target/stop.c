@@ -89,10 +89,9 @@ static bool add(struct stk_stops *s, int tid)
 
 void stk_stop_add_standing(struct stk_stops *s, int tid)
 {
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->v[i].tid == tid)
-			return;
-	add(s, tid);
+	if (s->known && !stk_map_get(s->known, (uint64_t)tid) &&
+	    stk_map_put(s->known, (uint64_t)tid, s))
+		add(s, tid);
 }
 
 /* Those that were let go are wanted once more. */

@@ -101,8 +101,11 @@ void misaligned(void)
 	_exit(98);
 }
 
+static pthread_barrier_t begun;
+
 static void *wait_here(void *p)
 {
+	pthread_barrier_wait(&begun);
 	for (;;)
 		pause();
 	return p;
@@ -112,7 +115,9 @@ static void another_thread(void)
 {
 	pthread_t t;
 
+	pthread_barrier_init(&begun, NULL, 2);
 	must(!pthread_create(&t, NULL, wait_here, NULL), "pthread_create");
+	pthread_barrier_wait(&begun);
 }
 
 /* No signal can be queued any more, by an ordinary user. */
