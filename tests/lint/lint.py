@@ -102,7 +102,7 @@ def wraps(t):
 
 def crash(t):
     """What runs in crash context needs nothing but itself and base/."""
-    freestanding(t, "stack_base", "stack_crash")
+    freestanding(t, "stack_base", "stack_crash", "stack_sys")
 
 
 def format(t):
