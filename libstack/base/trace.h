@@ -89,10 +89,8 @@ enum stk_trace_unlisted {
 };
 
 /* The lines that say it; in the second the threads are those that the library has seen begin. */
-#define STK_TRACE_UNLISTED                                                                         \
-	"[other threads are not known: /proc/self/task cannot be read]\n"
-#define STK_TRACE_STARTED                                                                          \
-	"[threads are those started by libc: /proc/self/task cannot be read]\n"
+#define STK_TRACE_UNLISTED "[other threads are not known: /proc/self/task cannot be read]\n"
+#define STK_TRACE_STARTED  "[threads are those started by libc: /proc/self/task cannot be read]\n"
 
 struct stk_trace_end {
 	unsigned shown, total; /* total: one of those that nobody could list among them */
