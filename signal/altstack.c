@@ -9,7 +9,6 @@
 #include "real.h"
 #include "slots.h"
 #include "state.h"
-#include "sys.h"
 #include "view.h"
 
 static pthread_key_t key;
@@ -145,23 +144,6 @@ bool stk_threads_starting(void)
 	return atomic_load(&starting) != 0;
 }
 
-/* A new thread has its creator's mask. What the creator only believes to be blocked is blocked
- * for that time: it must not arrive before the thread believes the same. */
-static uint64_t block_believed(void)
-{
-	uint64_t mask = stk_view_mask(), was = 0;
-
-	if (mask)
-		sys4(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &was, sizeof(mask));
-	return mask & ~was;
-}
-
-static void open_again(uint64_t mask)
-{
-	if (mask)
-		sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, 0, sizeof(mask));
-}
-
 static void *stk_thread_start(void *p)
 {
 	struct start s = begin(p);
@@ -195,9 +177,9 @@ int stk_thread_posix(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void 
 
 	if (!p)
 		return STK_REAL(pthread_create)(t, attr, fn, arg);
-	uint64_t blocked = block_believed();
+	uint64_t opened = stk_view_make_true();
 	int r = STK_REAL(pthread_create)(t, attr, stk_thread_start, p);
-	open_again(blocked);
+	stk_view_make_believe(opened);
 	if (r)
 		end_start(p);
 	return r;
@@ -209,9 +191,9 @@ int stk_thread_c11(thrd_t *t, thrd_start_t fn, void *arg)
 
 	if (!p)
 		return STK_REAL(thrd_create)(t, fn, arg);
-	uint64_t blocked = block_believed();
+	uint64_t opened = stk_view_make_true();
 	int r = STK_REAL(thrd_create)(t, stk_thrd_start, p);
-	open_again(blocked);
+	stk_view_make_believe(opened);
 	if (r != thrd_success)
 		end_start(p);
 	return r;

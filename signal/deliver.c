@@ -8,6 +8,7 @@
 #include "gate.h"
 #include "state.h"
 #include "sys.h"
+#include "view.h"
 
 #define FX_AREA 4096
 
@@ -61,11 +62,12 @@ static bool set_default(int sig)
 
 static void unblock(ucontext_t *uc, int sig)
 {
-	uint64_t mask;
+	stk_set_bits(&uc->uc_sigmask, stk_bits(&uc->uc_sigmask) & ~(1ULL << (sig - 1)));
+}
 
-	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
-	mask &= ~(1ULL << (sig - 1));
-	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+static void block(ucontext_t *uc, int sig)
+{
+	stk_set_bits(&uc->uc_sigmask, stk_bits(&uc->uc_sigmask) | 1ULL << (sig - 1));
 }
 
 /* true: the instruction at the pc raises the signal again when it is resumed. */
@@ -140,28 +142,15 @@ void stk_deliver_shut(void)
 
 void stk_deliver_later(int sig, siginfo_t *si, ucontext_t *uc)
 {
-	uint64_t mask, one = 1ULL << (sig - 1);
+	uint64_t one = 1ULL << (sig - 1);
 
 	if (stk_g.crash.ends)
 		return;
 	/* Not held back it would come again at once, and without end. */
 	if (sys4(SYS_rt_sigprocmask, SIG_BLOCK, &one, 0, 8) != 0)
 		return;
-	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
-	mask |= one;
-	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+	block(uc, sig);
 	sys4(SYS_rt_tgsigqueueinfo, stk_self_pid(), stk_self_tid(), sig, si);
-}
-
-/* The signal is left blocked: the fault comes again when the context is restored, and the kernel
- * then takes the default action by itself (force_sig_info_to_task()). */
-static void by_fault(int sig, ucontext_t *uc)
-{
-	uint64_t mask;
-
-	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
-	mask |= 1ULL << (sig - 1);
-	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
 }
 
 /* The signal, pending until the context is restored: the handler's mask must hold it back. */
@@ -192,7 +181,9 @@ bool stk_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 	if (queued || (dfl && faults_again(sig, si)))
 		unblock(uc, sig);
 	else if (faults_again(sig, si))
-		by_fault(sig, uc);
+		/* Left blocked, the fault comes again when the context is restored, and the kernel
+		 * takes the default action by itself (force_sig_info_to_task()). */
+		block(uc, sig);
 	else
 		stk_deliver_raw(sig);
 	return false;

@@ -426,15 +426,13 @@ __attribute__((force_align_arg_pointer)) void stk_handler(int sig, siginfo_t *si
 int stk_dump(int fd, const uint64_t *gregs)
 {
 	unsigned level = stk_g.o.level;
-	uint64_t all = ~0ULL, old;
+	uint64_t mask = stk_handler_mask(), old;
 
 	if (sys2(SYS_fcntl, fd, 1 /* F_GETFD */) < 0)
 		return -EBADF;
-	/* Nothing of the program's runs on this thread in between. */
-	/* As in the handler, a thread that waits here for its turn answers the collecting signal.
-	 */
-	all &= ~stk_signals_sync() & ~(3ULL << (32 - 1));
-	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, 8);
+	/* Nothing of the program's runs on this thread in between; the collecting signal is
+	 * answered. */
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, 8);
 	int result = -EBUSY;
 	if (stk_gate_enter(0) == STK_GATE_ENTERED) {
 		start(0, level == STK_LEVEL_SYSTEM || level == STK_LEVEL_CRASH ? STK_LEVEL_SYSTEM

@@ -41,10 +41,10 @@ struct stk_ksigaction stk_our_action(void)
 }
 
 /*
- * The six stay open in the handler: a fault inside it must arrive. So do libc's two own signals:
- * a thread that waits here for its turn still answers the one that collects registers.
+ * ANY context. The six stay open in the handler: a fault inside it must arrive. So do libc's two
+ * own signals: a thread that waits here for its turn still answers the one that collects registers.
  */
-static uint64_t handler_mask(void)
+uint64_t stk_handler_mask(void)
 {
 	return ~stk_signals_sync() & ~(1ULL << (32 - 1)) & ~(1ULL << (33 - 1));
 }
@@ -56,7 +56,7 @@ static void install_one(int sig)
 	struct sigaction sa = {.sa_sigaction = stk_handler,
 			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER},
 			 old;
-	uint64_t mask = handler_mask();
+	uint64_t mask = stk_handler_mask();
 
 	if (STK_REAL(sigaction)(sig, NULL, &old) || old.sa_handler != SIG_DFL)
 		return;

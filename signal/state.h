@@ -79,6 +79,8 @@ struct stk_ksigaction {
 	uint64_t mask;
 };
 long stk_sigaction(int sig, const struct stk_ksigaction *sa, struct stk_ksigaction *old);
+/* ANY context: what is blocked while a thread is in the library. */
+uint64_t stk_handler_mask(void);
 /* The action with which our handler is installed. */
 struct stk_ksigaction stk_our_action(void);
 

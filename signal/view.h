@@ -60,6 +60,14 @@ void stk_view_anew(uint64_t ours);
 void stk_view_open(void);
 void stk_view_settle(uint64_t mask);
 
+/*
+ * A new program inherits the mask that this one believes in, and a new thread that of its creator:
+ * make it true around the call. The belief stays as it is: the memory may be that of a vfork
+ * parent. The bits that were opened before, for the way back.
+ */
+uint64_t stk_view_make_true(void);
+void stk_view_make_believe(uint64_t opened);
+
 /* sigaction(2) and pthread_sigmask(3) in the program's view. `real`: sigprocmask or
  * pthread_sigmask, which differ in how they say errors. */
 int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old);

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "real.h"
-#include "sys.h"
 #include "view.h"
 
 #ifdef STK_WRAP
@@ -96,50 +95,30 @@ LIBSTACK_API int STK_NAME(epoll_pwait2)(int fd, struct epoll_event *events, int 
 	return r;
 }
 
-/*
- * A new program inherits the mask that this one believes in: make it true around the call. The
- * belief stays as it is: the memory may be that of a vfork parent. The bits that were opened
- * before.
- */
-static uint64_t make_true(void)
-{
-	uint64_t believed = stk_view_mask(), old = 0;
-
-	if (believed)
-		sys4(SYS_rt_sigprocmask, SIG_BLOCK, &believed, &old, 8);
-	return believed & ~old;
-}
-
-static void make_believe(uint64_t opened)
-{
-	if (opened)
-		sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &opened, 0, 8);
-}
-
 LIBSTACK_API int STK_NAME(execve)(const char *path, char *const argv[], char *const envp[])
 {
-	uint64_t opened = make_true();
+	uint64_t opened = stk_view_make_true();
 	int r = STK_REAL(execve)(path, argv, envp);
 
-	make_believe(opened);
+	stk_view_make_believe(opened);
 	return r;
 }
 
 LIBSTACK_API int STK_NAME(fexecve)(int fd, char *const argv[], char *const envp[])
 {
-	uint64_t opened = make_true();
+	uint64_t opened = stk_view_make_true();
 	int r = STK_REAL(fexecve)(fd, argv, envp);
 
-	make_believe(opened);
+	stk_view_make_believe(opened);
 	return r;
 }
 
 LIBSTACK_API int STK_NAME(execvpe)(const char *file, char *const argv[], char *const envp[])
 {
-	uint64_t opened = make_true();
+	uint64_t opened = stk_view_make_true();
 	int r = STK_REAL(execvpe)(file, argv, envp);
 
-	make_believe(opened);
+	stk_view_make_believe(opened);
 	return r;
 }
 
@@ -208,10 +187,10 @@ LIBSTACK_API int STK_NAME(posix_spawn)(pid_t *restrict pid, const char *restrict
 				       const posix_spawnattr_t *restrict attr,
 				       char *const argv[restrict], char *const envp[restrict])
 {
-	uint64_t opened = make_true();
+	uint64_t opened = stk_view_make_true();
 	int r = STK_REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
 
-	make_believe(opened);
+	stk_view_make_believe(opened);
 	return r;
 }
 
@@ -220,27 +199,27 @@ LIBSTACK_API int STK_NAME(posix_spawnp)(pid_t *restrict pid, const char *restric
 					const posix_spawnattr_t *restrict attr,
 					char *const argv[restrict], char *const envp[restrict])
 {
-	uint64_t opened = make_true();
+	uint64_t opened = stk_view_make_true();
 	int r = STK_REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
 
-	make_believe(opened);
+	stk_view_make_believe(opened);
 	return r;
 }
 
 LIBSTACK_API int STK_NAME(system)(const char *command)
 {
-	uint64_t opened = make_true();
+	uint64_t opened = stk_view_make_true();
 	int r = STK_REAL(system)(command);
 
-	make_believe(opened);
+	stk_view_make_believe(opened);
 	return r;
 }
 
 LIBSTACK_API FILE *STK_NAME(popen)(const char *command, const char *mode)
 {
-	uint64_t opened = make_true();
+	uint64_t opened = stk_view_make_true();
 	FILE *f = STK_REAL(popen)(command, mode);
 
-	make_believe(opened);
+	stk_view_make_believe(opened);
 	return f;
 }

@@ -114,6 +114,21 @@ void stk_view_settle(uint64_t mask)
 	}
 }
 
+/* ANY context. */
+uint64_t stk_view_make_true(void)
+{
+	uint64_t believed = stk_view_mask();
+
+	return believed ? believed & ~raw_mask(SIG_BLOCK, believed) : 0;
+}
+
+/* ANY context. */
+void stk_view_make_believe(uint64_t opened)
+{
+	if (opened)
+		raw_mask(SIG_UNBLOCK, opened);
+}
+
 /*
  * ANY context. What is truly blocked (in a handler of that signal, or because it was held back)
  * stays so as long as the program wants it: the kernel's own changes of the mask bring it back.
