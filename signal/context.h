@@ -24,6 +24,13 @@ bool stk_context_is_privileged(const ucontext_t *uc);
 /* All that is kept of a thread that stands in a handler. */
 void stk_context_stood(const ucontext_t *uc, struct stk_answer *ret);
 
+/* How long the area is that begins with FXSAVE's, in a signal frame: all of it, and the registers
+ * in it. */
+struct stk_fx_size {
+	uint32_t all, registers;
+};
+struct stk_fx_size stk_context_fx_size(const void *fx);
+
 /* The extended registers in the signal frame, as XSAVE writes them: where, and how many bytes. 0:
  * there are none. */
 uint64_t stk_context_xstate(const ucontext_t *uc, uint64_t *ret_len);

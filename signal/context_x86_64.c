@@ -66,19 +66,23 @@ bool stk_context_is_privileged(const ucontext_t *uc)
 	return stk_guard_read(stk_context_pc(uc), &code, 1) && code == 0xf4;
 }
 
-/* CRASH context. struct _fpx_sw_bytes at offset 464 of the FXSAVE area: magic1, and xstate_size
- * (arch/x86/include/uapi/asm/sigcontext.h). */
+/* CRASH context. struct _fpx_sw_bytes at offset 464 of the FXSAVE area: magic1, extended_size, and
+ * xstate_size 16 bytes on (arch/x86/include/uapi/asm/sigcontext.h). */
+struct stk_fx_size stk_context_fx_size(const void *fx)
+{
+	uint32_t sw[5];
+
+	memcpy(sw, (const uint8_t *)fx + 464, sizeof(sw));
+	return sw[0] == 0x46505853 /* FP_XSTATE_MAGIC1 */ ? (struct stk_fx_size){sw[1], sw[4]}
+							  : (struct stk_fx_size){512, 512};
+}
+
+/* CRASH context. */
 uint64_t stk_context_xstate(const ucontext_t *uc, uint64_t *ret_len)
 {
-	const uint8_t *fx = (const uint8_t *)uc->uc_mcontext.fpregs;
-	uint32_t magic, size;
+	const void *fx = uc->uc_mcontext.fpregs;
 
-	*ret_len = 0;
-	if (!fx)
-		return 0;
-	memcpy(&magic, fx + 464, sizeof(magic));
-	memcpy(&size, fx + 480, sizeof(size));
-	*ret_len = magic == 0x46505853 /* FP_XSTATE_MAGIC1 */ ? size : 512;
+	*ret_len = fx ? stk_context_fx_size(fx).registers : 0;
 	return (uint64_t)(uintptr_t)fx;
 }
 

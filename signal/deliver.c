@@ -10,13 +10,8 @@
 #include "sys.h"
 #include "view.h"
 
+#define FX_MIN  512
 #define FX_AREA 4096
-
-/* struct _fpx_sw_bytes at offset 464 of the FXSAVE area: magic1, extended_size (uapi sigcontext.h).
- */
-#define SW_MAGIC1 0x46505853U
-#define SW_AT     464
-#define FX_MIN    512
 
 static mcontext_t kept;
 static stack_t kept_stack;
@@ -26,10 +21,8 @@ static size_t kept_fx_len;
 
 static size_t fx_len(const void *fx)
 {
-	uint32_t sw[2];
+	size_t n = stk_context_fx_size(fx).all;
 
-	memcpy(sw, (const uint8_t *)fx + SW_AT, sizeof(sw));
-	size_t n = sw[0] == SW_MAGIC1 ? sw[1] : FX_MIN;
 	return n < FX_MIN || n > FX_AREA ? FX_MIN : n;
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/mem.h"
+#include "context.h"
 #include "entry.h"
 #include "slots.h"
 #include "sys.h"
@@ -18,7 +19,6 @@
 #define UC       8         /* the kernel's ucontext in the frame, */
 #define INFO     (8 + 304) /* siginfo, */
 #define FRAME    (INFO + 128)
-#define FX_MIN   512 /* FXSAVE; at 464 in it struct _fpx_sw_bytes (uapi/asm/sigcontext.h) */
 #define FX_MAX   16384
 #define NESTED   128 /* more than a stack of ours takes */
 #define PAGE     4096ULL
@@ -207,13 +207,9 @@ static int pushed_at_once(uint64_t *at, const stack_t *ss)
 /* How much lies where fpregs points to. */
 static uint64_t extended(const ucontext_t *uc)
 {
-	const uint8_t *fx = (const uint8_t *)uc->uc_mcontext.fpregs;
-	uint32_t sw[2];
+	const void *fx = uc->uc_mcontext.fpregs;
 
-	if (!fx)
-		return 0;
-	memcpy(sw, fx + 464, sizeof(sw));
-	return sw[0] == 0x46505853 /* FP_XSTATE_MAGIC1 */ ? sw[1] : FX_MIN;
+	return fx ? stk_context_fx_size(fx).all : 0;
 }
 
 static bool takes_word(uint64_t at)

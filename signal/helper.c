@@ -281,13 +281,14 @@ static bool holds;
 static void hold_threads(void)
 {
 	if (crash.ends && !refused && !by_socket && nothers)
-		holds |= helper_hold(crash.pid, crash.tid, find_stood) > 0;
+		holds |= helper_hold(crash.pid, crash.tid, read_program, find_stood) > 0;
 }
 
 static void write_core(void *target, struct stk_text *out)
 {
 	hold_threads();
-	helper_core(target, &crash, out, by_socket ? read_by_socket : NULL, more_time);
+	helper_core(target, &crash, out, read_program, by_socket ? read_by_socket : NULL,
+		    more_time);
 }
 
 /* Does the program end with threads that ptrace alone has stopped? They stand until it has. */

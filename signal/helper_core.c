@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "target/dump.h"
@@ -14,7 +13,6 @@
 #define RANGE (32U << 20)
 
 #define XSTATE_MIN 576 /* FXSAVE's area and the header */
-#define XSTATE_MAX 16384
 
 /* There the mask of the enabled parts stands first among the bytes that the processor leaves to
  * software. */
@@ -24,26 +22,12 @@ static void as_note(uint8_t *x)
 	memset(x + 472, 0, 40);
 }
 
-/* That of the thread that crashed. */
-static uint8_t *own_xstate(struct stk_target *t, const struct stk_crash *c)
+uint8_t *helper_xstate(helper_read_fn *program, uint64_t addr, uint64_t len)
 {
-	bool fits = c->xstate_len > XSTATE_MIN && c->xstate_len <= XSTATE_MAX;
-	uint8_t *x = fits ? malloc(c->xstate_len) : NULL;
+	bool fits = addr && len > XSTATE_MIN && len <= HELPER_XSTATE_MAX;
+	uint8_t *x = fits ? malloc(len) : NULL;
 
-	if (!x || stk_mem_read(t, c->xstate, x, c->xstate_len, NULL)) {
-		free(x);
-		return NULL;
-	}
-	as_note(x);
-	return x;
-}
-
-uint8_t *helper_xstate(int pid, uint64_t addr, uint64_t len)
-{
-	uint8_t *x = addr && len > XSTATE_MIN && len <= XSTATE_MAX ? malloc(len) : NULL;
-	struct iovec here = {x, len}, there = {(void *)(uintptr_t)addr, len};
-
-	if (!x || process_vm_readv(pid, &here, 1, &there, 1, 0) != (ssize_t)len) {
+	if (!x || !program(addr, x, len)) {
 		free(x);
 		return NULL;
 	}
@@ -102,10 +86,11 @@ static int write_core(struct stk_target *t, const struct stk_dump_options *o, co
 }
 
 void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_text *out,
+		 helper_read_fn *program,
 		 int (*read)(void *arg, uint64_t addr, void *buf, size_t len),
 		 void (*more_time)(void))
 {
-	uint8_t *xstate = own_xstate(t, c);
+	uint8_t *xstate = helper_xstate(program, c->xstate, c->xstate_len);
 	struct stk_dump_options o = {.pid = c->pid,
 				     .siginfo = c->siginfo,
 				     .own_xstate = xstate,

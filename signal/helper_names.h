@@ -4,9 +4,8 @@
 #define SIGNAL_HELPER_NAMES_H
 
 #include "crash.h"
+#include "helper.h"
 #include "symbols/module.h"
-
-typedef bool helper_read_fn(uint64_t addr, void *buf, size_t len);
 
 /* Copy them out of the program, into the options. They live as long as the helper. */
 void helper_names(const struct stk_crash *c, helper_read_fn *read, struct stk_symbol_options *so);

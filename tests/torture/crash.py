@@ -160,14 +160,6 @@ def both_threads(t, run, text):
     t.check("rest" in names, "thread 2 is in rest():", names)
 
 
-def thread_in(name):
-    """Thread 2 is in this function."""
-    def check(t, run, text):
-        names = [f[0] for f in s.parse_trace(text)[1][1]]
-        t.check(name in names, "thread 2 is in", name, names)
-    return check
-
-
 def has(*pieces):
     return lambda t, run, text: [t.check(p in text, "nowhere:", repr(p)) for p in pieces]
 
@@ -472,12 +464,12 @@ CASES = {
     "alignment_check": Case("alignment_check", signal.SIGBUS, frames=["alignment_check", "main"]),
     "misaligned": Case("misaligned", frames=["raise", "misaligned", "main"]),
     "no_queue": Case("no_queue", frames=PLAIN + ["no_queue"], user=True, end="2 of 2 threads shown",
-                     check=thread_in("wait_here")),
+                     check=both_threads),
     "no_queue_in_process": Case("no_queue", frames=PLAIN + ["no_queue"], end="2 of 2 threads shown",
-                                env={"LIBSTACK_HELPER": "/nowhere"}, check=thread_in("wait_here"),
+                                env={"LIBSTACK_HELPER": "/nowhere"}, check=both_threads,
                                 notes=[NO_HELPER]),
     "landlock": Case("landlock", frames=PLAIN + ["landlock"], end="2 of 2 threads shown",
-                     check=thread_in("wait_here"), notes=[STARTED], landlock=True),
+                     check=both_threads, notes=[STARTED], landlock=True),
     "by_loader": Case("plain", loader=["/lib64/ld-linux-x86-64.so.2"]),
     "by_loader_in_process": Case("plain", loader=["/lib64/ld-linux-x86-64.so.2"], notes=[NO_HELPER],
                                  env={"LIBSTACK_HELPER": "/nowhere"},

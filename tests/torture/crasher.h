@@ -24,6 +24,9 @@ void block(int (*how)(int, const sigset_t *, sigset_t *));
 /* A stack that the library knows nothing of. */
 char *own_stack(unsigned long size);
 
+/* Another thread, which sits in rest() from then on. */
+void start_resting(void);
+
 /* clang-format off */
 #define SCENARIOS(X) \
 	X(plain) X(overflow_main) X(overflow_pthread) X(overflow_thrd) X(overflow_attr) \

@@ -183,7 +183,7 @@ void *resting_thread(void *p)
 	return p;
 }
 
-static void start_resting(void)
+void start_resting(void)
 {
 	pthread_t t;
 

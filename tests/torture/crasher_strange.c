@@ -1,6 +1,5 @@
 /* Scenarios of the crasher: programs that do not give the handler what it is used to. */
 #include <linux/landlock.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -11,7 +10,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "crasher.h"
@@ -101,31 +99,12 @@ void misaligned(void)
 	_exit(98);
 }
 
-static pthread_barrier_t begun;
-
-static void *wait_here(void *p)
-{
-	pthread_barrier_wait(&begun);
-	for (;;)
-		pause();
-	return p;
-}
-
-static void another_thread(void)
-{
-	pthread_t t;
-
-	pthread_barrier_init(&begun, NULL, 2);
-	must(!pthread_create(&t, NULL, wait_here, NULL), "pthread_create");
-	pthread_barrier_wait(&begun);
-}
-
 /* No signal can be queued any more, by an ordinary user. */
 void no_queue(void)
 {
 	struct rlimit none = {0, 0};
 
-	another_thread();
+	start_resting();
 	must(!setrlimit(RLIMIT_SIGPENDING, &none), "setrlimit");
 	plain();
 }
@@ -138,7 +117,7 @@ void landlock(void)
 							       LANDLOCK_ACCESS_FS_WRITE_FILE};
 	long fd;
 
-	another_thread();
+	start_resting();
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	fd = syscall(SYS_landlock_create_ruleset, &a, sizeof(a), 0);
 	if (fd < 0) {
