@@ -14,6 +14,7 @@
 
 #define HOLD_NS   60000000000ULL /* for the kernel's core, where that is long */
 #define TURNS_MAX 10000000
+#define TRIES     1000 /* of a ppoll that ends with EINTR */
 
 static uint8_t reply[STK_REPLY_MAX];
 
@@ -102,19 +103,28 @@ static bool answer(struct stk_serve *s, const struct stk_request *q)
 	}
 }
 
+/* False at the deadline, or where the helper has not asked by then. Where ppoll is refused, or is
+ * interrupted each time, the caller waits in recvfrom: the helper has a deadline of its own.
+ */
+static bool wait_packet(const struct stk_serve *s)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLIN};
+
+	for (unsigned tries = 0; tries < TRIES; tries++) {
+		struct timespec ts = stk_time_left(s->deadline_ns);
+		long r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
+		if (r != -EINTR)
+			return r != 0;
+	}
+	return true;
+}
+
 void stk_serve(struct stk_serve *s)
 {
 	struct stk_request q;
 
-	for (unsigned turns = 0; s->fd >= 0 && stk_now_ns() < s->deadline_ns; turns++) {
-		struct pollfd p = {.fd = s->fd, .events = POLLIN};
-		struct timespec ts = stk_time_left(s->deadline_ns);
-		long r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
-		if (r == -EINTR && turns < TURNS_MAX)
-			continue;
-		/* Where ppoll is refused the packet is waited for: who waits for us has a deadline.
-		 */
-		if (r == 0 || turns >= TURNS_MAX)
+	for (unsigned turns = 0; s->fd >= 0 && turns < TURNS_MAX; turns++) {
+		if (stk_now_ns() >= s->deadline_ns || !wait_packet(s))
 			return;
 		long n = sys6(SYS_recvfrom, s->fd, (long)&q, sizeof(q), 0, 0, 0);
 		if (n != (long)sizeof(q) || !answer(s, &q))
