@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "apart.h"
 #include "libc.h"
 #include "real.h"
 #include "slots.h"
@@ -88,7 +89,7 @@ struct start {
  * STARTS at a time it does.
  */
 #define STARTS 64
-static struct start starts[STARTS];
+static struct start starts[STARTS] STK_APART;
 static _Atomic uint64_t starting;
 
 /* NORMAL context: in a forked child nobody else starts. */

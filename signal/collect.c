@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 
+#include "apart.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/text.h"
@@ -28,7 +29,7 @@
 enum { ANSWERED = 1, ANSWERING = 2 };
 #define MAGIC 0x53544b41U /* "STKA": beside a thread's place in the table */
 
-static struct stk_collection all;
+static struct stk_collection all STK_APART;
 static struct stk_ksigaction before;
 static _Atomic uint32_t answers, stood, release, leaving;
 static uint32_t nparked;
@@ -45,8 +46,8 @@ static int asked_pid; /* a forked child has a copy of all this */
 static _Atomic bool by_trap;
 
 /* Where the number of a thread's place, from 1, is kept; there is always room: half of it. */
-static uint16_t slots[2 * STK_OTHERS_MAX];
-static int32_t tids[STK_OTHERS_MAX]; /* as they were asked */
+static uint16_t slots[2 * STK_OTHERS_MAX] STK_APART;
+static int32_t tids[STK_OTHERS_MAX] STK_APART; /* as they were asked */
 
 static uint16_t *slot_of(int tid)
 {
@@ -285,7 +286,7 @@ static bool list_known(void)
  * Where /proc does not list them they are those that were started through us. */
 static bool list_threads(void)
 {
-	static char buf[4096] __attribute__((aligned(8)));
+	static char buf[4096] STK_APART __attribute__((aligned(8)));
 	int ended = ended_leader(), own = stk_g.crash.tid;
 	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	bool foreign = foreign_proc(), any = false, self = false;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "apart.h"
 #include "base/mem.h"
 #include "base/signals.h"
 #include "context.h"
@@ -16,7 +17,7 @@
 static mcontext_t kept;
 static stack_t kept_stack;
 static uint64_t kept_mask;
-static uint8_t kept_fx[FX_AREA] __attribute__((aligned(64)));
+static uint8_t kept_fx[FX_AREA] STK_APART __attribute__((aligned(64)));
 static size_t kept_fx_len;
 
 static size_t fx_len(const void *fx)

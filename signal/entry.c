@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "adopter.h"
+#include "apart.h"
 #include "base/mem.h"
 #include "deliver.h"
 #include "slots.h"
@@ -10,7 +11,7 @@
 #include "sys.h"
 #include "view.h"
 
-struct stk_entry stk_entries[STK_ENTRIES];
+struct stk_entry stk_entries[STK_ENTRIES] STK_APART;
 static _Atomic uint64_t bare; /* signals whose handler had no entry, and may get one later */
 
 /* ANY context. */

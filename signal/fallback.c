@@ -1,5 +1,6 @@
 #include "fallback.h"
 
+#include "apart.h"
 #include "base/arch_x86_64.h"
 #include "base/mem.h"
 #include "base/trace.h"
@@ -360,7 +361,7 @@ static const uint64_t *registers(const struct stk_crash *c, const struct stk_oth
 }
 
 /* The others in the order of their tids, as everywhere (Shell's sort). */
-static uint16_t order[STK_OTHERS_MAX];
+static uint16_t order[STK_OTHERS_MAX] STK_APART;
 
 static void sort_others(const struct stk_collection *all)
 {

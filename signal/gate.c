@@ -14,6 +14,14 @@
 
 #define TURNS_MAX 100000
 
+/* Where it stands in memory that a forked child finds empty, the second. */
+static struct stk_gate_word plain, *wiped;
+
+static struct stk_gate_word *gate(void)
+{
+	return wiped ? wiped : &plain;
+}
+
 /* CRASH context. */
 int stk_self_pid(void)
 {
@@ -45,9 +53,9 @@ static uint64_t self(void)
 
 void stk_gate_open(void)
 {
-	atomic_store(&stk_g.gate->owner, 0);
-	atomic_fetch_add(&stk_g.gate->turn, 1);
-	stk_wake_word(&stk_g.gate->turn);
+	atomic_store(&gate()->owner, 0);
+	atomic_fetch_add(&gate()->turn, 1);
+	stk_wake_word(&gate()->turn);
 }
 
 /* A thread that waits for its turn leaves the registers of its fault: the report shows those, not
@@ -80,15 +88,15 @@ static void unpark(struct stk_parked *p)
 /* Wait until the gate changes hands. false: that takes longer than any report. */
 static bool wait_turn(uint64_t seen, uint64_t until)
 {
-	uint32_t turn = atomic_load(&stk_g.gate->turn);
+	uint32_t turn = atomic_load(&gate()->turn);
 	uint64_t now = stk_now_ns();
 
 	if (now >= until && !stk_launch_writes_core())
 		return false;
 	if (now >= until)
 		until = now + 1000000000U; /* a core takes its time: look again */
-	if (atomic_load(&stk_g.gate->owner) == seen)
-		stk_wait_word(&stk_g.gate->turn, turn, until);
+	if (atomic_load(&gate()->owner) == seen)
+		stk_wait_word(&gate()->turn, turn, until);
 	return true;
 }
 
@@ -96,7 +104,7 @@ static bool wait_turn(uint64_t seen, uint64_t until)
  * the gate empty, it is taken for a copy. */
 static bool lives(uint64_t owner)
 {
-	return stk_g.gate_wiped && sys3(SYS_tgkill, owner >> 32, (uint32_t)owner, 0) != -ESRCH;
+	return wiped && sys3(SYS_tgkill, owner >> 32, (uint32_t)owner, 0) != -ESRCH;
 }
 
 enum stk_gate stk_gate_enter(const ucontext_t *uc)
@@ -104,7 +112,7 @@ enum stk_gate stk_gate_enter(const ucontext_t *uc)
 	uint64_t me = self(), seen = 0, until = 0;
 	struct stk_parked *parked = 0;
 
-	for (unsigned turns = 0; !atomic_compare_exchange_strong(&stk_g.gate->owner, &seen, me);
+	for (unsigned turns = 0; !atomic_compare_exchange_strong(&gate()->owner, &seen, me);
 	     turns++) {
 		if (seen == me)
 			return STK_GATE_NESTED;
@@ -130,6 +138,5 @@ enum stk_gate stk_gate_enter(const ucontext_t *uc)
 /* NORMAL context. */
 void stk_gate_move(struct stk_gate_word *to)
 {
-	stk_g.gate = to;
-	stk_g.gate_wiped = true;
+	wiped = to;
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "altstack.h"
+#include "apart.h"
 #include "base/mem.h"
 #include "base/signals.h"
 #include "base/trace.h"
@@ -32,8 +33,7 @@
 #define SYS_SECCOMP 1 /* si_code, asm-generic/siginfo.h */
 #endif
 
-static struct stk_gate_word gate;
-struct stk_state stk_g = {.gate = &gate};
+struct stk_state stk_g STK_PARTLY_APART;
 
 /* How far the report has come: a fault inside it goes on with what is left. */
 enum phase {
@@ -64,7 +64,7 @@ static struct {
 } run;
 
 /* A crash inside the report goes on upon the other one: its signal frame lies on the first. */
-static uint8_t own_stack[2][65536] __attribute__((aligned(16)));
+static uint8_t own_stack[2][65536] STK_APART __attribute__((aligned(16)));
 
 static void say_no_core(const char *besides)
 {

@@ -40,10 +40,10 @@ struct stk_img {
 };
 
 struct stk_images {
-	struct stk_img v[STK_IMAGES_MAX]; /* sorted by start, disjoint */
 	unsigned n;
 	unsigned
 	    dropped; /* images that the table has no room for, or whose headers are not readable */
+	struct stk_img v[STK_IMAGES_MAX]; /* sorted by start, disjoint */
 };
 
 /* NORMAL context: collect what is mapped now (dl_iterate_phdr). */

@@ -75,7 +75,7 @@ static void forget_kept(void)
  * at the end of the file. */
 static void map_syms(int fd, const struct stk_syms *file, struct stk_img *img)
 {
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = file->sym, to = file->sym;
+	uint64_t page = getauxval(AT_PAGESZ), from = file->sym, to = file->sym;
 	const uint64_t begins[] = {file->sym, file->str, file->shdr};
 	const uint64_t ends[] = {file->sym + file->n * sizeof(ElfW(Sym)), file->str + file->strsz,
 				 file->shdr + file->shnum * sizeof(ElfW(Shdr))};

@@ -63,7 +63,9 @@ static void install_one(int sig)
 	memcpy(&sa.sa_mask, &mask, sizeof(mask));
 	if (STK_REAL(sigaction)(sig, &sa, NULL))
 		return;
-	stk_sigaction(sig, NULL, &ours);
+	/* Of all signals it is the same. */
+	if (!ours.handler)
+		stk_sigaction(sig, NULL, &ours);
 	stk_view_ours(sig, true);
 }
 

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "apart.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/signals.h"
@@ -56,8 +57,8 @@ static struct {
 	int sockets[2], memfd;
 } run;
 
-static uint8_t supervisor_stack[32768] __attribute__((aligned(16)));
-static uint8_t exec_stack[16384] __attribute__((aligned(16)));
+static uint8_t supervisor_stack[32768] STK_APART __attribute__((aligned(16)));
+static uint8_t exec_stack[16384] STK_APART __attribute__((aligned(16)));
 static char why[192];
 
 static void fail(const char *what, long error)

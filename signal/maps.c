@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#include "apart.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "context.h"
@@ -12,7 +13,7 @@
 #define PAGE        4096UL
 #define STACK_PAGES 2048
 
-static char path[1024];
+static char path[1024] STK_APART;
 
 static bool read_self(uint64_t addr, void *to, size_t len)
 {
@@ -64,14 +65,14 @@ struct range {
 	uint64_t start, end;
 	const struct stk_img *im; /* 0: a stack */
 };
-static struct range ranges[RANGES_MAX];
+static struct range ranges[RANGES_MAX] STK_APART;
 static unsigned nranges;
 
 /* How many pages from `low` on can be read, at most `most`: a byte of each, many with one call. */
 static uint64_t readable(uint64_t low, uint64_t most)
 {
-	static struct iovec there[PROBES];
-	static uint8_t bytes[PROBES];
+	static struct iovec there[PROBES] STK_APART;
+	static uint8_t bytes[PROBES] STK_APART;
 	uint64_t have = 0;
 
 	while (have < most) {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "apart.h"
 #include "base/mem.h"
 #include "maps.h"
 #include "state.h"
@@ -16,7 +17,7 @@
 #define TURNS_MAX 10000000
 #define TRIES     1000 /* of a ppoll that ends with EINTR */
 
-static uint8_t reply[STK_REPLY_MAX];
+static uint8_t reply[STK_REPLY_MAX] STK_APART;
 
 static long send_packet(int fd, const void *p, long len)
 {

@@ -1,5 +1,6 @@
 #include "slots.h"
 
+#include "apart.h"
 #include "libc.h"
 
 #include <pthread.h>
@@ -44,10 +45,10 @@ struct slab {
 static struct {
 	_Atomic(char *) base;
 	_Atomic int tid;
-} single[SINGLES];
+} single[SINGLES] STK_APART;
 static _Atomic uint64_t single_used[SINGLES / 64];
 
-static _Atomic(struct slab *) slabs[SLABS];
+static _Atomic(struct slab *) slabs[SLABS] STK_APART;
 static _Atomic uint64_t full[SLABS / 64]; /* slabs without a free slot */
 static _Atomic int owner;                 /* the process that the numbers belong to */
 static size_t stride;                     /* a guard page and a stack */

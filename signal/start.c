@@ -64,7 +64,6 @@ static const void *const called[] = {
     strlen,
     strncmp,
     strspn,
-    sysconf,
     __register_atfork,
 };
 

@@ -23,8 +23,6 @@ struct stk_state {
 	struct stk_stderr err;
 	int filters; /* seccomp filters that the program was started under */
 	struct stk_images images;
-	struct stk_gate_word *gate;
-	bool gate_wiped;        /* a forked child finds it empty */
 	int pid;                /* that of the constructor, or of libstack_install() */
 	struct stk_crash crash; /* of the owner of the gate */
 };

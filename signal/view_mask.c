@@ -1,5 +1,6 @@
 /* What the program believes of its mask, and the functions that set it. ANY context. */
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -63,15 +64,14 @@ static void forked(void)
  */
 void stk_view_start(void)
 {
-	long size = sysconf(_SC_PAGESIZE);
-	void *page =
-	    mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t size = getauxval(AT_PAGESZ);
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (page != MAP_FAILED && !madvise(page, (size_t)size, MADV_WIPEONFORK)) {
+	if (page != MAP_FAILED && !madvise(page, size, MADV_WIPEONFORK)) {
 		stk_memory_owner = page;
 		stk_gate_move((struct stk_gate_word *)page + 1);
 	} else if (page != MAP_FAILED)
-		munmap(page, (size_t)size);
+		munmap(page, size);
 	(void)stk_in_child();
 	stk_belief_start(&mine);
 	__register_atfork(NULL, NULL, forked, NULL);

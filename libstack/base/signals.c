@@ -44,10 +44,13 @@ static const struct {
 
 #define NSIGNALS ((int)(sizeof(signals) / sizeof(*signals)))
 
-/* sigaction(2). signo 0: any signal. */
+/*
+ * sigaction(2). signo 0: any signal. Names, not pointers to names: a table of pointers is relocated
+ * at each start of a program that loads the library, and the page that it stands in copied.
+ */
 static const struct {
 	int signo, code;
-	const char *name;
+	char name[18];
 } codes[] = {
     {0, 0, "SI_USER"},       {0, -1, "SI_QUEUE"},          {0, -2, "SI_TIMER"},
     {0, -3, "SI_MESGQ"},     {0, -4, "SI_ASYNCIO"},        {0, -5, "SI_SIGIO"},
@@ -68,7 +71,7 @@ static const struct {
     {17, 5, "CLD_STOPPED"},  {17, 6, "CLD_CONTINUED"},
 };
 
-static const char *const realtime[] = {
+static const char realtime[][12] = {
     "SIGRTMIN+1",  "SIGRTMIN+2",  "SIGRTMIN+3",  "SIGRTMIN+4",  "SIGRTMIN+5",  "SIGRTMIN+6",
     "SIGRTMIN+7",  "SIGRTMIN+8",  "SIGRTMIN+9",  "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12",
     "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+16", "SIGRTMIN+17", "SIGRTMIN+18",
