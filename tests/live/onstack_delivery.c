@@ -287,17 +287,19 @@ static void ends_thread(void)
 	in_thread(end_thread);
 }
 
-static void interrupted(void);
+/* Alone in a section: the linker tells where it begins and ends. */
+static void interrupted(void) __attribute__((section("interrupted_text")));
+extern char __start_interrupted_text[], __stop_interrupted_text[];
 
 static void on_backtrace(int sig, siginfo_t *si, void *uc)
 {
 	void *pcs[64];
 	int n = backtrace(pcs, 64), found = 0;
-	char *from = (char *)(void *)interrupted;
 
 	(void)sig, (void)si, (void)uc;
 	for (int i = 0; i < n; i++)
-		found += (char *)pcs[i] > from && (char *)pcs[i] < from + 200;
+		found += (char *)pcs[i] > __start_interrupted_text &&
+			 (char *)pcs[i] <= __stop_interrupted_text;
 	printf("backtrace finds it %d\n", found);
 }
 

@@ -17,6 +17,8 @@ def main():
     t = s.Failures()
     argv = [valgrind, "-q", os.path.join(os.environ["FIXTURES"], "words")]
     bare, run = (lib.Run(argv, lib.environment(preload)) for preload in (False, True))
+    if "unhandled dwarf2" in bare.err:
+        s.skip("this valgrind does not read what the compiler writes")
     t.equal(run.status, bare.status, "status")
     t.equal(run.status, -signal.SIGABRT, "status by abort()")
     t.equal(len(s.HEAD.findall(run.err)), 1, "headers")

@@ -183,12 +183,11 @@ static void of_another_file(void **state)
 static void damaged(void **state)
 {
 	begin(state);
-	static const uint64_t values[] = {0,          1,          8,          0xffff,
-					  0x7fffffff, 1ULL << 40, ~0ULL - 64, ~0ULL};
+	static const uint64_t values[] = {0, 1, 8, 0x7fffffff, 1ULL << 40, ~0ULL - 64, ~0ULL};
 	struct stk_img img = by_path();
 	uint8_t *copy = malloc(size);
 	Elf64_Ehdr *eh = (void *)copy;
-	unsigned symtab = 0;
+	unsigned symtab = 0, strtab;
 
 	memcpy(copy, file, size);
 	uint64_t shoff = eh->e_shoff;
@@ -197,11 +196,12 @@ static void damaged(void **state)
 		if (sh[i].sh_type == SHT_SYMTAB)
 			symtab = i;
 	assert_true(symtab > 0);
+	strtab = sh[symtab].sh_link;
 	for (unsigned i = 0; i < sizeof(values) / sizeof(*values); i++) {
 		uint64_t v = values[i];
-		Elf64_Xword *const fields[] = {
-		    &eh->e_shoff,           &sh[symtab].sh_offset,     &sh[symtab].sh_size,
-		    &sh[symtab].sh_entsize, &sh[symtab + 1].sh_offset, &sh[symtab + 1].sh_size};
+		Elf64_Xword *const fields[] = {&eh->e_shoff,          &sh[symtab].sh_offset,
+					       &sh[symtab].sh_size,   &sh[symtab].sh_entsize,
+					       &sh[strtab].sh_offset, &sh[strtab].sh_size};
 		for (unsigned f = 0; f < sizeof(fields) / sizeof(*fields); f++) {
 			uint64_t was = *fields[f];
 			*fields[f] = v;
@@ -212,7 +212,7 @@ static void damaged(void **state)
 		sh[symtab].sh_link = (uint32_t)v;
 		write_file(copy, size);
 		assert_false(is_named(&img));
-		sh[symtab].sh_link = symtab + 1;
+		sh[symtab].sh_link = strtab;
 		eh->e_shnum = (uint16_t)v;
 		write_file(copy, size);
 		is_named(&img);
