@@ -28,6 +28,7 @@ static struct {
 } at;
 
 static const struct stk_arch *const arch = &stk_arch_x86_64;
+static struct stk_own_stepper stepper STK_APART;
 
 /* The registers of a thread, as the stepper takes them. */
 static void first_frame(const uint64_t *gregs, bool nowhere, struct stk_step_frame *f)
@@ -37,10 +38,9 @@ static void first_frame(const uint64_t *gregs, bool nowhere, struct stk_step_fra
 		int n = arch->regs[i].dwarf;
 		if (n < 0)
 			continue;
-		f->r[n] = gregs[arch->regs[i].note_off / 8];
-		f->valid |= 1U << n;
+		stk_reg_set(&f->regs, (unsigned)n, gregs[arch->regs[i].note_off / 8]);
 	}
-	f->pc = f->r[arch->pc];
+	f->pc = f->regs.r[arch->pc];
 }
 
 static const char *base_name(const char *path)
@@ -81,8 +81,8 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 				    .how = f->how,
 				    .detail = detail,
 				    .hidden = stk_g.o.secure,
-				    .fp = f->r[arch->fp],
-				    .sp = f->r[arch->sp]};
+				    .fp = f->regs.r[arch->fp],
+				    .sp = f->regs.r[arch->sp]};
 
 	stk_words_init(&words, false);
 	if (im) {
@@ -157,7 +157,7 @@ static void measure(const struct stk_out *out, struct stack *s)
 	first_frame(s->gregs, s->nowhere, &f);
 	s->n = 0;
 	for (s->end = STK_STEP_MORE; s->end == STK_STEP_MORE && s->n < FRAMES_LAST;) {
-		s->end = stk_stepper_step(&stk_g.images, arch, &f, &next);
+		s->end = stk_step(&stepper.s, &f, &next).end;
 		if (s->end == STK_STEP_LOOP)
 			break;
 		before = now;
@@ -187,7 +187,7 @@ static void walk(struct stk_out *out, const struct stack *s)
 
 	first_frame(s->gregs, s->nowhere, &f);
 	for (unsigned i = 0; i < s->shown; i++) {
-		stk_stepper_step(&stk_g.images, arch, &f, &next);
+		stk_step(&stepper.s, &f, &next);
 		if (s->shown > STK_TRACE_FRAMES && i == STK_TRACE_FRAMES_END)
 			stk_trace_write_elided(&out->text, s->shown - 2 * STK_TRACE_FRAMES_END);
 		if (s->shown <= STK_TRACE_FRAMES || i < STK_TRACE_FRAMES_END ||
@@ -321,6 +321,7 @@ static void count_threads(void)
 static void begin(struct stk_out *out, const struct stk_crash *c)
 {
 	stk_images_refresh(&stk_g.images);
+	stk_own_stepper(&stepper, &stk_g.images, arch);
 	put_stack(out, c, 1, c->tid, c->gregs);
 	count_threads();
 	at.missing = c->level == STK_LEVEL_SINGLE ? "not asked for" : 0;

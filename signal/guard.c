@@ -43,6 +43,14 @@ bool stk_guard_word(uint64_t addr, uint64_t *ret)
 	return stk_guard_read(addr, ret, sizeof(*ret));
 }
 
+static bool guarded(void *arg, uint64_t addr, void *to, size_t len)
+{
+	(void)arg;
+	return stk_guard_read(addr, to, len);
+}
+
+const struct stk_reader stk_guarded = {.read = guarded};
+
 /* CRASH context. */
 bool stk_guard_str(uint64_t addr, char *to, size_t cap)
 {

@@ -12,12 +12,17 @@
 #include <stdint.h>
 #include <ucontext.h>
 
+#include "step/reader.h"
+
 /* Copy `len` bytes from `addr`. false: some byte cannot be read (`to` is then partly written).
  * Needs the library's handlers of SIGSEGV and SIGBUS in place. */
 bool stk_guard_read(uint64_t addr, void *to, size_t len);
 
 /* A machine word. */
 bool stk_guard_word(uint64_t addr, uint64_t *ret);
+
+/* The same for what is given a reader. */
+extern const struct stk_reader stk_guarded;
 
 /* A string of at most cap-1 bytes, always terminated. false: not readable (`to` is then empty). */
 bool stk_guard_str(uint64_t addr, char *to, size_t cap);

@@ -7,8 +7,8 @@
 
 #include "base/mem.h"
 #include "guard.h"
+#include "step/window.h"
 #include "sys.h"
-#include "window.h"
 
 #define PAGE           4096
 #define PHDRS_MAX      128
@@ -28,6 +28,7 @@ static void read_notes(uint64_t addr, uint64_t len, uint64_t align, struct stk_i
 	struct stk_win w;
 
 	align = align == 8 ? 8 : 4;
+	w.mem = &stk_guarded;
 	stk_win_open(&w, addr, addr + len);
 	for (unsigned i = 0; i < NOTES_MAX && stk_win_more(&w); i++) {
 		uint64_t note = stk_win_pos(&w);

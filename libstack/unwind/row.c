@@ -1,25 +1,151 @@
+/*
+ * Where the call frame information of a module is: .eh_frame by its search table, in the bytes of
+ * the file that it maps; then .debug_frame, which is not mapped and has no table. What has no table
+ * gets one here at the first look-up.
+ */
 #include "unwind/row.h"
 
-#include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "symbols/debug.h"
+#include "symbols/image.h"
 #include "target/map.h"
 
+#define PARTS_MAX 64
+
+/* Bytes, and the addresses that they have. */
+struct part {
+	uint64_t start, len;
+	const uint8_t *bytes;
+};
+
+struct source {
+	struct part parts[PARTS_MAX];
+	unsigned n;
+	struct stk_reader reader;
+	struct stk_cfi cfi; /* ELF addresses */
+	bool there;
+	bool indexed;            /* `v` is what is searched */
+	struct stk_cfi_entry *v; /* by start */
+	size_t nv, cap;
+};
+
 struct stk_rows {
-	Dwarf_CFI *eh;    /* .eh_frame, owned */
-	Dwarf_CFI *debug; /* .debug_frame, owned by the Dwarf */
+	struct source eh, debug;
 	bool debug_tried;
 	struct stk_map rows; /* by pc */
 };
 
+static const struct stk_cfi_row none;
+
+static bool read_parts(void *arg, uint64_t addr, void *to, size_t len)
+{
+	const struct source *s = arg;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct part *p = &s->parts[i];
+		if (addr >= p->start && addr - p->start <= p->len &&
+		    len <= p->len - (addr - p->start)) {
+			memcpy(to, p->bytes + (addr - p->start), len);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void rows_free(struct stk_rows *r)
 {
-	if (r->eh)
-		dwarf_cfi_end(r->eh);
+	free(r->eh.v);
+	free(r->debug.v);
 	stk_map_done(&r->rows);
 	free(r);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct stk_cfi_entry *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* All entries, in the order of the code. A copy that the linker has left without code has the
+ * address 0, or another that is none (DWARF 5 §7.5.5 of dead code; ld writes 0, lld -1 or 1). */
+static void make_index(struct source *s, const struct stk_target *t)
+{
+	struct stk_cfi_entry e;
+	uint64_t at = s->cfi.frames;
+
+	s->indexed = true;
+	while (stk_cfi_next(&s->cfi, &at, &e) && !stk_interrupted(t)) {
+		if (!e.len || !e.start)
+			continue;
+		if (s->nv == s->cap) {
+			size_t n = s->cap ? 2 * s->cap : 256;
+			struct stk_cfi_entry *v = realloc(s->v, n * sizeof(*v));
+			if (!v)
+				break;
+			s->v = v;
+			s->cap = n;
+		}
+		s->v[s->nv++] = e;
+	}
+	if (s->nv)
+		qsort(s->v, s->nv, sizeof(*s->v), by_start);
+}
+
+/* .eh_frame lies in the segments of the file. */
+static void open_eh(struct source *s, const struct stk_image *im)
+{
+	size_t n = 0, size = 0;
+	const uint8_t *raw = (const uint8_t *)elf_rawfile(im->elf, &size);
+	GElf_Phdr ph;
+	GElf_Shdr sh;
+
+	if (!raw || elf_getphdrnum(im->elf, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!gelf_getphdr(im->elf, (int)i, &ph))
+			continue;
+		if (ph.p_type == PT_GNU_EH_FRAME) {
+			s->cfi.hdr = ph.p_vaddr;
+			s->cfi.hdr_len = ph.p_memsz;
+		}
+		if (ph.p_type == PT_LOAD && s->n < PARTS_MAX && ph.p_offset <= size &&
+		    ph.p_filesz <= size - ph.p_offset)
+			s->parts[s->n++] =
+			    (struct part){ph.p_vaddr, ph.p_filesz, raw + ph.p_offset};
+	}
+	if (s->cfi.hdr && stk_cfi_is_sorted(&s->cfi)) {
+		s->there = true;
+	} else if (stk_image_section(im, ".eh_frame", &sh)) {
+		s->cfi.hdr = 0;
+		s->cfi.frames = sh.sh_addr;
+		s->cfi.frames_len = sh.sh_size;
+		s->there = true;
+	}
+}
+
+/* Opening the Dwarf has decompressed it (dwarf_begin_elf). It is read as if it lay at 0. */
+static void open_debug(struct source *s, Elf *elf)
+{
+	struct stk_image im = {.elf = elf};
+	GElf_Shdr sh;
+	Elf_Scn *scn = stk_image_section(&im, ".debug_frame", &sh);
+	Elf_Data *d = scn && !(sh.sh_flags & SHF_COMPRESSED) ? elf_getdata(scn, NULL) : NULL;
+
+	if (!d || !d->d_buf)
+		return;
+	s->parts[s->n++] = (struct part){0, d->d_size, d->d_buf};
+	s->cfi.frames_len = d->d_size;
+	s->cfi.debug = s->there = true;
+}
+
+static void init(struct source *s)
+{
+	s->reader = (struct stk_reader){read_parts, s};
+	s->cfi.mem = &s->reader;
 }
 
 static struct stk_rows *rows_get(struct stk_module *m)
@@ -30,117 +156,70 @@ static struct stk_rows *rows_get(struct stk_module *m)
 	if (!m->rows)
 		return NULL;
 	m->owner->rows_free = rows_free;
+	init(&m->rows->eh);
+	init(&m->rows->debug);
 	if (m->image)
-		m->rows->eh = dwarf_getcfi_elf(m->image->elf);
+		open_eh(&m->rows->eh, m->image);
 	return m->rows;
 }
 
-/* CFA-relative forms that libdw builds from DW_CFA_offset and its kin. */
-static struct stk_rule compile_ops(struct stk_module *m, const Dwarf_Op *ops, size_t n)
+/* The last entry that begins at or below `addr`; NULL: none. */
+static const struct stk_cfi_entry *search(const struct source *s, uint64_t addr)
 {
-	struct stk_rule r = {.kind = STK_RULE_EXPR};
-	bool value = ops[n - 1].atom == DW_OP_stack_value;
-	size_t k = value ? n - 1 : n;
+	size_t lo = 0, hi = s->nv;
 
-	if (k && ops[0].atom == DW_OP_call_frame_cfa &&
-	    (k == 1 || (k == 2 && ops[1].atom == DW_OP_plus_uconst))) {
-		r.kind = value ? STK_RULE_VAL_OFFSET : STK_RULE_OFFSET;
-		r.offset = k == 2 ? (int64_t)ops[1].number : 0;
-		return r;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (s->v[mid].start <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	if (n == 1 && ops[0].atom >= DW_OP_reg0 && ops[0].atom <= DW_OP_reg31) {
-		r.kind = STK_RULE_REG;
-		r.reg = ops[0].atom - DW_OP_reg0;
-		return r;
-	}
-	r.kind = value ? STK_RULE_VAL_EXPR : STK_RULE_EXPR;
-	r.expr = stk_expr_from_ops(m, NULL, ops, k);
-	if (!r.expr)
-		r.kind = STK_RULE_UNDEF;
-	return r;
+	return lo ? &s->v[lo - 1] : NULL;
 }
 
-static struct stk_rule compile_reg(struct stk_module *m, Dwarf_Frame *f, int regno, uint64_t addr)
+static bool read_row(struct source *s, const struct stk_target *t, uint64_t addr,
+		     struct stk_cfi_row *ret)
 {
-	const struct stk_arch *a = m->owner->target->arch;
-	Dwarf_Op mem[3], *ops;
-	size_t n;
-
-	if (dwarf_frame_register(f, regno, mem, &ops, &n) != 0)
-		return (struct stk_rule){.kind = STK_RULE_UNDEF};
-	if (n)
-		return compile_ops(m, ops, n);
-	/* libdw.h: ops NULL means same value, mem means undefined */
-	bool same = !ops || (regno != a->pc && (a->callee_saved >> regno & 1) &&
-			     !stk_may_be_undefined(m, addr, (unsigned)regno));
-	return (struct stk_rule){.kind = same ? STK_RULE_SAME : STK_RULE_UNDEF};
-}
-
-static bool compile(struct stk_module *m, Dwarf_Frame *f, uint64_t addr, struct stk_row *row)
-{
-	const struct stk_arch *a = m->owner->target->arch;
-	Dwarf_Addr start, end;
-	Dwarf_Op *ops;
-	size_t n;
-	bool signal = false;
-	int ra = dwarf_frame_info(f, &start, &end, &signal);
-
-	if (ra < 0 || dwarf_frame_cfa(f, &ops, &n) != 0 || !n)
+	if (!s->there)
 		return false;
-	row->signal = signal;
-	if (n == 1 && ops[0].atom >= DW_OP_breg0 && ops[0].atom <= DW_OP_breg31) {
-		row->cfa_reg = ops[0].atom - DW_OP_breg0;
-		row->cfa_off = (int64_t)ops[0].number;
-	} else if (n == 1 && ops[0].atom == DW_OP_bregx && ops[0].number < STK_REGS) {
-		row->cfa_reg = (uint8_t)ops[0].number;
-		row->cfa_off = (int64_t)ops[0].number2;
-	} else if (!(row->cfa_expr = stk_expr_from_ops(m, NULL, ops, n))) {
-		return false;
-	}
-	for (int i = 0; i < STK_REGS; i++) {
-		row->rules[i] = compile_reg(m, f, i == a->pc ? ra : i, addr);
-		if (row->rules[i].kind == STK_RULE_SAME)
-			row->kept |= 1U << i;
-		else if (row->rules[i].kind != STK_RULE_UNDEF)
-			row->found |= 1U << i;
-	}
-	if (!signal)
-		row->kept &= a->callee_saved;
-	row->present = true;
-	return true;
+	if (s->cfi.hdr)
+		return stk_cfi_find(&s->cfi, t->arch, addr, ret);
+	if (!s->indexed)
+		make_index(s, t);
+	const struct stk_cfi_entry *e = search(s, addr);
+	return e && stk_cfi_row_of(&s->cfi, t->arch, e->at, addr, ret);
 }
 
-static struct stk_row *read_row(struct stk_module *m, struct stk_rows *rs, uint64_t pc)
+static bool read_debug(struct stk_module *m, struct stk_rows *rs, uint64_t addr,
+		       struct stk_cfi_row *ret)
 {
-	struct stk_row *row = stk_pool_alloc(&m->owner->target->pool, sizeof(*row));
-	Dwarf_Frame *f = NULL;
-
-	if (!row)
-		return NULL;
-	if (rs->eh && dwarf_cfi_addrframe(rs->eh, pc - m->bias, &f) != 0)
-		f = NULL;
-	if (!f && !rs->debug_tried) {
+	if (!rs->debug_tried) {
 		struct stk_debug *d = stk_debug_get(m);
 		rs->debug_tried = true;
-		rs->debug = d && d->dw ? dwarf_getcfi(d->dw) : NULL;
+		if (d && d->dw)
+			open_debug(&rs->debug, dwarf_getelf(d->dw));
 	}
-	if (!f && rs->debug && dwarf_cfi_addrframe(rs->debug, pc - m->bias, &f) != 0)
-		f = NULL;
-	if (f)
-		compile(m, f, pc - m->bias, row);
-	free(f);
-	return row;
+	return read_row(&rs->debug, m->owner->target, addr, ret);
 }
 
-const struct stk_row *stk_row_at(struct stk_module *m, uint64_t pc)
+const struct stk_cfi_row *stk_row_at(struct stk_module *m, uint64_t pc)
 {
 	struct stk_rows *rs = rows_get(m);
-	struct stk_row *row = rs ? stk_map_get(&rs->rows, pc) : NULL;
+	const struct stk_cfi_row *was = rs ? stk_map_get(&rs->rows, pc) : NULL;
+	struct stk_target *t = m->owner->target;
+	struct stk_cfi_row row;
 
-	if (!rs || row)
-		return row;
-	row = read_row(m, rs, pc);
-	if (row)
-		stk_map_put(&rs->rows, pc, row);
-	return row;
+	if (!rs || was)
+		return was == &none ? NULL : was;
+	if (!read_row(&rs->eh, t, pc - m->bias, &row) && !read_debug(m, rs, pc - m->bias, &row)) {
+		stk_map_put(&rs->rows, pc, (void *)(uintptr_t)&none);
+		return NULL;
+	}
+	struct stk_cfi_row *kept = stk_pool_alloc(&t->pool, sizeof(*kept));
+	if (kept) {
+		*kept = row;
+		stk_map_put(&rs->rows, pc, kept);
+	}
+	return kept;
 }

@@ -6,7 +6,7 @@
 
 #include "symbols/image.h"
 #include "unwind/frames.h"
-#include "unwind/step.h"
+#include "unwind/stepper.h"
 
 #define FRAMES_MAX 1000000
 
@@ -141,6 +141,15 @@ static unw_accessors_t accessors = {
     .get_proc_name = get_proc_name,
 };
 
+static bool has_caller(struct stk_modules *ms, const struct stk_frame *f)
+{
+	struct stk_target_stepper ts;
+	struct stk_step_frame next, at = {.regs = f->regs, .pc = f->pc, .exact = f->exact};
+
+	stk_target_stepper(&ts, ms);
+	return stk_step(&ts.s, &at, &next).end == STK_STEP_MORE;
+}
+
 /* Frame by frame until libunwind says that there is no more. */
 static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_stack *ret)
 {
@@ -189,8 +198,7 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 		}
 		if (!more) {
 			/* It also says 0 where it found no table: ask whether this is the base. */
-			struct stk_frame next;
-			if (stk_step(c->ms, &f, &next).more) {
+			if (has_caller(c->ms, &f)) {
 				stk_stack_stop(ret, STK_STOP_NO_RULE, f.pc);
 				return 0;
 			}

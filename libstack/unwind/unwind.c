@@ -6,11 +6,10 @@
 
 #include "base/text.h"
 #include "unwind/frames.h"
-#include "unwind/step.h"
+#include "unwind/stepper.h"
 
-#define LARGE        (2UL << 20) /* bytes */
-#define PAGE_BITS    ((uintptr_t)4095)
-#define SWITCHES_MAX 32 /* a damaged signal frame can lead to itself */
+#define LARGE     (2UL << 20) /* bytes */
+#define PAGE_BITS ((uintptr_t)4095)
 
 uint64_t stk_frame_lookup_pc(const struct stk_frame *f)
 {
@@ -137,50 +136,45 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 #pragma GCC diagnostic pop
 }
 
-/* How far up its stack a frame is: its CFA, or where that is not known (a scan led on from there),
- * its stack pointer. */
-static uint64_t height(const struct stk_arch *a, const struct stk_frame *f)
-{
-	return f->cfa || !(f->regs.valid >> a->sp & 1) ? f->cfa : f->regs.r[a->sp];
-}
+static const enum stk_stop stops[] = {
+    [STK_STEP_BASE] = STK_STOP_BASE,
+    [STK_STEP_UNREADABLE] = STK_STOP_UNREADABLE,
+    [STK_STEP_NO_RULE] = STK_STOP_NO_RULE,
+    [STK_STEP_LOOP] = STK_STOP_LOOP,
+};
 
-/* Stacks grow down: a caller's CFA is above, but where a signal switched stacks: that of its frame
- * is the stack pointer of what it interrupted. `left`: how often that may still be. */
-static bool moved_on(const struct stk_arch *a, const struct stk_frame *f,
-		     const struct stk_frame *before, unsigned *left)
+/* Own steps until the stack ends. */
+static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
+		 struct stk_stack *ret)
 {
-	uint64_t up = height(a, f), from = height(a, before);
-
-	if (!up || up > from || (!f->cfa && up == from))
-		return true;
-	return (f->signal || before->signal) && (*left)--;
-}
-
-/* Own steps until the stack ends; the reason it ended. */
-static struct stk_step walk(struct stk_modules *ms, struct stk_frame *f, size_t max,
-			    struct stk_stack *ret)
-{
-	const struct stk_arch *a = ms->target->arch;
-	struct stk_frame next, before = {0};
-	struct stk_step s = {.more = true};
+	struct stk_target_stepper ts;
+	struct stk_step_frame next;
 	size_t cap = 0;
-	unsigned switches = SWITCHES_MAX;
 
-	for (bool first = true;; first = false) {
-		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
-		s = stk_step(ms, f, &next);
-		if (!first && !moved_on(a, f, &before, &switches))
-			return (struct stk_step){.stop = STK_STOP_LOOP, .addr = height(a, &before)};
-		if (!stk_append_frame(ms, ret, &cap, f, max))
-			return (struct stk_step){.stop = STK_STOP_MEMORY};
-		if (!s.more)
-			return s;
-		if (max && ret->n >= max)
-			return (struct stk_step){.stop = STK_STOP_LIMIT, .addr = max};
-		if (stk_interrupted(ms->target))
-			return (struct stk_step){.stop = STK_STOP_INTERRUPTED};
-		before = *f;
-		*f = next;
+	for (stk_target_stepper(&ts, ms);; *at = next) {
+		struct stk_step s = stk_step(&ts.s, at, &next);
+		struct stk_frame f = {.regs = at->regs,
+				      .pc = at->pc,
+				      .cfa = at->cfa,
+				      .how = at->how,
+				      .exact = at->exact,
+				      .signal = at->signal};
+		if (s.end != STK_STEP_LOOP && !stk_append_frame(ms, ret, &cap, &f, max)) {
+			stk_stack_stop(ret, STK_STOP_MEMORY, 0);
+			return;
+		}
+		if (s.end != STK_STEP_MORE) {
+			stk_stack_stop(ret, stops[s.end], s.addr);
+			return;
+		}
+		if (max && ret->n >= max) {
+			stk_stack_stop(ret, STK_STOP_LIMIT, max);
+			return;
+		}
+		if (stk_interrupted(ms->target)) {
+			stk_stack_stop(ret, STK_STOP_INTERRUPTED, 0);
+			return;
+		}
 	}
 }
 
@@ -194,9 +188,9 @@ int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, size_t max,
 		stk_stack_stop(ret, STK_STOP_NO_REGS, 0);
 		return 0;
 	}
-	struct stk_step s = walk(ms, &f, max, ret);
-	stk_stack_stop(ret, s.stop, s.addr);
-	return s.stop == STK_STOP_MEMORY ? STK_ENOMEM : 0;
+	struct stk_step_frame at = {.regs = f.regs, .pc = f.pc, .how = f.how, .exact = f.exact};
+	walk(ms, &at, max, ret);
+	return ret->stop == STK_STOP_MEMORY ? STK_ENOMEM : 0;
 }
 
 void stk_stack_done(struct stk_stack *s)

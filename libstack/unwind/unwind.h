@@ -7,14 +7,9 @@
 #include <stdint.h>
 
 #include "base/trace.h"
+#include "step/regs.h"
 #include "symbols/module.h"
 #include "symbols/scope.h"
-
-/* Registers by DWARF number; a bit of `valid` for each whose value is that of this activation. */
-struct stk_regset {
-	uint64_t r[STK_REGS];
-	uint32_t valid;
-};
 
 /* Why a stack ends where it does. */
 enum stk_stop {

@@ -30,6 +30,7 @@ struct walked {
 };
 
 static struct stk_images images;
+static struct stk_own_stepper stepper;
 
 /* General registers by DWARF number (System V ABI, figure 3.36). */
 static const int greg[STK_REGS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
@@ -38,12 +39,19 @@ static const int greg[STK_REGS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, 
 
 static inline struct stk_step_frame frame_of(const ucontext_t *uc)
 {
-	struct stk_step_frame f = {.valid = (1U << STK_REGS) - 1, .exact = true};
+	struct stk_step_frame f = {.regs.valid = (1U << STK_REGS) - 1, .exact = true};
 
 	for (unsigned i = 0; i < STK_REGS; i++)
-		f.r[i] = (uint64_t)uc->uc_mcontext.gregs[greg[i]];
-	f.pc = f.r[stk_arch_x86_64.pc];
+		f.regs.r[i] = (uint64_t)uc->uc_mcontext.gregs[greg[i]];
+	f.pc = f.regs.r[stk_arch_x86_64.pc];
 	return f;
+}
+
+/* With the images as they are now. */
+static inline enum stk_step_end step(struct stk_step_frame *f, struct stk_step_frame *next)
+{
+	stk_own_stepper(&stepper, &images, &stk_arch_x86_64);
+	return stk_step(&stepper.s, f, next).end;
 }
 
 static inline void walk_from(struct stk_step_frame f, struct walked *ret)
@@ -51,7 +59,7 @@ static inline void walk_from(struct stk_step_frame f, struct walked *ret)
 	struct stk_step_frame next;
 
 	for (ret->n = 0; ret->n < FRAMES_MAX; f = next) {
-		ret->end = stk_stepper_step(&images, &stk_arch_x86_64, &f, &next);
+		ret->end = step(&f, &next);
 		if (ret->end == STK_STEP_LOOP)
 			return;
 		ret->pc[ret->n] = f.pc;

@@ -316,24 +316,24 @@ static void frame_pointers_refused(void **state)
 	    {8, 0, 0, false},
 	};
 	for (unsigned i = 0; i < sizeof(t) / sizeof(*t); i++) {
-		struct stk_step_frame f = {.valid = 1U << 6 | 1U << 7, .exact = true}, next;
+		struct stk_step_frame f = {.regs.valid = 1U << 6 | 1U << 7, .exact = true}, next;
 		f.pc = (uintptr_t)nop;
-		f.r[6] = t[i].fp;
-		f.r[7] = (uintptr_t)&stack[4];
+		f.regs.r[6] = t[i].fp;
+		f.regs.r[7] = (uintptr_t)&stack[4];
 		memset(stack, 0, sizeof(stack));
 		if (t[i].fp > 8) {
 			memcpy((void *)(uintptr_t)t[i].fp, &t[i].old, 8);
 			memcpy((void *)(uintptr_t)(t[i].fp + 8), &t[i].ret, 8);
 		}
 		/* A scan would find the good address too. */
-		enum stk_step_end end = stk_stepper_step(&images, &stk_arch_x86_64, &f, &next);
+		enum stk_step_end end = step(&f, &next);
 		assert_int_equal(end == STK_STEP_MORE && next.how == STK_HOW_FP, t[i].ok);
 		if (!t[i].ok)
 			continue;
 		assert_int_equal(next.pc, good);
-		assert_int_equal(next.r[6], t[i].old);
-		assert_int_equal(next.r[7], t[i].fp + 16);
-		assert_int_equal(next.valid, 1U << 6 | 1U << 7 | 1U << 16);
+		assert_int_equal(next.regs.r[6], t[i].old);
+		assert_int_equal(next.regs.r[7], t[i].fp + 16);
+		assert_int_equal(next.regs.valid, 1U << 6 | 1U << 7 | 1U << 16);
 	}
 }
 

@@ -4,7 +4,7 @@
 
 #include <sys/mman.h>
 
-#include "cfi.h"
+#include "step/cfi.h"
 
 #define ROOM     (1UL << 18)
 #define CODE_LEN 0x100
@@ -109,7 +109,7 @@ static struct bytes b;
 static uint64_t code;
 
 /* .eh_frame_hdr, a CIE, an FDE of other code, that of `code`: at the end of the room. */
-static struct stk_img build(const struct spec *s)
+static struct stk_cfi build(const struct spec *s)
 {
 	static const uint8_t nothing[1];
 	struct spec other = *s;
@@ -143,14 +143,20 @@ static struct stk_img build(const struct spec *s)
 		b.n = end;
 	}
 	memcpy(room + ROOM - b.n, b.v, b.n);
-	return (struct stk_img){.eh_hdr = b.base, .eh_hdr_len = cie};
+	return (struct stk_cfi){.mem = &stk_guarded, .hdr = b.base, .hdr_len = cie};
 }
 
 static bool row_of(const struct spec *s, struct stk_cfi_row *ret)
 {
-	struct stk_img img = build(s);
+	struct stk_cfi cfi = build(s);
 
-	return stk_cfi_find(&img, &stk_arch_x86_64, code + AT, ret);
+	return stk_cfi_find(&cfi, &stk_arch_x86_64, code + AT, ret);
+}
+
+static bool value(uint64_t block, const struct stk_regset *regs, const uint64_t *first,
+		  uint64_t *ret)
+{
+	return stk_cfi_eval(&stk_guarded, block, &stk_guarded, regs, first, ret);
 }
 
 static void rooms(void **state)
@@ -246,7 +252,8 @@ static void blocks(void **state)
 	uint8_t insn[400] = {0x16, 3, 0xac, 0x02, 0x77, 8}; /* r3: 300 bytes */
 	struct spec s = {"zR", 0x1b, 0, 0x3b, insn, 306, 0};
 	struct stk_cfi_row row;
-	uint64_t v, r[STK_REGS] = {[7] = 0x1000};
+	struct stk_regset r = {.r = {[7] = 0x1000}, .valid = 1 << 7}, none = {.valid = 1 << 6};
+	uint64_t v;
 
 	rooms(state);
 	memset(insn + 6, 0x96, 298);
@@ -255,9 +262,9 @@ static void blocks(void **state)
 	assert_true(row_of(&s, &row));
 	assert_int_equal(row.cfa, 24);
 	assert_int_equal(row.kind[3], STK_CFI_VAL_EXPR);
-	assert_true(stk_cfi_eval((uint64_t)row.v[3], r, 1 << 7, NULL, &v));
+	assert_true(value((uint64_t)row.v[3], &r, NULL, &v));
 	assert_int_equal(v, 0x1008);
-	assert_false(stk_cfi_eval((uint64_t)row.v[3], r, 1 << 6, NULL, &v));
+	assert_false(value((uint64_t)row.v[3], &none, NULL, &v));
 	insn[3] = 0x7f; /* longer than the entry */
 	assert_false(row_of(&s, &row));
 }
@@ -310,12 +317,12 @@ static void forms(void **state)
 			assert_int_equal(row.signal, t[i].signal);
 			assert_int_equal(row.kind[3], STK_CFI_OFFSET);
 			/* Of the code before, and of none. */
-			struct stk_img img = build(&s);
-			assert_true(stk_cfi_find(&img, &stk_arch_x86_64, code - 1, &row));
+			struct stk_cfi cfi = build(&s);
+			assert_true(stk_cfi_find(&cfi, &stk_arch_x86_64, code - 1, &row));
 			assert_int_equal(row.kind[3], STK_CFI_SAME);
-			assert_false(stk_cfi_find(&img, &stk_arch_x86_64, code + CODE_LEN, &row));
+			assert_false(stk_cfi_find(&cfi, &stk_arch_x86_64, code + CODE_LEN, &row));
 			assert_false(
-			    stk_cfi_find(&img, &stk_arch_x86_64, code - CODE_LEN - 1, &row));
+			    stk_cfi_find(&cfi, &stk_arch_x86_64, code - CODE_LEN - 1, &row));
 		}
 	}
 }
@@ -397,8 +404,9 @@ static void expressions(void **state)
 	     * shl plus */
 	    {INSN(0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22), true, 0x7010},
 	};
-	uint64_t r[STK_REGS] = {[6] = (uintptr_t)memory, [7] = 0x7000, [16] = 0x40b}, v, first = 77;
-	uint32_t valid = 1 << 6 | 1 << 7 | 1 << 16;
+	struct stk_regset r = {.r = {[6] = (uintptr_t)memory, [7] = 0x7000, [16] = 0x40b},
+			       .valid = 1 << 6 | 1 << 7 | 1 << 16};
+	uint64_t v, first = 77;
 
 	rooms(state);
 	for (unsigned i = 0; i < sizeof(t) / sizeof(*t); i++) {
@@ -407,17 +415,17 @@ static void expressions(void **state)
 		at[0] = (uint8_t)t[i].n;
 		memcpy(at + 1, t[i].ops, t[i].n);
 		v = 12345;
-		bool ok = stk_cfi_eval((uintptr_t)at, r, valid, NULL, &v);
+		bool ok = value((uintptr_t)at, &r, NULL, &v);
 		if (ok != t[i].ok || v != (ok ? t[i].v : 12345))
 			fail_msg("case %u: %d 0x%lx", i, ok, (unsigned long)v);
 	}
 	room[ROOM - 3] = 2;
 	room[ROOM - 2] = 0x23;
 	room[ROOM - 1] = 3;
-	assert_true(stk_cfi_eval((uintptr_t)room + ROOM - 3, r, valid, &first, &v));
+	assert_true(value((uintptr_t)room + ROOM - 3, &r, &first, &v));
 	assert_int_equal(v, 80);
-	assert_false(stk_cfi_eval((uintptr_t)room + ROOM, r, valid, &first, &v));
-	assert_false(stk_cfi_eval(UINT64_MAX, r, valid, &first, &v));
+	assert_false(value((uintptr_t)room + ROOM, &r, &first, &v));
+	assert_false(value(UINT64_MAX, &r, &first, &v));
 }
 
 int main(void)

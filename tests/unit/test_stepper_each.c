@@ -36,7 +36,7 @@ static void note(const char *what, uint64_t pc, uint64_t got, uint64_t want)
 
 static void follow(const struct stk_step_frame *f)
 {
-	uint64_t sp = f->r[stk_arch_x86_64.sp], word;
+	uint64_t sp = f->regs.r[stk_arch_x86_64.sp], word;
 
 	while (depth && shadow[depth - 1].slot < sp)
 		depth--;
@@ -46,7 +46,7 @@ static void follow(const struct stk_step_frame *f)
 		struct entry *e = &shadow[depth++];
 		e->slot = sp;
 		e->ret = word;
-		memcpy(e->r, f->r, sizeof(e->r));
+		memcpy(e->r, f->regs.r, sizeof(e->r));
 	}
 	last_pc = f->pc;
 	last_sp = sp;
@@ -57,10 +57,10 @@ static void compare_saved(uint64_t pc, const struct stk_step_frame *f, const str
 	for (unsigned n = 0; n < STK_REGS; n++) {
 		if (!(stk_arch_x86_64.callee_saved >> n & 1))
 			continue;
-		if (!(f->valid >> n & 1))
+		if (!(f->regs.valid >> n & 1))
 			lost_saved++;
-		else if (f->r[n] != e->r[n])
-			note("register", pc, f->r[n], e->r[n]);
+		else if (f->regs.r[n] != e->r[n])
+			note("register", pc, f->regs.r[n], e->r[n]);
 	}
 }
 
@@ -71,7 +71,7 @@ static void check(struct stk_step_frame f)
 	enum stk_step_end end = STK_STEP_MORE;
 
 	for (unsigned k = 0; k < 300 && end == STK_STEP_MORE; k++, f = next) {
-		end = stk_stepper_step(&images, &stk_arch_x86_64, &f, &next);
+		end = step(&f, &next);
 		if (end != STK_STEP_MORE)
 			break;
 		if (next.how != STK_HOW_CFI)

@@ -10,6 +10,7 @@
 #include "stepper.h"
 
 static struct stk_images images;
+static struct stk_own_stepper stepper;
 static uint64_t main_ret;
 static int seen_main, frames, bad;
 
@@ -28,12 +29,12 @@ static void walk(const ucontext_t *uc)
 	enum stk_step_end end;
 
 	for (unsigned i = 0; i < sizeof(saved) / sizeof(*saved); i++) {
-		f.r[saved[i][0]] = (uint64_t)uc->uc_mcontext.gregs[saved[i][1]];
-		f.valid |= 1U << saved[i][0];
+		f.regs.r[saved[i][0]] = (uint64_t)uc->uc_mcontext.gregs[saved[i][1]];
+		f.regs.valid |= 1U << saved[i][0];
 	}
-	f.pc = f.r[16];
+	f.pc = f.regs.r[16];
 	for (frames = 1; frames < 100; frames++, f = next) {
-		end = stk_stepper_step(&images, &stk_arch_x86_64, &f, &next);
+		end = stk_step(&stepper.s, &f, &next).end;
 		if (end != STK_STEP_MORE)
 			break;
 		bad += next.how != STK_HOW_CFI;
@@ -69,6 +70,7 @@ int main(void)
 	sigaction(SIGBUS, &sa, NULL);
 	stk_images_collect(&images);
 	stk_images_refresh(&images);
+	stk_own_stepper(&stepper, &images, &stk_arch_x86_64);
 	sort();
 	printf("%d frames, %d not as expected, main seen %d times\n", frames, bad, seen_main);
 	return bad || seen_main != 1 || frames < 6;

@@ -1,6 +1,4 @@
-#include "cfi.h"
-
-#include "guard.h"
+#include "step/cfi.h"
 
 #define SCAN_ENTRIES 65536 /* of .eh_frame, where there is no search table */
 #define TABLE_MAX    (1U << 26)
@@ -54,7 +52,6 @@ static uint64_t number(struct stk_win *w, uint8_t enc)
 	}
 }
 
-/* CRASH context. */
 uint64_t stk_cfi_pointer(struct stk_win *w, uint8_t enc, uint64_t data)
 {
 	uint64_t at, v;
@@ -83,32 +80,42 @@ uint64_t stk_cfi_pointer(struct stk_win *w, uint8_t enc, uint64_t data)
 	default: /* relative to what only an older system knows */
 		w->c.bad = true;
 	}
-	if ((enc & PE_indirect) && !stk_guard_word(v, &v))
+	if ((enc & PE_indirect) && !stk_read_word(w->mem, v, &v))
 		w->c.bad = true;
 	return v;
 }
 
 /* A CIE or an FDE, its window behind the second field. */
 struct entry {
-	uint64_t end;     /* address behind it */
-	uint64_t id_addr; /* address of the second field */
-	uint32_t id;      /* 0: a CIE; else the distance back from id_addr to its CIE */
+	uint64_t end;    /* address behind it */
+	uint64_t cie_at; /* address of its CIE */
+	bool is_cie;
 };
 
-static bool open_entry(struct stk_win *w, uint64_t at, struct entry *ret)
+/*
+ * The second field of a CIE is 0 in .eh_frame and all ones in .debug_frame. That of an FDE is the
+ * distance back to its CIE there, and an offset in the section here (LSB Core 5; DWARF 5 §7.24,
+ * §7.4 for the 64-bit format).
+ */
+static bool open_entry(struct stk_win *w, const struct stk_cfi *cfi, uint64_t at, struct entry *ret)
 {
-	uint64_t len;
+	uint64_t len, id, id_at;
+	bool wide;
 
-	stk_win_open(w, at, at + 16 > at ? at + 16 : at);
+	stk_win_open(w, at, at + 24 > at ? at + 24 : at);
 	len = stk_cur_u32(&w->c);
-	if (len == UINT32_MAX)
+	wide = len == UINT32_MAX;
+	if (wide)
 		len = stk_cur_u64(&w->c);
-	ret->id_addr = stk_win_pos(w);
-	ret->end = ret->id_addr + len;
-	ret->id = stk_cur_u32(&w->c);
-	if (w->c.bad || len < 4 || ret->end < ret->id_addr)
+	id_at = stk_win_pos(w);
+	wide &= cfi->debug;
+	id = wide ? stk_cur_u64(&w->c) : stk_cur_u32(&w->c);
+	ret->end = id_at + len;
+	if (w->c.bad || len < 4 || ret->end < id_at)
 		return false;
-	stk_win_open(w, ret->id_addr + 4, ret->end);
+	ret->is_cie = cfi->debug ? id == (wide ? UINT64_MAX : UINT32_MAX) : !id;
+	ret->cie_at = cfi->debug ? cfi->frames + id : id_at - id;
+	stk_win_open(w, id_at + (wide ? 8 : 4), ret->end);
 	return !w->c.bad;
 }
 
@@ -141,25 +148,34 @@ static bool augment(struct stk_win *w, const uint8_t *letters, unsigned n, struc
 	return !w->c.bad;
 }
 
-static bool open_cie(struct stk_win *w, uint64_t at, struct stk_cfi_cie *ret)
+static bool known_version(const struct stk_cfi *cfi, uint8_t version)
+{
+	return version == 1 || version == 3 || (cfi->debug && version == 4);
+}
+
+static bool open_cie(struct stk_win *w, const struct stk_cfi *cfi, uint64_t at,
+		     struct stk_cfi_cie *ret)
 {
 	uint8_t letters[AUGMENT_MAX], version;
 	struct entry e;
 	unsigned n = 0;
 
 	*ret = (struct stk_cfi_cie){.pointer_enc = PE_absptr};
-	if (!open_entry(w, at, &e) || e.id)
+	if (!open_entry(w, cfi, at, &e) || !e.is_cie)
 		return false;
 	version = stk_cur_u8(&w->c);
 	for (uint8_t c; (c = stk_cur_u8(&w->c)) && n < AUGMENT_MAX;)
 		letters[n++] = c;
-	if (n == AUGMENT_MAX || (version != 1 && version != 3))
+	if (n == AUGMENT_MAX || !known_version(cfi, version))
 		return false;
 	stk_win_more(w);
 	if (n == 2 && letters[0] == 'e' && letters[1] == 'h') {
 		stk_cur_u64(&w->c); /* gcc 2: a pointer to exception tables */
 		n = 0;
 	}
+	/* DWARF 5 §6.4.1: sizes of an address and of a segment selector */
+	if (version == 4 && (stk_cur_u8(&w->c) != 8 || stk_cur_u8(&w->c) != 0))
+		return false;
 	ret->code_align = stk_cur_uleb(&w->c);
 	ret->data_align = stk_cur_sleb(&w->c);
 	stk_win_more(w);
@@ -181,25 +197,26 @@ static bool open_cie(struct stk_win *w, uint64_t at, struct stk_cfi_cie *ret)
 
 struct fde {
 	struct stk_cfi_cie cie;
-	uint64_t cie_at;     /* its address; 0: none was read yet */
+	uint64_t cie_at;     /* its address */
+	bool has_cie;        /* it could be read */
 	uint64_t start, len; /* the code it is for */
 	uint64_t insn, end;
 };
 
-static bool open_fde(struct stk_win *w, uint64_t at, struct fde *ret)
+static bool open_fde(struct stk_win *w, const struct stk_cfi *cfi, uint64_t at, struct fde *ret)
 {
 	struct entry e;
 
-	if (!open_entry(w, at, &e) || !e.id)
+	if (!open_entry(w, cfi, at, &e) || e.is_cie)
 		return false;
-	if (ret->cie_at != e.id_addr - e.id) {
-		ret->cie_at = e.id_addr - e.id;
-		if (!open_cie(w, ret->cie_at, &ret->cie)) {
-			ret->cie_at = 0;
-			return false;
-		}
-		stk_win_open(w, e.id_addr + 4, e.end);
+	if (ret->cie_at != e.cie_at) {
+		uint64_t from = stk_win_pos(w);
+		ret->cie_at = e.cie_at;
+		ret->has_cie = open_cie(w, cfi, e.cie_at, &ret->cie);
+		stk_win_open(w, from, e.end);
 	}
+	if (!ret->has_cie)
+		return false;
 	ret->start = stk_cfi_pointer(w, ret->cie.pointer_enc, 0);
 	ret->len = stk_cfi_pointer(w, ret->cie.pointer_enc & PE_format, 0);
 	stk_win_more(w);
@@ -220,34 +237,34 @@ struct hdr {
 	bool sorted; /* the table has the form that linkers give it: pairs of datarel sdata4 */
 };
 
-static bool open_hdr(struct stk_win *w, const struct stk_img *img, struct hdr *ret)
+static bool open_hdr(struct stk_win *w, const struct stk_cfi *cfi, struct hdr *ret)
 {
 	uint8_t frames_enc, n_enc, table_enc;
 
-	*ret = (struct hdr){.frames = img->eh_frame, .frames_end = UINT64_MAX};
-	if (img->eh_frame)
-		ret->frames_end = img->eh_frame + img->eh_frame_len;
-	if (!img->eh_hdr)
-		return img->eh_frame != 0;
-	stk_win_open(w, img->eh_hdr, img->eh_hdr + img->eh_hdr_len);
+	*ret = (struct hdr){.frames = cfi->frames, .frames_end = UINT64_MAX};
+	if (cfi->frames_len)
+		ret->frames_end = cfi->frames + cfi->frames_len;
+	if (!cfi->hdr)
+		return cfi->frames_len != 0;
+	stk_win_open(w, cfi->hdr, cfi->hdr + cfi->hdr_len);
 	if (stk_cur_u8(&w->c) != 1)
 		return false;
 	frames_enc = stk_cur_u8(&w->c);
 	n_enc = stk_cur_u8(&w->c);
 	table_enc = stk_cur_u8(&w->c);
-	ret->at = img->eh_hdr;
+	ret->at = cfi->hdr;
 	ret->frames = stk_cfi_pointer(w, frames_enc, ret->at);
 	ret->n = stk_cfi_pointer(w, n_enc, ret->at);
 	ret->table = stk_win_pos(w);
 	ret->sorted = n_enc != PE_omit && table_enc == (PE_datarel | PE_sdata4);
-	uint64_t room = (img->eh_hdr + img->eh_hdr_len - ret->table) / 8;
+	uint64_t room = (cfi->hdr + cfi->hdr_len - ret->table) / 8;
 	if (ret->n > room)
 		ret->n = room;
 	return !w->c.bad && ret->n <= TABLE_MAX;
 }
 
 /* The address of the FDE with the greatest start at or below `pc`; 0: none. */
-static uint64_t search_table(const struct hdr *h, uint64_t pc)
+static uint64_t search_table(const struct stk_cfi *cfi, const struct hdr *h, uint64_t pc)
 {
 	int64_t rel = (int64_t)(pc - h->at);
 	uint64_t lo = 0, hi = h->n, best = 0;
@@ -255,7 +272,7 @@ static uint64_t search_table(const struct hdr *h, uint64_t pc)
 	while (lo < hi) {
 		uint64_t mid = lo + (hi - lo) / 2;
 		int32_t pair[2]; /* start of the code, FDE */
-		if (!stk_guard_read(h->table + 8 * mid, pair, sizeof(pair)))
+		if (!stk_read(cfi->mem, h->table + 8 * mid, pair, sizeof(pair)))
 			return 0;
 		if (pair[0] <= rel) {
 			best = h->at + (uint64_t)(int64_t)pair[1];
@@ -267,33 +284,77 @@ static uint64_t search_table(const struct hdr *h, uint64_t pc)
 	return best;
 }
 
-static bool find_fde(struct stk_win *w, const struct hdr *h, uint64_t pc, struct fde *ret)
+static bool holds(const struct fde *f, uint64_t pc)
+{
+	return pc - f->start < f->len;
+}
+
+static bool find_fde(struct stk_win *w, const struct stk_cfi *cfi, const struct hdr *h, uint64_t pc,
+		     struct fde *ret)
 {
 	uint64_t at = h->frames;
 	struct entry e;
 
-	ret->cie_at = 0;
+	ret->cie_at = UINT64_MAX;
 	if (h->sorted) {
-		at = search_table(h, pc);
-		return at && open_fde(w, at, ret) && pc - ret->start < ret->len;
+		at = search_table(cfi, h, pc);
+		return at && open_fde(w, cfi, at, ret) && holds(ret, pc);
 	}
-	for (unsigned i = 0; at && at < h->frames_end && i < SCAN_ENTRIES; i++, at = e.end) {
-		if (!open_entry(w, at, &e))
+	for (unsigned i = 0; at < h->frames_end && i < SCAN_ENTRIES; i++, at = e.end) {
+		if (!open_entry(w, cfi, at, &e))
 			return false;
-		if (e.id && open_fde(w, at, ret) && pc - ret->start < ret->len)
+		if (!e.is_cie && open_fde(w, cfi, at, ret) && holds(ret, pc))
 			return true;
 	}
 	return false;
 }
 
-/* CRASH context. */
-bool stk_cfi_find(const struct stk_img *img, const struct stk_arch *arch, uint64_t pc,
+bool stk_cfi_find(const struct stk_cfi *cfi, const struct stk_arch *arch, uint64_t pc,
 		  struct stk_cfi_row *ret)
 {
 	struct stk_win w;
 	struct hdr h;
 	struct fde f;
 
-	return open_hdr(&w, img, &h) && find_fde(&w, &h, pc, &f) &&
+	w.mem = cfi->mem;
+	return open_hdr(&w, cfi, &h) && find_fde(&w, cfi, &h, pc, &f) &&
+	       stk_cfi_run(&w, &f.cie, arch, f.insn, f.end, f.start, pc, ret);
+}
+
+bool stk_cfi_is_sorted(const struct stk_cfi *cfi)
+{
+	struct stk_win w;
+	struct hdr h;
+
+	w.mem = cfi->mem;
+	return cfi->hdr && open_hdr(&w, cfi, &h) && h.sorted;
+}
+
+bool stk_cfi_next(const struct stk_cfi *cfi, uint64_t *at, struct stk_cfi_entry *ret)
+{
+	struct stk_win w;
+	struct fde f = {.cie_at = UINT64_MAX};
+	struct entry e;
+
+	w.mem = cfi->mem;
+	*ret = (struct stk_cfi_entry){.at = *at};
+	if (*at >= cfi->frames + cfi->frames_len || !open_entry(&w, cfi, *at, &e))
+		return false;
+	*at = e.end;
+	if (!e.is_cie && open_fde(&w, cfi, ret->at, &f)) {
+		ret->start = f.start;
+		ret->len = f.len;
+	}
+	return true;
+}
+
+bool stk_cfi_row_of(const struct stk_cfi *cfi, const struct stk_arch *arch, uint64_t at,
+		    uint64_t pc, struct stk_cfi_row *ret)
+{
+	struct stk_win w;
+	struct fde f = {.cie_at = UINT64_MAX};
+
+	w.mem = cfi->mem;
+	return open_fde(&w, cfi, at, &f) && holds(&f, pc) &&
 	       stk_cfi_run(&w, &f.cie, arch, f.insn, f.end, f.start, pc, ret);
 }

@@ -1,10 +1,7 @@
-#include "window.h"
-
-#include "guard.h"
+#include "step/window.h"
 
 #define PAGE 4096
 
-/* CRASH context. */
 void stk_win_open(struct stk_win *w, uint64_t addr, uint64_t end)
 {
 	uint64_t n = end > addr ? end - addr : 0;
@@ -13,10 +10,10 @@ void stk_win_open(struct stk_win *w, uint64_t addr, uint64_t end)
 	if (n > STK_WIN_BYTES)
 		n = STK_WIN_BYTES;
 	/* A length taken from damaged bytes may reach into a page that is not mapped. */
-	bool ok = stk_guard_read(addr, w->buf, n);
+	bool ok = stk_read(w->mem, addr, w->buf, n);
 	if (!ok && n > page) {
 		n = page;
-		ok = stk_guard_read(addr, w->buf, n);
+		ok = stk_read(w->mem, addr, w->buf, n);
 	}
 	w->c = stk_cur_init(w->buf, ok ? n : 0);
 	w->c.bad = !ok;
@@ -24,13 +21,11 @@ void stk_win_open(struct stk_win *w, uint64_t addr, uint64_t end)
 	w->end = end;
 }
 
-/* CRASH context. */
 uint64_t stk_win_pos(const struct stk_win *w)
 {
 	return w->base + (uint64_t)(w->c.p - w->buf);
 }
 
-/* CRASH context. */
 bool stk_win_more(struct stk_win *w)
 {
 	uint64_t at = stk_win_pos(w), have = stk_cur_left(&w->c);
@@ -42,7 +37,6 @@ bool stk_win_more(struct stk_win *w)
 	return !w->c.bad;
 }
 
-/* CRASH context. */
 void stk_win_skip(struct stk_win *w, uint64_t n)
 {
 	uint64_t at = stk_win_pos(w);

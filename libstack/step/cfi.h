@@ -1,16 +1,24 @@
 /*
- * Call frame information read where it is mapped: LSB Core 5 "DWARF Extensions" (.eh_frame_hdr,
- * .eh_frame), DWARF 5 §6.4. Nothing is kept between calls. CRASH context.
+ * Call frame information: LSB Core 5 "DWARF Extensions" (.eh_frame_hdr, .eh_frame), DWARF 5 §6.4
+ * (.debug_frame). It is read where it lies; nothing is kept between calls.
  */
-#ifndef SIGNAL_CFI_H
-#define SIGNAL_CFI_H
+#ifndef STK_STEP_CFI_H
+#define STK_STEP_CFI_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/arch.h"
-#include "images.h"
-#include "window.h"
+#include "step/reader.h"
+#include "step/regs.h"
+#include "step/window.h"
+
+/* Where that of an image lies. Addresses are those of `mem`; code is named as there. */
+struct stk_cfi {
+	const struct stk_reader *mem;
+	uint64_t hdr, hdr_len;       /* .eh_frame_hdr; hdr 0: none */
+	uint64_t frames, frames_len; /* .eh_frame where there is no header, or .debug_frame */
+	bool debug;                  /* it is .debug_frame */
+};
 
 enum stk_cfi_kind {
 	STK_CFI_SAME, /* no rule */
@@ -24,17 +32,35 @@ enum stk_cfi_kind {
 
 /* The rules at one pc. A block is an expression with its ULEB128 length before it. */
 struct stk_cfi_row {
+	const struct stk_reader *from; /* of blocks */
 	int64_t v[STK_REGS];
 	int64_t cfa;            /* offset from cfa_reg, or the address of a block */
 	uint8_t kind[STK_REGS]; /* by DWARF number; the return address at arch->pc */
 	uint8_t cfa_reg;
 	uint8_t cfa_kind; /* STK_CFI_VAL_OFFSET, STK_CFI_VAL_EXPR; STK_CFI_UNDEF: no rule */
 	bool signal;      /* 'S' augmentation: a signal trampoline */
+	uint32_t kept;    /* registers without a rule that are still the caller's */
+	uint32_t found;   /* registers whose rule tells what the caller had */
 };
 
 /* The row at a look-up pc. false: there is none, or it cannot be understood. */
-bool stk_cfi_find(const struct stk_img *img, const struct stk_arch *arch, uint64_t pc,
+bool stk_cfi_find(const struct stk_cfi *cfi, const struct stk_arch *arch, uint64_t pc,
 		  struct stk_cfi_row *ret);
+
+/* true: a table leads to each entry; else stk_cfi_find() reads them all. */
+bool stk_cfi_is_sorted(const struct stk_cfi *cfi);
+
+/* The code that the entry at `at` is for; len 0: none (a CIE, or damaged). */
+struct stk_cfi_entry {
+	uint64_t at, start, len;
+};
+
+/* The entry at `*at`, which moves on to the next; the first is at cfi->frames. false: the end. */
+bool stk_cfi_next(const struct stk_cfi *cfi, uint64_t *at, struct stk_cfi_entry *ret);
+
+/* As stk_cfi_find(), where the entry is known. */
+bool stk_cfi_row_of(const struct stk_cfi *cfi, const struct stk_arch *arch, uint64_t at,
+		    uint64_t pc, struct stk_cfi_row *ret);
 
 /* What a CIE says about the programs of its FDEs. */
 struct stk_cfi_cie {
@@ -56,11 +82,11 @@ bool stk_cfi_run(struct stk_win *w, const struct stk_cfi_cie *cie, const struct 
 uint64_t stk_cfi_pointer(struct stk_win *w, uint8_t enc, uint64_t data);
 
 /*
- * The value of the block at `block`, over the registers `r` (those with a bit in `valid`), with
+ * The value of the block at `block` of `from`, over the registers `regs` and the memory `mem`, with
  * `*first` on the stack if it is not NULL (the CFA, for rules of registers). false: it asks for
  * what is not known or not readable. (cfi_eval.c)
  */
-bool stk_cfi_eval(uint64_t block, const uint64_t *r, uint32_t valid, const uint64_t *first,
-		  uint64_t *ret);
+bool stk_cfi_eval(const struct stk_reader *from, uint64_t block, const struct stk_reader *mem,
+		  const struct stk_regset *regs, const uint64_t *first, uint64_t *ret);
 
 #endif

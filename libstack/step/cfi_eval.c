@@ -2,8 +2,7 @@
  * DWARF expressions as call frame information has them: DWARF 5 §2.5.1, §7.7.1. The operations that
  * name a place (registers, pieces) or other units do not occur there (§6.4.2).
  */
-#include "cfi.h"
-#include "guard.h"
+#include "step/cfi.h"
 
 #define STACK_MAX 32
 #define STEPS_MAX 512
@@ -62,8 +61,8 @@ enum {
 
 struct eval {
 	struct stk_win w;
-	const uint64_t *r;
-	uint32_t valid;
+	const struct stk_reader *mem;
+	const struct stk_regset *regs;
 	uint64_t begin; /* address of the first operation */
 	unsigned depth;
 	bool bad;
@@ -99,17 +98,17 @@ static void reg(struct eval *m, uint64_t n)
 {
 	int64_t off = stk_cur_sleb(&m->w.c);
 
-	if (n >= STK_REGS || !(m->valid >> n & 1))
+	if (!stk_reg_known(m->regs, n))
 		m->bad = true;
 	else
-		push(m, m->r[n] + (uint64_t)off);
+		push(m, m->regs->r[n] + (uint64_t)off);
 }
 
 static void deref(struct eval *m, unsigned size)
 {
 	uint64_t v = 0;
 
-	if (size > sizeof(v) || !stk_guard_read(pop(m), &v, size))
+	if (size > sizeof(v) || !stk_read(m->mem, pop(m), &v, size))
 		m->bad = true;
 	push(m, v); /* little endian */
 }
@@ -292,15 +291,15 @@ static void step(struct eval *m, uint8_t op)
 		arith(m, op);
 }
 
-/* CRASH context. */
-bool stk_cfi_eval(uint64_t block, const uint64_t *r, uint32_t valid, const uint64_t *first,
-		  uint64_t *ret)
+bool stk_cfi_eval(const struct stk_reader *from, uint64_t block, const struct stk_reader *mem,
+		  const struct stk_regset *regs, const uint64_t *first, uint64_t *ret)
 {
 	struct eval m; /* not cleared: the stack is written before it is read */
 	unsigned steps = 0;
 
-	m.r = r;
-	m.valid = valid;
+	m.w.mem = from;
+	m.mem = mem;
+	m.regs = regs;
 	m.depth = 0;
 	m.bad = false;
 	stk_win_open(&m.w, block, block + STK_WIN_RECORD > block ? block + STK_WIN_RECORD : block);

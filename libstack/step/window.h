@@ -1,22 +1,24 @@
 /*
- * A bounds-checked cursor over mapped bytes that may not be there: a short copy of them, taken with
- * a guarded read and moved along. CRASH context.
+ * A bounds-checked cursor over bytes that may not be there: a short copy of them, taken from a
+ * reader and moved along.
  */
-#ifndef SIGNAL_WINDOW_H
-#define SIGNAL_WINDOW_H
+#ifndef STK_STEP_WINDOW_H
+#define STK_STEP_WINDOW_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cursor.h"
+#include "step/reader.h"
 
 #define STK_WIN_BYTES  128
 #define STK_WIN_RECORD 32 /* bytes that may be read after each stk_win_more() */
 
 struct stk_win {
-	struct stk_cur c; /* read from this; bad: the record is not there */
-	uint64_t base;    /* address of buf[0] */
-	uint64_t end;     /* address behind the last byte that belongs to it */
+	const struct stk_reader *mem; /* set before it is opened */
+	struct stk_cur c;             /* read from this; bad: the record is not there */
+	uint64_t base;                /* address of buf[0] */
+	uint64_t end;                 /* address behind the last byte that belongs to it */
 	uint8_t buf[STK_WIN_BYTES];
 };
 

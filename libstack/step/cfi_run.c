@@ -1,5 +1,5 @@
 /* Call frame instructions (DWARF 5 §6.4.2, §6.4.3, figure 7.24; LSB Core 5 for the GNU ones). */
-#include "cfi.h"
+#include "step/cfi.h"
 
 #define OPS_MAX   65536
 #define SAVED_MAX 8 /* nested DW_CFA_remember_state; compilers nest once or twice */
@@ -284,7 +284,20 @@ static bool run(struct run *m, uint64_t insn, uint64_t end)
 	return ops < OPS_MAX && !m->w->c.bad;
 }
 
-/* CRASH context. */
+/* Which registers a step has to do with. Only what the ABI preserves is still the caller's where
+ * there is no rule; a signal frame saves all. The stack pointer follows from the CFA. */
+static void sum_up(struct stk_cfi_row *row, const struct stk_arch *arch)
+{
+	for (unsigned n = 0; n < STK_REGS; n++) {
+		uint32_t bit = 1U << n;
+		if (row->kind[n] == STK_CFI_SAME)
+			row->kept |= bit;
+		else if (row->kind[n] != STK_CFI_UNDEF)
+			row->found |= bit;
+	}
+	row->kept &= row->signal ? ~(1U << arch->pc | 1U << arch->sp) : arch->callee_saved;
+}
+
 bool stk_cfi_run(struct stk_win *w, const struct stk_cfi_cie *cie, const struct stk_arch *arch,
 		 uint64_t insn, uint64_t end, uint64_t start, uint64_t pc, struct stk_cfi_row *ret)
 {
@@ -299,10 +312,14 @@ bool stk_cfi_run(struct stk_win *w, const struct stk_cfi_cie *cie, const struct 
 	m.depth = 0;
 	m.in_cie = true;
 	m.bad = false;
-	*ret = (struct stk_cfi_row){.cfa_kind = STK_CFI_UNDEF, .signal = cie->signal};
+	*ret =
+	    (struct stk_cfi_row){.from = w->mem, .cfa_kind = STK_CFI_UNDEF, .signal = cie->signal};
 	if (!run(&m, cie->insn, cie->end))
 		return false;
 	m.initial = *ret;
 	m.in_cie = false;
-	return run(&m, insn, end) && ret->cfa_kind != STK_CFI_UNDEF;
+	if (!run(&m, insn, end) || ret->cfa_kind == STK_CFI_UNDEF)
+		return false;
+	sum_up(ret, arch);
+	return true;
 }

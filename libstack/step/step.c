@@ -1,0 +1,307 @@
+/* Which way is tried when: find_caller(). */
+#include "step/step.h"
+
+#define SCAN_WORDS   512
+#define SCAN_LOOKUPS 32 /* of CFI in one scan: each may go through all of a damaged section */
+#define CALL_BYTES   7
+#define START        40 /* bytes of what makecontext(3) has its function return to */
+#define SWITCHES_MAX 16 /* a damaged signal frame can name itself as the interrupted one */
+
+/* All that a step needs. */
+struct walk {
+	const struct stk_stepper *s;
+	const struct stk_arch *arch;
+	struct stk_step_frame *f, *next;
+};
+
+static struct stk_step end(enum stk_step_end why, uint64_t addr)
+{
+	return (struct stk_step){why, addr};
+}
+
+static bool word_at(const struct walk *w, uint64_t addr, uint64_t *ret)
+{
+	return stk_read_word(w->s->mem, addr, ret);
+}
+
+static enum stk_code_kind code_at(const struct walk *w, uint64_t addr)
+{
+	return w->s->code(w->s->arg, addr);
+}
+
+static const struct stk_cfi_row *row_at(const struct walk *w, uint64_t pc)
+{
+	return w->s->row(w->s->arg, pc);
+}
+
+/* Do the bytes before `ret` end with a call? `unknown`: what is said where they are not there. */
+static bool after_call(const struct walk *w, uint64_t ret, bool unknown)
+{
+	uint8_t code[CALL_BYTES];
+
+	if (ret < CALL_BYTES || code_at(w, ret - 1) == STK_CODE_NO)
+		return false;
+	if (!stk_read(w->s->mem, ret - CALL_BYTES, code, CALL_BYTES))
+		return unknown;
+	return w->arch->ends_with_call(code, CALL_BYTES);
+}
+
+static bool eval(const struct walk *w, const struct stk_cfi_row *row, uint64_t block,
+		 const uint64_t *first, uint64_t *ret)
+{
+	return stk_cfi_eval(row->from, block, w->s->mem, &w->f->regs, first, ret);
+}
+
+static bool find_cfa(const struct walk *w, const struct stk_cfi_row *row, uint64_t *ret)
+{
+	const struct stk_regset *regs = &w->f->regs;
+
+	if (row->cfa_kind == STK_CFI_VAL_EXPR)
+		return eval(w, row, (uint64_t)row->cfa, 0, ret) && *ret;
+	if (!stk_reg_known(regs, row->cfa_reg))
+		return false;
+	*ret = regs->r[row->cfa_reg] + (uint64_t)row->cfa;
+	return *ret != 0;
+}
+
+/* One register of the caller by its rule. false: memory at `*at` could not be read. */
+static bool apply_rule(const struct walk *w, const struct stk_cfi_row *row, unsigned n,
+		       uint64_t *at)
+{
+	const struct stk_step_frame *f = w->f;
+	uint64_t v = (uint64_t)row->v[n];
+
+	switch (row->kind[n]) {
+	case STK_CFI_OFFSET:
+		*at = f->cfa + v;
+		if (!word_at(w, *at, &v))
+			return false;
+		break;
+	case STK_CFI_VAL_OFFSET:
+		v += f->cfa;
+		break;
+	case STK_CFI_REG:
+		if (!stk_reg_known(&f->regs, v))
+			return true;
+		v = f->regs.r[v];
+		break;
+	case STK_CFI_EXPR:
+		if (!eval(w, row, v, &f->cfa, at))
+			return true;
+		if (!word_at(w, *at, &v))
+			return false;
+		break;
+	case STK_CFI_VAL_EXPR:
+		if (!eval(w, row, v, &f->cfa, &v))
+			return true;
+		break;
+	default:
+		return true;
+	}
+	stk_reg_set(&w->next->regs, n, v);
+	return true;
+}
+
+static unsigned lowest(uint32_t bits)
+{
+	return (unsigned)__builtin_ctz(bits);
+}
+
+static struct stk_step by_cfi(const struct walk *w, const struct stk_cfi_row *row)
+{
+	const struct stk_arch *a = w->arch;
+	struct stk_step_frame *f = w->f, *next = w->next;
+	uint64_t at = 0;
+
+	f->signal = row->signal;
+	if (!find_cfa(w, row, &f->cfa))
+		return end(STK_STEP_NO_RULE, f->pc);
+	if (row->kind[a->pc] == STK_CFI_UNDEF)
+		return end(STK_STEP_BASE, 0);
+	for (uint32_t left = row->kept & f->regs.valid; left; left &= left - 1)
+		stk_reg_set(&next->regs, lowest(left), f->regs.r[lowest(left)]);
+	for (uint32_t left = row->found; left; left &= left - 1)
+		if (!apply_rule(w, row, lowest(left), &at) && lowest(left) == a->pc)
+			return end(STK_STEP_UNREADABLE, at);
+	if (!stk_reg_known(&next->regs, a->sp))
+		stk_reg_set(&next->regs, a->sp, f->cfa);
+	if (!stk_reg_known(&next->regs, a->pc))
+		return end(STK_STEP_NO_RULE, f->pc);
+	next->pc = next->regs.r[a->pc];
+	next->how = STK_HOW_CFI;
+	next->exact = f->signal;
+	return end(next->pc || f->signal ? STK_STEP_MORE : STK_STEP_BASE, 0);
+}
+
+/* The caller stands behind the call at `ret`. */
+static void caller(const struct walk *w, uint64_t ret, uint64_t sp, enum stk_how how)
+{
+	stk_reg_set(&w->next->regs, w->arch->pc, ret);
+	stk_reg_set(&w->next->regs, w->arch->sp, sp);
+	w->next->pc = ret;
+	w->next->how = how;
+}
+
+/* A call to a bad address pushed the return address and did nothing else. */
+static bool by_bad_call(const struct walk *w)
+{
+	const struct stk_arch *a = w->arch;
+	struct stk_step_frame *f = w->f;
+	uint64_t sp = f->regs.r[a->sp], ret;
+
+	if (!f->exact || !stk_reg_known(&f->regs, a->sp) ||
+	    !(f->nowhere || code_at(w, f->pc) == STK_CODE_NO) || !word_at(w, sp, &ret) ||
+	    !after_call(w, ret, false))
+		return false;
+	f->cfa = sp + a->word;
+	w->next->regs = f->regs;
+	w->next->regs.valid &= a->callee_saved;
+	caller(w, ret, f->cfa, STK_HOW_CALL);
+	return true;
+}
+
+/* Code made at run time pushes return addresses that no call put there (HotSpot's interpreter). */
+static bool within_jit(const struct walk *w, uint64_t ret)
+{
+	return code_at(w, ret) == STK_CODE_OTHER && code_at(w, w->f->pc) != STK_CODE_IMAGE;
+}
+
+static bool by_frame_pointer(const struct walk *w)
+{
+	const struct stk_arch *a = w->arch;
+	struct stk_step_frame *f = w->f;
+	uint64_t fp = f->regs.r[a->fp], v[2]; /* the caller's frame pointer, the return address */
+
+	if (!stk_reg_known(&f->regs, a->fp) || !stk_reg_known(&f->regs, a->sp) ||
+	    fp < f->regs.r[a->sp] || fp % a->word || !stk_read(w->s->mem, fp, v, sizeof(v)) ||
+	    (v[0] && v[0] <= fp) || (!after_call(w, v[1], true) && !within_jit(w, v[1])))
+		return false;
+	f->cfa = fp + sizeof(v);
+	stk_reg_set(&w->next->regs, a->fp, v[0]);
+	caller(w, v[1], f->cfa, STK_HOW_FP);
+	return true;
+}
+
+/* Is `v` a return address into an image that has CFI there? Counts the look-ups down. */
+static bool is_scanned_return(const struct walk *w, uint64_t v, unsigned *lookups)
+{
+	return v && code_at(w, v - 1) == STK_CODE_IMAGE && after_call(w, v, false) &&
+	       (*lookups)-- && row_at(w, v - 1);
+}
+
+/* Frames may lie between the two: f->cfa is not known. */
+static bool by_scan(const struct walk *w)
+{
+	const struct stk_arch *a = w->arch;
+	uint64_t sp = w->f->regs.r[a->sp], v;
+	unsigned lookups = SCAN_LOOKUPS;
+
+	if (!stk_reg_known(&w->f->regs, a->sp))
+		return false;
+	sp = (sp + a->word - 1) & ~(uint64_t)(a->word - 1);
+	for (unsigned i = 0; i < SCAN_WORDS && lookups; i++, sp += a->word) {
+		if (!word_at(w, sp, &v))
+			return false;
+		if (!is_scanned_return(w, v, &lookups))
+			continue;
+		caller(w, v, sp + a->word, STK_HOW_SCAN);
+		return true;
+	}
+	return false;
+}
+
+/* libc leaves the instruction behind clone's system call without CFI: the stacks differ there. */
+static bool is_newborn(const struct walk *w)
+{
+	const struct stk_arch *a = w->arch;
+	const struct stk_step_frame *f = w->f;
+	uint8_t code[2 * CALL_BYTES];
+
+	return f->exact && stk_reg_known(&f->regs, a->result_reg) && f->pc > sizeof(code) &&
+	       stk_read(w->s->mem, f->pc - sizeof(code), code, sizeof(code)) &&
+	       a->is_newborn(code, sizeof(code), f->regs.r[a->result_reg]);
+}
+
+/* Within what makecontext(3) has its function return to, at most `back` bytes from its start? Its
+ * CFI takes the next context, which lies on its stack, for a return address. */
+static bool starts_context(const struct walk *w, uint64_t pc, unsigned back)
+{
+	uint8_t code[2 * START];
+
+	if (pc < back || !stk_read(w->s->mem, pc - back, code, back + START))
+		return false;
+	for (unsigned i = 0; i <= back; i++)
+		if (w->arch->is_context_start(code + i, back + START - i))
+			return true;
+	return false;
+}
+
+static struct stk_step find_caller(const struct walk *w)
+{
+	struct stk_step_frame *f = w->f;
+	const struct stk_cfi_row *row;
+	uint64_t word;
+
+	if (f->exact && code_at(w, f->pc) == STK_CODE_IMAGE && starts_context(w, f->pc, 0))
+		return end(STK_STEP_BASE, 0);
+	row = row_at(w, stk_step_lookup_pc(f));
+	if (row) {
+		struct stk_step s = by_cfi(w, row);
+		bool more = s.end == STK_STEP_MORE;
+		if (more && !f->signal && code_at(w, w->next->pc) == STK_CODE_NO &&
+		    starts_context(w, f->pc, START))
+			return end(STK_STEP_BASE, 0);
+		if (s.end != STK_STEP_NO_RULE)
+			return s;
+		*w->next = (struct stk_step_frame){0};
+	}
+	if (is_newborn(w))
+		return end(STK_STEP_BASE, 0);
+	if (by_bad_call(w) || by_frame_pointer(w) || by_scan(w))
+		return end(STK_STEP_MORE, 0);
+	uint64_t sp = f->regs.r[w->arch->sp];
+	if (stk_reg_known(&f->regs, w->arch->sp) && !word_at(w, sp, &word))
+		return end(STK_STEP_UNREADABLE, sp);
+	return end(STK_STEP_NO_RULE, f->pc);
+}
+
+/* How far up its stack a frame is: its CFA, or where that is not known (a scan led on from there),
+ * its stack pointer. */
+static uint64_t height(const struct walk *w)
+{
+	const struct stk_step_frame *f = w->f;
+
+	return f->cfa || !stk_reg_known(&f->regs, w->arch->sp) ? f->cfa : f->regs.r[w->arch->sp];
+}
+
+/* Stacks grow down: a caller's CFA is above. A signal may have switched stacks, but not without
+ * end: the CFA of its frame is the stack pointer of what it interrupted. */
+static bool moved_on(const struct walk *w)
+{
+	struct stk_step_frame *f = w->f;
+	uint64_t up = height(w);
+
+	if (!f->below || !up || up > f->below || (!f->cfa && up == f->below))
+		return true;
+	return (f->exact || f->signal) && ++f->switches <= SWITCHES_MAX;
+}
+
+struct stk_step stk_step(const struct stk_stepper *s, struct stk_step_frame *f,
+			 struct stk_step_frame *next)
+{
+	struct walk w = {.s = s, .arch = s->arch, .f = f, .next = next};
+
+	f->cfa = 0;
+	f->signal = false;
+	*next = (struct stk_step_frame){0};
+	struct stk_step r = find_caller(&w);
+	if (!moved_on(&w))
+		return end(STK_STEP_LOOP, f->below);
+	next->below = height(&w);
+	next->switches = f->switches;
+	/* What a context was made to return to is not called: no call stands before it. */
+	if (r.end == STK_STEP_MORE && !next->exact && !row_at(&w, next->pc - 1) &&
+	    code_at(&w, next->pc) == STK_CODE_IMAGE)
+		next->exact = starts_context(&w, next->pc, 0);
+	return r;
+}
