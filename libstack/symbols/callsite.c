@@ -7,7 +7,7 @@
 #include "symbols/symtab.h"
 
 #define VALUES_MAX 32
-#define TAILS_MAX  64
+#define TAILS_MAX  65536 /* a power of two */
 
 static struct stk_call_site no_site; /* kept for return addresses without one */
 
@@ -200,25 +200,40 @@ static uint64_t entry_of_origin(struct stk_module *m, struct stk_debug *d, uint6
 
 struct tails {
 	struct stk_module *m;
-	struct stk_call_site v[TAILS_MAX];
-	unsigned n;
+	struct stk_call_site *v;
+	unsigned n, cap;
 	bool full;
 };
+
+/* Room for one more, or NULL. */
+static struct stk_call_site *room(struct tails *t)
+{
+	if (t->n == t->cap) {
+		unsigned cap = t->cap ? 2 * t->cap : 16;
+		struct stk_call_site *v = t->n < TAILS_MAX ? realloc(t->v, cap * sizeof(*v)) : NULL;
+		if (!v)
+			return NULL;
+		t->v = v;
+		t->cap = cap;
+	}
+	return &t->v[t->n];
+}
 
 static bool add_tail(void *arg, Dwarf_Die *die)
 {
 	struct tails *t = arg;
-	struct stk_call_site *cs = &t->v[t->n];
+	struct stk_call_site *cs = is_tail(die) ? room(t) : NULL;
 	struct stk_symbol sym;
 	Dwarf_Addr pc;
+	bool at_jump;
 
 	if (!is_tail(die))
 		return true;
-	*cs = (struct stk_call_site){.tail = true};
-	if (t->n == TAILS_MAX || !site_pc(die, &pc, &cs->at_jump)) {
+	if (!cs || !site_pc(die, &pc, &at_jump)) {
 		t->full = true;
 		return false;
 	}
+	*cs = (struct stk_call_site){.tail = true, .at_jump = at_jump};
 	cs->ret_pc = pc + t->m->bias;
 	read_target(t->m, die, cs);
 	read_values(t->m, die, cs);
@@ -252,10 +267,12 @@ static struct stk_tail_calls *read_tails(struct stk_module *m, struct stk_unit *
 	each_site(func, add_tail, &t, 0);
 	ret->v = stk_pool_alloc(pool, t.n * sizeof(*t.v) + 1);
 	if (ret->v) {
-		memcpy(ret->v, t.v, t.n * sizeof(*t.v));
+		if (t.n)
+			memcpy(ret->v, t.v, t.n * sizeof(*t.v));
 		ret->n = t.n;
 		ret->complete = !t.full && all_tails(u, func);
 	}
+	free(t.v);
 	return ret;
 }
 

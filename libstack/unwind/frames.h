@@ -13,7 +13,7 @@ bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct
 bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, struct stk_frame *f,
 		      size_t max);
 
-#define STK_TAIL_DEPTH 12
+#define STK_TAIL_DEPTH 64 /* of a chain */
 
 /* The one way of tail calls from a function to another; n 0: none, or not the only one. */
 struct stk_tail_chain {

@@ -9,7 +9,7 @@
 #include "unwind/eval.h"
 #include "unwind/frames.h"
 
-#define VISITS_MAX 256
+#define VISITS_MAX 4096
 
 struct search {
 	struct stk_modules *ms;
@@ -46,8 +46,10 @@ static void visit(struct search *s, uint64_t entry, unsigned depth)
 	if (!round && depth < STK_TAIL_DEPTH && ++s->visits <= VISITS_MAX)
 		t = tails_at(s->ms, entry);
 	s->unknown |= !t || !t->complete;
+	if (!t)
+		return;
 	s->entries[depth] = entry;
-	for (unsigned i = 0; t && i < t->n && !is_settled(s); i++) {
+	for (unsigned i = 0; i < t->n && !is_settled(s); i++) {
 		s->path[depth] = &t->v[i];
 		if (!t->v[i].target) {
 			s->unknown = s->indirect = true;
