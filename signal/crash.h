@@ -50,6 +50,7 @@ struct stk_crash {
 	uint32_t others_only; /* thread 1, registers: already printed */
 	uint32_t has_fpregs;
 	uint32_t nowhere; /* the fault was the fetch of an instruction: the pc is in no code */
+	uint32_t trapped; /* by a breakpoint instruction, which the pc is behind */
 	uint32_t ends;    /* the program does not go on: no thread of it runs any more */
 	uint64_t gregs[STK_GREGS];
 	uint8_t fpregs[512];

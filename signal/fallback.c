@@ -30,15 +30,26 @@ static struct {
 static const struct stk_arch *const arch = &stk_arch_x86_64;
 static struct stk_own_stepper stepper STK_APART;
 
+struct stack {
+	const uint64_t *gregs;
+	bool nowhere; /* see struct stk_step_frame */
+	bool trapped; /* see struct stk_crash */
+	bool detail;
+	unsigned n;     /* frames */
+	unsigned shown; /* those without the runtime's at the base */
+	enum stk_step_end end;
+};
+
 /* The registers of a thread, as the stepper takes them. */
-static void first_frame(const uint64_t *gregs, bool nowhere, struct stk_step_frame *f)
+static void first_frame(const struct stack *s, struct stk_step_frame *f)
 {
-	*f = (struct stk_step_frame){.how = STK_HOW_REGS, .exact = true, .nowhere = nowhere};
+	*f = (struct stk_step_frame){
+	    .how = STK_HOW_REGS, .exact = !s->trapped, .nowhere = s->nowhere};
 	for (unsigned i = 0; i < arch->nregs; i++) {
 		int n = arch->regs[i].dwarf;
 		if (n < 0)
 			continue;
-		stk_reg_set(&f->regs, (unsigned)n, gregs[arch->regs[i].note_off / 8]);
+		stk_reg_set(&f->regs, (unsigned)n, s->gregs[arch->regs[i].note_off / 8]);
 	}
 	f->pc = f->regs.r[arch->pc];
 }
@@ -105,21 +116,14 @@ static const char *stop_text(enum stk_step_end end)
 		return "stack memory cannot be read";
 	case STK_STEP_NO_RULE:
 		return "no unwind information, and no caller found on the stack";
+	case STK_STEP_NO_CODE:
+		return "the return address is in no code";
 	case STK_STEP_LOOP:
 		return "the stack does not go on: it is damaged";
 	default:
 		return 0;
 	}
 }
-
-struct stack {
-	const uint64_t *gregs;
-	bool nowhere; /* see struct stk_step_frame */
-	bool detail;
-	unsigned n;     /* frames */
-	unsigned shown; /* those without the runtime's at the base */
-	enum stk_step_end end;
-};
 
 enum owner { PROGRAM, MAIN_PROGRAM, RUNTIME };
 
@@ -154,7 +158,7 @@ static void measure(const struct stk_out *out, struct stack *s)
 	unsigned user = 0,
 		 last = 0; /* the last frame that is not the runtime's, and the one before */
 
-	first_frame(s->gregs, s->nowhere, &f);
+	first_frame(s, &f);
 	s->n = 0;
 	for (s->end = STK_STEP_MORE; s->end == STK_STEP_MORE && s->n < FRAMES_LAST;) {
 		s->end = stk_step(&stepper.s, &f, &next).end;
@@ -185,7 +189,7 @@ static void walk(struct stk_out *out, const struct stack *s)
 	const char *why = stop_text(s->end);
 	struct stk_step_frame f, next;
 
-	first_frame(s->gregs, s->nowhere, &f);
+	first_frame(s, &f);
 	for (unsigned i = 0; i < s->shown; i++) {
 		stk_step(&stepper.s, &f, &next);
 		if (s->shown > STK_TRACE_FRAMES && i == STK_TRACE_FRAMES_END)
@@ -210,6 +214,7 @@ static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned n
 	struct stk_text t;
 	struct stack s = {.gregs = gregs,
 			  .nowhere = gregs == c->gregs && c->nowhere,
+			  .trapped = gregs == c->gregs && c->trapped,
 			  .detail = c->level >= STK_LEVEL_SYSTEM};
 	struct stk_trace_thread head = {
 	    .numbers = number, .count = 1, .tid = tid, .state = num == 1 ? "running" : "stopped"};

@@ -295,7 +295,7 @@ static void start(int signo, unsigned level)
 	c->images = (uint64_t)(uintptr_t)stk_g.images.v;
 	c->nimages = stk_g.images.n;
 	c->others = c->nothers = c->others_only = 0;
-	c->has_fpregs = c->nowhere = c->ends = 0;
+	c->has_fpregs = c->nowhere = c->trapped = c->ends = 0;
 	c->xstate_len = 0;
 	c->core_path[0] = 0;
 }
@@ -317,6 +317,7 @@ static void save(int sig, siginfo_t *si, ucontext_t *uc)
 	 * §4.7). */
 	c->nowhere = sig == SIGSEGV && uc->uc_mcontext.gregs[REG_TRAPNO] == 14 &&
 		     (uc->uc_mcontext.gregs[REG_ERR] & 0x10);
+	c->trapped = sig == SIGTRAP && uc->uc_mcontext.gregs[REG_TRAPNO] == 3; /* #BP */
 	if (uc->uc_mcontext.fpregs) {
 		memcpy(c->fpregs, uc->uc_mcontext.fpregs, sizeof(c->fpregs));
 		c->has_fpregs = 1;

@@ -366,6 +366,8 @@ static int report(void)
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
 		return STK_HELPER_ATTACH;
 	t->interrupt = &late;
+	for (unsigned i = 0; i < t->nthreads; i++)
+		t->threads[i].trapped = t->threads[i].tid == crash.tid && crash.trapped;
 	if (crash.core_path[0]) {
 		ro.before_end = write_core;
 		ro.arg = t;

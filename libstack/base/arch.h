@@ -54,6 +54,15 @@ struct stk_arch {
 	/* true: these bytes begin what makecontext(3) has its function return to: nobody called it.
 	 */
 	bool (*is_context_start)(const uint8_t *code, size_t len);
+	/* true: these bytes, at an address that a handler returns to, ask the kernel to go back to
+	 * what the signal interrupted. */
+	bool (*is_sigreturn)(const uint8_t *code, size_t len);
+	/* Bytes from the stack pointer there to the registers that the kernel has kept, by DWARF
+	 * number. */
+	const uint16_t *sigframe;
+	/* true: these bytes end with a breakpoint instruction, which the pc of its trap is behind.
+	 */
+	bool (*ends_with_trap)(const uint8_t *code, size_t len);
 	/* The target of a direct call that ends at `ret`; 0 if it is not a direct call. */
 	uint64_t (*call_target)(const uint8_t *code, size_t len, uint64_t ret);
 };

@@ -88,6 +88,30 @@ static bool is_context_start(const uint8_t *code, size_t len)
 	return len >= sizeof(*forms) && (!memcmp(code, forms[0], 10) || !memcmp(code, forms[1], 7));
 }
 
+/* mov $15,%rax (or %eax); syscall: rt_sigreturn(2), as libcs have it and as hands write it. */
+static bool is_sigreturn(const uint8_t *code, size_t len)
+{
+	static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
+
+	return (len >= sizeof(wide) && !memcmp(code, wide, sizeof(wide))) ||
+	       (len >= sizeof(narrow) && !memcmp(code, narrow, sizeof(narrow)));
+}
+
+/* struct rt_sigframe behind its first word (arch/x86/include/asm/sigframe.h): uc_flags, uc_link,
+ * uc_stack, then r8 … r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip (struct sigcontext). */
+static const uint16_t sigframe[STK_REGS] = {
+    40 + 8 * 13, 40 + 8 * 12, 40 + 8 * 14, 40 + 8 * 11, 40 + 8 * 9, 40 + 8 * 8,
+    40 + 8 * 10, 40 + 8 * 15, 40 + 8 * 0,  40 + 8 * 1,  40 + 8 * 2, 40 + 8 * 3,
+    40 + 8 * 4,  40 + 8 * 5,  40 + 8 * 6,  40 + 8 * 7,  40 + 8 * 16};
+
+/* int3, in one byte or two. */
+static bool ends_with_trap(const uint8_t *code, size_t len)
+{
+	return (len >= 1 && code[len - 1] == 0xcc) ||
+	       (len >= 2 && code[len - 2] == 0xcd && code[len - 1] == 3);
+}
+
 const struct stk_arch stk_arch_x86_64 = {
     .name = "x86_64",
     .e_machine = 62,
@@ -117,5 +141,8 @@ const struct stk_arch stk_arch_x86_64 = {
     .is_newborn = is_newborn,
     .result_reg = 0,
     .is_context_start = is_context_start,
+    .is_sigreturn = is_sigreturn,
+    .sigframe = sigframe,
+    .ends_with_trap = ends_with_trap,
     .call_target = call_target,
 };

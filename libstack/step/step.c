@@ -5,7 +5,9 @@
 #define SCAN_LOOKUPS 32 /* of CFI in one scan: each may go through all of a damaged section */
 #define CALL_BYTES   7
 #define START        40 /* bytes of what makecontext(3) has its function return to */
-#define SWITCHES_MAX 16 /* a damaged signal frame can name itself as the interrupted one */
+#define SWITCHES_MAX 1000
+#define SIGRETURN    9 /* bytes of the instructions that a handler returns to */
+#define ARGS_MAX     (1U << 20)
 
 /* All that a step needs. */
 struct walk {
@@ -210,6 +212,51 @@ static bool by_scan(const struct walk *w)
 	return false;
 }
 
+/*
+ * The kernel's own frame below a handler: hand-written trampolines have no call frame information,
+ * and what stands before them is another function's.
+ */
+static bool by_sigframe(const struct walk *w)
+{
+	const struct stk_arch *a = w->arch;
+	struct stk_step_frame *f = w->f;
+	uint64_t sp = f->regs.r[a->sp], v;
+	uint8_t code[SIGRETURN];
+
+	if (f->how == STK_HOW_REGS || !stk_reg_known(&f->regs, a->sp) ||
+	    !stk_read(w->s->mem, f->pc, code, sizeof(code)) || !a->is_sigreturn(code, sizeof(code)))
+		return false;
+	for (unsigned n = 0; n < STK_REGS; n++)
+		if (word_at(w, sp + a->sigframe[n], &v))
+			stk_reg_set(&w->next->regs, n, v);
+	if (!stk_reg_known(&w->next->regs, a->pc) || !stk_reg_known(&w->next->regs, a->sp)) {
+		*w->next = (struct stk_step_frame){0};
+		return false;
+	}
+	f->signal = true;
+	f->cfa = w->next->regs.r[a->sp];
+	w->next->pc = w->next->regs.r[a->pc];
+	w->next->how = STK_HOW_CFI;
+	w->next->exact = true;
+	return true;
+}
+
+/*
+ * Does the stack end here? The kernel starts a program with the number of its arguments at the
+ * stack pointer, their addresses behind it, and a zero (System V ABI, AMD64 supplement §3.4.1); the
+ * strings lie above. The loader's own start and hand-written ones have no call frame information.
+ */
+static bool is_process_start(const struct walk *w)
+{
+	const struct stk_arch *a = w->arch;
+	uint64_t sp = w->f->regs.r[a->sp], argc, first, last, zero;
+
+	return stk_reg_known(&w->f->regs, a->sp) && word_at(w, sp, &argc) && argc &&
+	       argc < ARGS_MAX && word_at(w, sp + a->word, &first) && first > sp &&
+	       word_at(w, sp + argc * a->word, &last) && last >= first &&
+	       word_at(w, sp + (argc + 1) * a->word, &zero) && !zero;
+}
+
 /* libc leaves the instruction behind clone's system call without CFI: the stacks differ there. */
 static bool is_newborn(const struct walk *w)
 {
@@ -244,6 +291,8 @@ static struct stk_step find_caller(const struct walk *w)
 
 	if (f->exact && code_at(w, f->pc) == STK_CODE_IMAGE && starts_context(w, f->pc, 0))
 		return end(STK_STEP_BASE, 0);
+	if (by_sigframe(w))
+		return end(STK_STEP_MORE, 0);
 	row = row_at(w, stk_step_lookup_pc(f));
 	if (row) {
 		struct stk_step s = by_cfi(w, row);
@@ -255,8 +304,10 @@ static struct stk_step find_caller(const struct walk *w)
 			return s;
 		*w->next = (struct stk_step_frame){0};
 	}
-	if (is_newborn(w))
+	if (is_newborn(w) || is_process_start(w))
 		return end(STK_STEP_BASE, 0);
+	if (!f->exact && code_at(w, f->pc) == STK_CODE_NO)
+		return end(STK_STEP_NO_CODE, f->pc);
 	if (by_bad_call(w) || by_frame_pointer(w) || by_scan(w))
 		return end(STK_STEP_MORE, 0);
 	uint64_t sp = f->regs.r[w->arch->sp];
@@ -274,16 +325,39 @@ static uint64_t height(const struct walk *w)
 	return f->cfa || !stk_reg_known(&f->regs, w->arch->sp) ? f->cfa : f->regs.r[w->arch->sp];
 }
 
-/* Stacks grow down: a caller's CFA is above. A signal may have switched stacks, but not without
- * end: the CFA of its frame is the stack pointer of what it interrupted. */
-static bool moved_on(const struct walk *w)
+/* Has this frame come before? (Brent's algorithm: one frame gone by is kept, and replaced after
+ * twice as many steps each time.) */
+static bool comes_again(struct stk_step_frame *f, uint64_t up)
+{
+	if (f->seen.until && f->seen.pc == f->pc && f->seen.height == up)
+		return true;
+	if (f->seen.steps++ == f->seen.until) {
+		f->seen.until = 2 * f->seen.until + 1;
+		f->seen.steps = 0;
+		f->seen.pc = f->pc;
+		f->seen.height = up;
+	}
+	return false;
+}
+
+/* Stacks grow down: a caller's CFA is above. Another stack that was left for this one is not where
+ * frames have gone by: there a damaged frame pointer leads to what was left behind by calls that
+ * are over. A signal's frame may be anywhere: its CFA is the stack pointer of what it interrupted.
+ */
+static bool moved_on(const struct walk *w, bool exactly)
 {
 	struct stk_step_frame *f = w->f;
 	uint64_t up = height(w);
 
+	if (!f->below)
+		f->lowest = stk_reg_known(&f->regs, w->arch->sp) ? f->regs.r[w->arch->sp] : up;
 	if (!f->below || !up || up > f->below || (!f->cfa && up == f->below))
 		return true;
-	return (f->exact || f->signal) && ++f->switches <= SWITCHES_MAX;
+	bool by_signal = f->exact || f->signal;
+	if (!by_signal && !(exactly && up < f->lowest && after_call(w, w->next->pc, false)))
+		return false;
+	f->lowest = up;
+	return ++f->switches <= SWITCHES_MAX && !comes_again(f, up);
 }
 
 struct stk_step stk_step(const struct stk_stepper *s, struct stk_step_frame *f,
@@ -295,10 +369,12 @@ struct stk_step stk_step(const struct stk_stepper *s, struct stk_step_frame *f,
 	f->signal = false;
 	*next = (struct stk_step_frame){0};
 	struct stk_step r = find_caller(&w);
-	if (!moved_on(&w))
+	if (!moved_on(&w, next->how == STK_HOW_CFI && r.end == STK_STEP_MORE))
 		return end(STK_STEP_LOOP, f->below);
 	next->below = height(&w);
+	next->lowest = f->lowest;
 	next->switches = f->switches;
+	next->seen = f->seen;
 	/* What a context was made to return to is not called: no call stands before it. */
 	if (r.end == STK_STEP_MORE && !next->exact && !row_at(&w, next->pc - 1) &&
 	    code_at(&w, next->pc) == STK_CODE_IMAGE)

@@ -2,10 +2,11 @@
  * One step from a frame to its caller, alike in a crashed program, a core and a live process: no
  * memory but the caller's, no lock, no libc.
  *
- * The row of the pc leads, if there is one. Fallbacks in order: a call to a bad address (pop the
- * return address), the frame pointer chain, a scan of at most 512 words for an address after a call
- * in an image that has call frame information there. Registers that a call may change are not known
- * in the caller (arch->callee_saved), except across a signal frame.
+ * What a handler returns to is known by its instructions and the frame that the kernel has built.
+ * Else the row of the pc leads, if there is one. Fallbacks in order: a call to a bad address (pop
+ * the return address), the frame pointer chain, a scan of at most 512 words for an address after a
+ * call in an image that has call frame information there. Registers that a call may change are not
+ * known in the caller (arch->callee_saved), except across a signal frame.
  */
 #ifndef STK_STEP_STEP_H
 #define STK_STEP_STEP_H
@@ -43,14 +44,19 @@ struct stk_step_frame {
 	uint64_t pc;
 	uint64_t cfa;     /* set by the step from this frame; 0: not known */
 	enum stk_how how; /* how this frame was found; STK_HOW_REGS first */
-	bool exact;       /* pc is where it stands, not a return address */
+	bool exact;       /* pc is where it stands, not behind a call or a trap */
 	bool signal;      /* a signal trampoline; set by the step from this frame */
 	bool nowhere; /* fetching the instruction at pc was the fault: pc is in no code, though its
 			 memory may be readable. (x86: bit 4 of the page fault's error code) */
 
-	/* The step's own: how high the frame that this one called stood, stacks left downwards. */
-	uint64_t below;
-	uint8_t switches;
+	/* The step's own. */
+	uint64_t below;    /* how high the frame that this one called stood */
+	uint64_t lowest;   /* where the frames of this stack begin */
+	uint16_t switches; /* stacks left downwards */
+	struct {
+		uint64_t pc, height; /* of a frame gone by */
+		uint32_t steps, until;
+	} seen;
 };
 
 enum stk_step_end {
@@ -59,7 +65,9 @@ enum stk_step_end {
 	STK_STEP_UNREADABLE, /* stack memory is not readable; addr: where */
 	STK_STEP_NO_RULE,    /* no rule for the pc (addr), no frame pointer chain, nothing found by
 				scanning */
-	STK_STEP_LOOP,       /* the stack does not go on above addr: f is no frame, and not shown */
+	STK_STEP_NO_CODE, /* the return address (addr) is in no code, and f no frame to go on from
+			   */
+	STK_STEP_LOOP,    /* the stack does not go on above addr: f is no frame, and not shown */
 };
 
 struct stk_step {
@@ -68,8 +76,11 @@ struct stk_step {
 };
 
 /*
- * Step from a frame before showing it: the step tells whether it is one (STK_STEP_LOOP). Any stack
- * ends: its frames go upwards, but for a few that a signal put on another stack.
+ * Step from a frame before showing it: the step tells whether it is one (STK_STEP_LOOP).
+ *
+ * Any stack ends: its frames go upwards, but for those that a signal or a function with call frame
+ * information put on another stack. Such a stack begins below all frames gone by, and no frame
+ * comes twice.
  */
 struct stk_step stk_step(const struct stk_stepper *s, struct stk_step_frame *f,
 			 struct stk_step_frame *next);

@@ -28,6 +28,7 @@ struct stk_thread {
 	struct stk_bytes gregs; /* general registers as in the note (arch->regs tells the layout) */
 	struct stk_bytes fpregs; /* NT_FPREGSET */
 	struct stk_bytes xstate; /* NT_X86_XSTATE, raw */
+	bool trapped;            /* by a breakpoint instruction, which its pc is behind */
 };
 
 /* A mapping that is backed by a file (NT_FILE, /proc/PID/maps). Sorted by start. */

@@ -1,5 +1,6 @@
 #include "unwind/unwind.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,6 +49,20 @@ static bool append(struct stk_stack *s, size_t *cap, const struct stk_frame *f)
 	return true;
 }
 
+/* Behind the breakpoint instruction that was its signal: the next one may be another function's. */
+static bool is_behind_trap(const struct stk_target *t, const struct stk_thread *th, uint64_t pc)
+{
+	const struct stk_siginfo *si = &t->siginfo;
+	uint8_t code[2];
+
+	bool told =
+	    th == t->threads && si->present && si->signo == SIGTRAP && si->code == SI_KERNEL;
+
+	return (th->trapped || told) && pc > sizeof(code) &&
+	       !stk_mem_read(t, pc - sizeof(code), code, sizeof(code), NULL) &&
+	       t->arch->ends_with_trap(code, sizeof(code));
+}
+
 bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct stk_frame *f)
 {
 	const struct stk_arch *a = ms->target->arch;
@@ -59,6 +74,7 @@ bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct
 			f->regs.valid |= 1U << n;
 	}
 	f->pc = f->regs.r[a->pc];
+	f->exact = !is_behind_trap(ms->target, th, f->pc);
 	return (f->regs.valid >> a->pc & 1) && (f->regs.valid >> a->sp & 1);
 }
 
@@ -120,6 +136,7 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 	    [STK_STOP_UNREADABLE] = "stack memory at 0x%lx %s",
 	    [STK_STOP_NO_RULE] = ("no unwind information at 0x%lx, and no caller found on "
 				  "the stack"),
+	    [STK_STOP_NO_CODE] = "the return address 0x%lx is in no code",
 	    [STK_STOP_LOOP] = "the stack does not go on above 0x%lx: it is damaged",
 	    [STK_STOP_LIMIT] = "%lu frames were asked for",
 	    [STK_STOP_INTERRUPTED] = "interrupted",
@@ -137,9 +154,8 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 }
 
 static const enum stk_stop stops[] = {
-    [STK_STEP_BASE] = STK_STOP_BASE,
-    [STK_STEP_UNREADABLE] = STK_STOP_UNREADABLE,
-    [STK_STEP_NO_RULE] = STK_STOP_NO_RULE,
+    [STK_STEP_BASE] = STK_STOP_BASE,       [STK_STEP_UNREADABLE] = STK_STOP_UNREADABLE,
+    [STK_STEP_NO_RULE] = STK_STOP_NO_RULE, [STK_STEP_NO_CODE] = STK_STOP_NO_CODE,
     [STK_STEP_LOOP] = STK_STOP_LOOP,
 };
 

@@ -17,6 +17,7 @@ enum stk_stop {
 	STK_STOP_NO_REGS,     /* the thread's registers are not in the target */
 	STK_STOP_UNREADABLE,  /* the stack is not in the target */
 	STK_STOP_NO_RULE,     /* no CFI, no frame pointer chain, nothing found by scanning */
+	STK_STOP_NO_CODE,     /* a return address is in no code */
 	STK_STOP_LOOP,        /* the CFA did not move on */
 	STK_STOP_LIMIT,       /* as many frames as asked for */
 	STK_STOP_INTERRUPTED, /* Ctrl-C */
@@ -28,7 +29,7 @@ struct stk_frame {
 	uint64_t pc;
 	uint64_t cfa; /* 0: not known */
 	enum stk_how how;
-	bool exact;                      /* pc is where it stands, not a return address */
+	bool exact;                      /* pc is where it stands, not behind a call or a trap */
 	bool signal;                     /* a signal trampoline */
 	struct stk_module *mod;          /* NULL: pc lies in no module */
 	const struct stk_scopes *scopes; /* NULL: not looked up or no module */
