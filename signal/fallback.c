@@ -38,6 +38,7 @@ struct stack {
 	unsigned n;     /* frames */
 	unsigned shown; /* those without the runtime's at the base */
 	enum stk_step_end end;
+	bool guess; /* the base was found by way of a scan */
 };
 
 /* The registers of a thread, as the stepper takes them. */
@@ -164,6 +165,7 @@ static void measure(const struct stk_out *out, struct stack *s)
 		s->end = stk_step(&stepper.s, &f, &next).end;
 		if (s->end == STK_STEP_LOOP)
 			break;
+		s->guess = s->end == STK_STEP_BASE && f.how == STK_HOW_SCAN;
 		before = now;
 		if (im != stk_image_of(&stk_g.images, f.pc) || !s->n) {
 			im = stk_image_of(&stk_g.images, f.pc);
@@ -186,7 +188,7 @@ static void measure(const struct stk_out *out, struct stack *s)
 
 static void walk(struct stk_out *out, const struct stack *s)
 {
-	const char *why = stop_text(s->end);
+	const char *why = s->guess ? "what is marked as scanned is a guess" : stop_text(s->end);
 	struct stk_step_frame f, next;
 
 	first_frame(s, &f);

@@ -4,6 +4,7 @@
 #define SCAN_WORDS   512
 #define SCAN_LOOKUPS 32 /* of CFI in one scan: each may go through all of a damaged section */
 #define CALL_BYTES   7
+#define LEAF         64 /* bytes of code that moves no stack pointer */
 #define START        40 /* bytes of what makecontext(3) has its function return to */
 #define SWITCHES_MAX 1000
 #define SIGRETURN    9 /* bytes of the instructions that a handler returns to */
@@ -130,7 +131,8 @@ static struct stk_step by_cfi(const struct walk *w, const struct stk_cfi_row *ro
 	if (!stk_reg_known(&next->regs, a->pc))
 		return end(STK_STEP_NO_RULE, f->pc);
 	next->pc = next->regs.r[a->pc];
-	next->how = STK_HOW_CFI;
+	/* What a guess leads to is one. */
+	next->how = f->how == STK_HOW_SCAN ? STK_HOW_SCAN : STK_HOW_CFI;
 	next->exact = f->signal;
 	return end(next->pc || f->signal ? STK_STEP_MORE : STK_STEP_BASE, 0);
 }
@@ -141,19 +143,33 @@ static void caller(const struct walk *w, uint64_t ret, uint64_t sp, enum stk_how
 	stk_reg_set(&w->next->regs, w->arch->pc, ret);
 	stk_reg_set(&w->next->regs, w->arch->sp, sp);
 	w->next->pc = ret;
-	w->next->how = how;
+	w->next->how = w->f->how == STK_HOW_SCAN ? STK_HOW_SCAN : how;
 }
 
-/* A call to a bad address pushed the return address and did nothing else. */
-static bool by_bad_call(const struct walk *w)
+/* Does the call before `ret` name an address that is a few instructions before the pc? */
+static bool calls_here(const struct walk *w, uint64_t ret)
+{
+	uint8_t code[CALL_BYTES];
+	uint64_t to = 0;
+
+	if (ret > CALL_BYTES && stk_read(w->s->mem, ret - CALL_BYTES, code, CALL_BYTES))
+		to = w->arch->call_target(code, CALL_BYTES, ret);
+	return to && w->f->pc - to < LEAF;
+}
+
+/* A call pushed the return address, and what it came to has done nothing else yet: a bad address;
+ * or code without call frame information, as procedure linkage tables and hand-written leaves are.
+ */
+static bool by_call(const struct walk *w)
 {
 	const struct stk_arch *a = w->arch;
 	struct stk_step_frame *f = w->f;
 	uint64_t sp = f->regs.r[a->sp], ret;
 
-	if (!f->exact || !stk_reg_known(&f->regs, a->sp) ||
-	    !(f->nowhere || code_at(w, f->pc) == STK_CODE_NO) || !word_at(w, sp, &ret) ||
+	if (!f->exact || !stk_reg_known(&f->regs, a->sp) || !word_at(w, sp, &ret) ||
 	    !after_call(w, ret, false))
+		return false;
+	if (!f->nowhere && code_at(w, f->pc) != STK_CODE_NO && !calls_here(w, ret))
 		return false;
 	f->cfa = sp + a->word;
 	w->next->regs = f->regs;
@@ -236,7 +252,7 @@ static bool by_sigframe(const struct walk *w)
 	f->signal = true;
 	f->cfa = w->next->regs.r[a->sp];
 	w->next->pc = w->next->regs.r[a->pc];
-	w->next->how = STK_HOW_CFI;
+	w->next->how = f->how == STK_HOW_SCAN ? STK_HOW_SCAN : STK_HOW_CFI;
 	w->next->exact = true;
 	return true;
 }
@@ -308,7 +324,7 @@ static struct stk_step find_caller(const struct walk *w)
 		return end(STK_STEP_BASE, 0);
 	if (!f->exact && code_at(w, f->pc) == STK_CODE_NO)
 		return end(STK_STEP_NO_CODE, f->pc);
-	if (by_bad_call(w) || by_frame_pointer(w) || by_scan(w))
+	if (by_call(w) || by_frame_pointer(w) || by_scan(w))
 		return end(STK_STEP_MORE, 0);
 	uint64_t sp = f->regs.r[w->arch->sp];
 	if (stk_reg_known(&f->regs, w->arch->sp) && !word_at(w, sp, &word))

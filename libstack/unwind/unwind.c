@@ -136,6 +136,7 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 	    [STK_STOP_UNREADABLE] = "stack memory at 0x%lx %s",
 	    [STK_STOP_NO_RULE] = ("no unwind information at 0x%lx, and no caller found on "
 				  "the stack"),
+	    [STK_STOP_GUESS] = "what is marked as scanned is a guess",
 	    [STK_STOP_NO_CODE] = "the return address 0x%lx is in no code",
 	    [STK_STOP_LOOP] = "the stack does not go on above 0x%lx: it is damaged",
 	    [STK_STOP_LIMIT] = "%lu frames were asked for",
@@ -180,7 +181,8 @@ static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
 			return;
 		}
 		if (s.end != STK_STEP_MORE) {
-			stk_stack_stop(ret, stops[s.end], s.addr);
+			bool guess = s.end == STK_STEP_BASE && at->how == STK_HOW_SCAN;
+			stk_stack_stop(ret, guess ? STK_STOP_GUESS : stops[s.end], s.addr);
 			return;
 		}
 		if (max && ret->n >= max) {
@@ -244,7 +246,7 @@ static bool is_start(const struct stk_frame *f)
 
 bool stk_frame_is_runtime(const struct stk_stack *s, size_t i)
 {
-	if (!stk_stack_complete(s))
+	if (s->stop != STK_STOP_BASE && s->stop != STK_STOP_GUESS)
 		return false;
 	for (size_t j = i; j < s->n; j++)
 		if (!is_start(&s->v[j]) && !(j > i && j == s->n - 1))

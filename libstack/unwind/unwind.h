@@ -17,6 +17,7 @@ enum stk_stop {
 	STK_STOP_NO_REGS,     /* the thread's registers are not in the target */
 	STK_STOP_UNREADABLE,  /* the stack is not in the target */
 	STK_STOP_NO_RULE,     /* no CFI, no frame pointer chain, nothing found by scanning */
+	STK_STOP_GUESS,       /* the start of the thread, by way of a scan */
 	STK_STOP_NO_CODE,     /* a return address is in no code */
 	STK_STOP_LOOP,        /* the CFA did not move on */
 	STK_STOP_LIMIT,       /* as many frames as asked for */
