@@ -7,6 +7,8 @@
 #include "command.h"
 
 #define GROUP "Stacks"
+#define BEHIND                                                                                     \
+	32 /* frames that are not shown: the callers know what the last one was called with */
 
 /* A whole number alone; false: something else (said so). */
 static bool number(struct session *s, const char *args, long *ret)
@@ -34,9 +36,10 @@ static void cmd_bt(struct session *s, const char *args)
 		return;
 	if (n > 0) {
 		struct stk_stack part;
-		s->unwind(s->modules, &s->target->threads[s->thread], (size_t)n, &part);
-		stk_bt_write(&s->out, s->modules, &part, 0, part.n);
-		s->incomplete |= !stk_stack_complete(&part) && part.stop != STK_STOP_LIMIT;
+		s->unwind(s->modules, &s->target->threads[s->thread], (size_t)n + BEHIND, &part);
+		size_t shown = part.n < (size_t)n ? part.n : (size_t)n;
+		stk_bt_write(&s->out, s->modules, &part, 0, shown);
+		s->incomplete |= shown == part.n && !stk_stack_complete(&part);
 		stk_stack_done(&part);
 		return;
 	}

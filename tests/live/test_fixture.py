@@ -144,6 +144,10 @@ def main():
         names = ",".join(name for name, _ in frames)
         t.check("," + o.chain + "," in "," + names + ",", o.chain, "not in", names)
     t.check(not o.says or o.says in out, "bt does not say %s: %s" % (o.says, out[:2000]))
+    first = next(iter(threads.values()))
+    for n in (1, 2, 5):
+        out, _, _ = s.corectl(core, program, "-batch", "-ex", "bt %d" % n)
+        t.equal(next(iter(s.parse_bt(out).values())), first[:n], "bt %d" % n)
     calls, raw = logged(log)
     t.check(calls, "the fixture logged nothing")
     check_log(t, calls, frames, o.lossy, "bt")
