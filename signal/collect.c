@@ -40,7 +40,8 @@ static _Atomic bool waiting; /* for `answers` */
 /* A thread on its way through our handler is let go on for a moment: it will park. */
 static _Atomic uint32_t patient;
 static _Atomic bool active;
-static bool forever, shut;
+static bool forever;
+static bool by_own;   /* the crash's own signal asks */
 static int asked_pid; /* a forked child has a copy of all this */
 /* The queue of signals is full (RLIMIT_SIGPENDING): those that are not queued do it. */
 static _Atomic bool by_trap;
@@ -387,13 +388,12 @@ static long send_collect(int tid, uint32_t place)
 static long send(int tid, uint32_t place, bool again)
 {
 	int pid = stk_g.crash.pid, signo = stk_g.crash.signo;
-	bool own = forever && shut;
-	long r = own ? sys3(SYS_tgkill, pid, tid, signo) : -EPERM;
+	long r = by_own ? sys3(SYS_tgkill, pid, tid, signo) : -EPERM;
 
 	if (r == -ESRCH || (r == 0 && !again && stk_signals_sync() & 1ULL << (signo - 1)))
 		return r;
 	r = send_collect(tid, place);
-	if (r != 0 && r != -ESRCH && own) {
+	if (r != 0 && r != -ESRCH && by_own) {
 		atomic_store(&by_trap, true);
 		r = sys3(SYS_tgkill, pid, tid, SIGTRAP);
 	}
@@ -468,7 +468,12 @@ static void wait_answers(uint64_t deadline_ns)
 			next = now + ROUND_NS;
 			ask(rounds > 1);
 		}
-		if (count_answered() + all.gone >= all.n || now >= deadline_ns)
+		if (count_answered() + all.gone >= all.n)
+			return;
+		/* Where the crash's own signal is blocked, the other one is not. */
+		if (now >= deadline_ns && rounds < 2)
+			ask(true);
+		if (now >= deadline_ns)
 			return;
 		if (now >= look && all_hopeless())
 			return;
@@ -493,7 +498,7 @@ static bool begin(bool for_good)
 	atomic_store(&release, 0);
 	atomic_store(&by_trap, false);
 	forever = for_good;
-	shut = stk_deliver_is_shut();
+	by_own = for_good && stk_deliver_asks();
 	asked_pid = stk_g.crash.pid;
 	sa.handler = on_collect;
 	sa.mask = ~0ULL & ~stk_signals_sync();
@@ -511,10 +516,10 @@ static bool begin(bool for_good)
 }
 
 /* CRASH context. */
-void stk_collect_known(void)
+void stk_collect_known(uint64_t deadline_ns)
 {
 	if (!is_active() && begin(true) && list_known())
-		ask(false);
+		wait_answers(deadline_ns);
 }
 
 /* CRASH context. */

@@ -31,8 +31,8 @@ struct stk_collection *stk_collect_list(void);
  */
 struct stk_collection *stk_collect(bool for_good, uint64_t deadline_ns);
 
-/* The same for good, without waiting and without /proc: of those that libc has started. */
-void stk_collect_known(void);
+/* The same for good, without /proc: of those that libc has started. */
+void stk_collect_known(uint64_t deadline_ns);
 
 /* Let them go on, and give the signal back to libc. Nothing if nothing was collected, or if it was
  * for good. */

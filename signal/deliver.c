@@ -108,30 +108,42 @@ bool stk_deliver_ends(int sig, const siginfo_t *si)
 	       !is_dropped(sig, si);
 }
 
-static int shut_by; /* the process that has done it */
+static int asked_by; /* the process whose crash's signal asks */
 
-bool stk_deliver_is_shut(void)
+bool stk_deliver_asks(void)
 {
-	return shut_by == stk_g.crash.pid;
+	return asked_by == stk_g.crash.pid;
+}
+
+/* What does not go on shows where it was, not where it would begin anew. */
+static struct stk_ksigaction for_good(void)
+{
+	struct stk_ksigaction sa = stk_our_action();
+
+	sa.flags &= ~(unsigned long)SA_RESTART;
+	return sa;
+}
+
+void stk_deliver_ask(void)
+{
+	struct stk_ksigaction sa = for_good();
+
+	asked_by = stk_sigaction(stk_g.crash.signo, &sa, 0) == 0 ? stk_g.crash.pid : 0;
 }
 
 void stk_deliver_shut(void)
 {
-	bool all = true;
-	struct stk_ksigaction ign = {.handler = (void *)1 /* SIG_IGN */}, ours = stk_our_action();
+	struct stk_ksigaction ign = {.handler = (void *)1 /* SIG_IGN */}, ours = for_good();
 	/* Those that end nothing by default (signal(7)), and those that nobody can change. */
 	const uint64_t leave = 1ULL << (SIGKILL - 1) | 1ULL << (SIGSTOP - 1) |
 			       1ULL << (SIGCHLD - 1) | 1ULL << (SIGCONT - 1) |
 			       1ULL << (SIGURG - 1) | 1ULL << (SIGWINCH - 1) | 3ULL << 31;
 
-	/* What does not go on shows where it was, not where it would begin anew. */
-	ours.flags &= ~(unsigned long)SA_RESTART;
 	for (int n = 1; n <= 64; n++)
 		if (stk_signals_all() & 1ULL << (n - 1))
-			all &= stk_sigaction(n, &ours, 0) == 0;
+			stk_sigaction(n, &ours, 0);
 		else if (!(leave & 1ULL << (n - 1)))
 			stk_sigaction(n, &ign, 0);
-	shut_by = all ? stk_g.crash.pid : 0;
 }
 
 void stk_deliver_later(int sig, siginfo_t *si, ucontext_t *uc)

@@ -21,8 +21,11 @@ bool stk_deliver_ends(int sig, const siginfo_t *si);
  * the process: those that we can handle are ours, whoever handled them, and the rest is ignored.
  */
 void stk_deliver_shut(void);
+
+/* The crash's own signal is ours in all threads, which may be asked by it to stand. */
+void stk_deliver_ask(void);
 /* Has that been done in this report? */
-bool stk_deliver_is_shut(void);
+bool stk_deliver_asks(void);
 
 /*
  * abort(3) in the init of a PID namespace: SIGABRT has been reported and the kernel has dropped it,

@@ -1,5 +1,5 @@
 /*
- * Reading memory that may not be there, without a system call. CRASH context.
+ * Reading memory that may not be there. CRASH context.
  *
  * The copy loop is the only code that may fault on purpose: the handler of SIGSEGV and SIGBUS asks
  * stk_guard_fix() first, which sends a fault inside the loop to its failure exit.
@@ -15,8 +15,13 @@
 #include "step/reader.h"
 
 /* Copy `len` bytes from `addr`. false: some byte cannot be read (`to` is then partly written).
- * Needs the library's handlers of SIGSEGV and SIGBUS in place. */
+ * Needs the library's handlers of SIGSEGV and SIGBUS in place, or stk_guard_by_call(). */
 bool stk_guard_read(uint64_t addr, void *to, size_t len);
+
+/* From now on: the kernel copies. It costs a system call a read, and no fault comes: where a
+ * program goes on, those signals may be its own. */
+void stk_guard_by_call(bool on);
+bool stk_read_by_call(uint64_t addr, void *to, size_t len);
 
 /* A machine word. */
 bool stk_guard_word(uint64_t addr, uint64_t *ret);

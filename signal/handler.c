@@ -49,6 +49,7 @@ enum phase {
 #define FAULTS_TOLD 8  /* after so many the report ends */
 #define FAULTS_MAX  16 /* and after so many the process, by raw calls */
 #define HALT_NS     1000000U
+#define SPAWN_NS    20000000U /* where a thread makes a child */
 
 static struct {
 	enum phase phase;
@@ -151,15 +152,22 @@ static void leave_altstack(stack_t *old)
 	sys2(SYS_sigaltstack, &off, old);
 }
 
-/* The crash is the end: no thread that libc has started runs on, and nothing but its signal ends
- * the process. /proc is not asked yet: a filter may end the process for that. */
+/*
+ * The crash is the end: no thread that libc has started runs on, and nothing but its signal ends
+ * the process. /proc is not asked yet: a filter may end the process for that. Signals are ignored
+ * when the threads stand: a child that one of them makes meanwhile would go on with that.
+ */
 static void halt_known(void)
 {
+	bool child = stk_in_child();
+
 	if (!stk_g.crash.ends)
 		return;
-	if (!stk_in_child())
+	if (!child)
+		stk_deliver_ask();
+	stk_collect_known(stk_now_ns() + (stk_view_spawns() ? SPAWN_NS : HALT_NS));
+	if (!child)
 		stk_deliver_shut();
-	stk_collect_known();
 }
 
 /* Nor any other. */
@@ -220,6 +228,19 @@ static void want_core(void)
 		c->core_path[0] = 0;
 }
 
+/* A fault of a guarded read would find the program's own handler. (Where nobody tells whose it is,
+ * it is ours.) */
+static void choose_guard(void)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS};
+	struct stk_ksigaction sa;
+	bool others = false;
+
+	for (unsigned i = 0; i < 2; i++)
+		others |= !stk_sigaction(faults[i], 0, &sa) && sa.handler != stk_handler;
+	stk_guard_by_call(others);
+}
+
 /* On the own stack. `faults` counts how often the report itself has crashed. */
 static void report(void)
 {
@@ -228,6 +249,7 @@ static void report(void)
 	case PHASE_START:
 		run.phase = PHASE_HALT;
 		halt_known();
+		choose_guard();
 		want_core();
 		begin();
 		break;

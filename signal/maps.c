@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "context.h"
+#include "guard.h"
 #include "sys.h"
 
 #define PAGE        4096UL
@@ -15,21 +16,13 @@
 
 static char path[1024] STK_APART;
 
-static bool read_self(uint64_t addr, void *to, size_t len)
-{
-	struct iovec here = {to, len}, there = {(void *)(uintptr_t)addr, len};
-
-	return sys6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&here, 1, (long)&there, 1, 0) ==
-	       (long)len;
-}
-
 /* The path of an image, made absolute as the main program's may not be; "" if it is not there. */
 static const char *path_of(const struct stk_img *im)
 {
 	size_t n = 0;
 	char first = 0;
 
-	if (!im->path || !read_self(im->path, &first, 1))
+	if (!im->path || !stk_read_by_call(im->path, &first, 1))
 		return "";
 	if (first != '/' && !im->vdso) {
 		long cwd = sys2(SYS_getcwd, path, sizeof(path) / 2);
@@ -40,7 +33,7 @@ static const char *path_of(const struct stk_img *im)
 			path[n++] = '/';
 	}
 	for (uint64_t from = im->path; n + 1 < sizeof(path); n++)
-		if (!read_self(from++, &path[n], 1) || !path[n])
+		if (!stk_read_by_call(from++, &path[n], 1) || !path[n])
 			break;
 	path[n] = 0;
 	return path;

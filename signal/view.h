@@ -68,6 +68,11 @@ void stk_view_settle(uint64_t mask);
 uint64_t stk_view_make_true(void);
 void stk_view_make_believe(uint64_t opened);
 
+/* Threads that are making a child by posix_spawn(3) and its kin: libc has blocked all signals for
+ * so long. One more or less; and is there any? */
+void stk_view_spawn(int more);
+bool stk_view_spawns(void);
+
 /* sigaction(2) and pthread_sigmask(3) in the program's view. `real`: sigprocmask or
  * pthread_sigmask, which differ in how they say errors. */
 int stk_view_action(int sig, const struct sigaction *act, struct sigaction *old);

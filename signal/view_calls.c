@@ -182,15 +182,27 @@ LIBSTACK_API int STK_NAME(execle)(const char *path, const char *arg, ...)
 	return STK_NAME(execve)(path, argv, envp);
 }
 
+static uint64_t begin_spawn(void)
+{
+	stk_view_spawn(1);
+	return stk_view_make_true();
+}
+
+static void end_spawn(uint64_t opened)
+{
+	stk_view_make_believe(opened);
+	stk_view_spawn(-1);
+}
+
 LIBSTACK_API int STK_NAME(posix_spawn)(pid_t *restrict pid, const char *restrict path,
 				       const posix_spawn_file_actions_t *restrict actions,
 				       const posix_spawnattr_t *restrict attr,
 				       char *const argv[restrict], char *const envp[restrict])
 {
-	uint64_t opened = stk_view_make_true();
+	uint64_t opened = begin_spawn();
 	int r = STK_REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
 
-	stk_view_make_believe(opened);
+	end_spawn(opened);
 	return r;
 }
 
@@ -199,27 +211,27 @@ LIBSTACK_API int STK_NAME(posix_spawnp)(pid_t *restrict pid, const char *restric
 					const posix_spawnattr_t *restrict attr,
 					char *const argv[restrict], char *const envp[restrict])
 {
-	uint64_t opened = stk_view_make_true();
+	uint64_t opened = begin_spawn();
 	int r = STK_REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
 
-	stk_view_make_believe(opened);
+	end_spawn(opened);
 	return r;
 }
 
 LIBSTACK_API int STK_NAME(system)(const char *command)
 {
-	uint64_t opened = stk_view_make_true();
+	uint64_t opened = begin_spawn();
 	int r = STK_REAL(system)(command);
 
-	stk_view_make_believe(opened);
+	end_spawn(opened);
 	return r;
 }
 
 LIBSTACK_API FILE *STK_NAME(popen)(const char *command, const char *mode)
 {
-	uint64_t opened = stk_view_make_true();
+	uint64_t opened = begin_spawn();
 	FILE *f = STK_REAL(popen)(command, mode);
 
-	stk_view_make_believe(opened);
+	end_spawn(opened);
 	return f;
 }

@@ -43,10 +43,25 @@ bool stk_view_in_child(void)
 	return true;
 }
 
+static _Atomic int spawning;
+
+/* ANY context. */
+void stk_view_spawn(int more)
+{
+	atomic_fetch_add(&spawning, more);
+}
+
+/* CRASH context. */
+bool stk_view_spawns(void)
+{
+	return atomic_load(&spawning) > 0;
+}
+
 /* NORMAL context: fork(3) has made a copy, which is a process of its own. */
 static void forked(void)
 {
 	*stk_memory_owner = 0;
+	atomic_store(&spawning, 0);
 	/* Threads that waited for their turn to crash are the parent's. */
 	memset(stk_g.crash.parked, 0, sizeof(stk_g.crash.parked));
 	stk_gate_open();
