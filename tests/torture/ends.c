@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -139,6 +140,40 @@ NOINLINE void *counts_masked(void *arg)
 	return counts(arg);
 }
 
+/* Only what the crash sends is blocked. */
+NOINLINE void *counts_blocked(void *arg)
+{
+	uint64_t mask = 1ULL << (SIGSEGV - 1) | 1ULL << (SIGABRT - 1) | 1ULL << (SIGQUIT - 1);
+
+	must(!syscall(SYS_rt_sigprocmask, SIG_BLOCK, &mask, NULL, 8), "rt_sigprocmask");
+	return counts(arg);
+}
+
+/* Children without end, which count what they find ignored. */
+static const char *shared_path;
+
+NOINLINE void *spawns(void *arg)
+{
+	char *argv[] = {"ends", "spawned", "", "0", (char *)(uintptr_t)shared_path, NULL};
+	char *envp[] = {NULL};
+	pid_t pid;
+
+	for (;;)
+		if (!posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, envp))
+			atomic_fetch_add(&standing, 1);
+	return arg;
+}
+
+static int spawned(void)
+{
+	struct sigaction sa;
+
+	for (int n = 1; n < 65; n++)
+		if (!sigaction(n, NULL, &sa) && sa.sa_handler == SIG_IGN)
+			atomic_fetch_add(&shared->count, 1);
+	return 0;
+}
+
 NOINLINE void *spins(void *arg)
 {
 	atomic_fetch_add(&standing, 1);
@@ -193,10 +228,15 @@ static void way(void)
 		start_sender();
 	} else if (!strcmp(end, "thread")) {
 		start(ends_it);
-	} else if (!strcmp(end, "count") || !strcmp(end, "masked")) {
-		start(*end == 'c' ? counts : counts_masked);
+	} else if (!strcmp(end, "count") || !strcmp(end, "masked") || !strcmp(end, "blocked")) {
+		start(*end == 'c' ? counts : *end == 'b' ? counts_blocked : counts_masked);
 		while (atomic_load(&shared->count) < 1000)
 			sched_yield();
+		atomic_store(&shared->ready, 1);
+	} else if (!strcmp(end, "spawn")) {
+		start(spawns);
+		start(spawns);
+		await_standing();
 		atomic_store(&shared->ready, 1);
 	} else if (!strcmp(end, "stand")) {
 		pthread_mutex_lock(&held);
@@ -233,6 +273,9 @@ int main(int argc, char **argv)
 	end = argv[2];
 	delay_us = atol(argv[3]);
 	open_shared(argv[4]);
+	if (!strcmp(crash, "spawned"))
+		return spawned();
+	shared_path = argv[4];
 	if (argc > 5)
 		must(!prctl(PR_SET_DUMPABLE, 0), "prctl");
 	start(worker);
