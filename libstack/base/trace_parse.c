@@ -331,6 +331,7 @@ static bool parse_marks(struct line *l, struct stk_trace_frame *f)
 		}
 	f->signal = take_end(l, " (signal frame)");
 	f->inlined = take_end(l, " (inlined)");
+	f->near = take_end(l, " (near)");
 	return true;
 }
 

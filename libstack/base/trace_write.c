@@ -92,6 +92,8 @@ void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f
 	stk_words_write(out, f->words);
 	stk_putc(out, '\n');
 	write_place(out, f);
+	if (f->near)
+		stk_puts(out, " (near)");
 	if (f->inlined)
 		stk_puts(out, " (inlined)");
 	if (f->signal)

@@ -9,6 +9,8 @@ static void put_place(struct stk_text *out, const struct stk_trace_frame *t)
 		stk_printf(out, "%s+0x%lx", t->module, (unsigned long)t->module_off);
 	else
 		stk_printf(out, "0x%lx", (unsigned long)t->pc);
+	if (t->near)
+		stk_puts(out, " (near)");
 	if (t->inlined)
 		stk_puts(out, " (inlined)");
 	if (t->signal)

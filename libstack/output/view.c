@@ -44,6 +44,7 @@ struct stk_trace_frame stk_view_frame(struct stk_modules *ms, const struct stk_s
 		const struct stk_scope *sc = &f->scopes->v[f->level];
 		t.file = sc->file;
 		t.line = sc->line;
+		t.near = sc->near;
 		t.func_off = f->scopes->start ? f->pc - f->scopes->start : 0;
 		t.inlined = sc->inlined;
 	}

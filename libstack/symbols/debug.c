@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "symbols/cache.h"
 #include "symbols/inflate.h"
+#include "symbols/lines.h"
 
 #define DEBUG_DIR "/usr/lib/debug"
 
@@ -268,6 +269,9 @@ void stk_debug_free(struct stk_debug *d)
 	for (unsigned i = 0; i < d->nunits; i++) {
 		free(d->units[i].funcs);
 		free(d->units[i].tails);
+		if (d->units[i].lines)
+			stk_lines_done(d->units[i].lines);
+		free(d->units[i].lines);
 		free(d->units[i].franges.v);
 	}
 	free(d->units);

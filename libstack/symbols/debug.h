@@ -28,12 +28,14 @@ struct stk_unit {
 	Dwarf_Die die;
 	Dwarf_Die *funcs; /* functions with code */
 	unsigned nfuncs, funcs_cap;
+	struct stk_lines *lines;       /* once asked for; or NULL */
 	struct stk_tail_calls **tails; /* by function, once asked for; or NULL */
 	struct stk_ranges franges;
 	bool indexed, optimized, clang;
 };
 
 struct stk_cache_job;
+struct stk_lines;
 
 struct stk_debug {
 	struct stk_image *image;       /* the separate debug file, or NULL: the module's own */
@@ -76,8 +78,7 @@ const struct stk_expr *stk_expr_from_ops(struct stk_module *m, Dwarf_Attribute *
 const struct stk_type *stk_type_of_die(struct stk_module *m, Dwarf_Die *die);
 
 /* The line of an ELF address in a unit. */
-bool stk_unit_line(struct stk_unit *u, uint64_t addr, const char **file, unsigned *line,
-		   unsigned *column);
+bool stk_unit_line(struct stk_unit *u, uint64_t addr, struct stk_place_line *ret);
 
 /* The end of the prologue of a function that begins at `entry`: 0 if not known. */
 uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end);

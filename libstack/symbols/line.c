@@ -1,92 +1,140 @@
 /* Lines: pc → file and line, prologue ends, source files by name. */
 #include <dwarf.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "symbols/debug.h"
+#include "symbols/lines.h"
 
-/* The last row at or below `addr`; rows are sorted by address, an end of sequence before what
- * begins there. */
-static Dwarf_Line *row_at(Dwarf_Lines *lines, size_t n, uint64_t addr, size_t *ret_i)
+/* As libdw gives them, where the unit's own program is not at hand (split debug information). */
+static void rows_of_libdw(struct stk_unit *u, struct stk_lines *ls)
 {
-	size_t lo = 0, hi = n;
+	Dwarf_Lines *lines;
+	size_t n;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		Dwarf_Addr a = 0;
-		dwarf_lineaddr(dwarf_onesrcline(lines, mid), &a);
-		if (a <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
+	if (dwarf_getsrclines(&u->die, &lines, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		Dwarf_Line *l = dwarf_onesrcline(lines, i);
+		struct stk_line row = {0};
+		Dwarf_Addr addr = 0;
+		int line = 0, column = 0;
+		bool end = false;
+		dwarf_lineaddr(l, &addr);
+		dwarf_lineno(l, &line);
+		dwarf_linecol(l, &column);
+		dwarf_linebeginstatement(l, &row.stmt);
+		dwarf_lineprologueend(l, &row.prologue_end);
+		dwarf_lineendsequence(l, &end);
+		row.addr = addr;
+		row.line = (uint32_t)line;
+		row.column = (uint16_t)column;
+		row.name = dwarf_linesrc(l, NULL, NULL);
+		if (!stk_lines_add(ls, &row, end))
+			break;
 	}
-	if (!lo)
+	stk_lines_sort(ls);
+}
+
+static struct stk_lines *lines_of(struct stk_unit *u)
+{
+	Dwarf *dw = dwarf_cu_getdwarf(u->die.cu);
+	struct stk_image im = {.elf = dw ? dwarf_getelf(dw) : NULL};
+	Dwarf_Attribute a;
+	Dwarf_Word off;
+	GElf_Shdr sh;
+
+	if (u->lines)
+		return u->lines;
+	u->lines = calloc(1, sizeof(*u->lines));
+	if (!u->lines)
 		return NULL;
-	*ret_i = lo - 1;
-	return dwarf_onesrcline(lines, lo - 1);
+	/* Opening the Dwarf has decompressed it. */
+	Elf_Scn *scn = im.elf ? stk_image_section(&im, ".debug_line", &sh) : NULL;
+	Elf_Data *d = scn && !(sh.sh_flags & SHF_COMPRESSED) ? elf_getdata(scn, NULL) : NULL;
+	if (d && d->d_buf && !dwarf_formudata(dwarf_attr(&u->die, DW_AT_stmt_list, &a), &off)) {
+		struct stk_cur c = stk_cur_init(d->d_buf, d->d_size);
+		if (stk_lines_read(&c, off, u->lines))
+			return u->lines;
+		stk_lines_done(u->lines);
+	}
+	rows_of_libdw(u, u->lines);
+	return u->lines;
 }
 
 /* Among rows of one address the statement is meant (DWARF 5 §6.2.2, is_stmt). */
-static Dwarf_Line *prefer_stmt(Dwarf_Lines *lines, size_t i, Dwarf_Line *row)
+static const struct stk_line *prefer_stmt(const struct stk_line *first, const struct stk_line *row)
 {
-	Dwarf_Addr a = 0, b;
-	bool stmt = true;
-	int no;
-
-	dwarf_lineaddr(row, &a);
-	for (Dwarf_Line *r = row;; r = dwarf_onesrcline(lines, --i)) {
-		b = 0;
-		if (!r || dwarf_lineaddr(r, &b) || a != b || dwarf_lineno(r, &no) || !no)
-			return row;
-		if (!dwarf_linebeginstatement(r, &stmt) && stmt)
+	for (const struct stk_line *r = row; r >= first && r->addr == row->addr && r->line; r--)
+		if (r->stmt)
 			return r;
-		if (!i)
-			return row;
-	}
+	return row;
 }
 
-bool stk_unit_line(struct stk_unit *u, uint64_t addr, const char **file, unsigned *line,
-		   unsigned *column)
+/* Line 0: the compiler could not tell which (§6.2.2). The nearest row before it in the function
+ * that has one, else behind it. */
+static const struct stk_line *nearest(const struct stk_lines *ls, const struct stk_line_seq *seq,
+				      const struct stk_line *row, const struct stk_range *func)
 {
-	Dwarf_Lines *lines;
-	size_t n, i;
-	bool end = false;
-	int no = 0, col = 0;
+	const struct stk_line *first = &ls->v[seq->first], *end = first + seq->n;
 
-	if (dwarf_getsrclines(&u->die, &lines, &n))
+	for (const struct stk_line *r = row; r >= first && r->addr >= func->start; r--)
+		if (r->line && r->file == row->file)
+			return r;
+	for (const struct stk_line *r = row; r < end && r->addr < func->end; r++)
+		if (r->line && r->file == row->file)
+			return r;
+	return row;
+}
+
+static const char *file_name(struct stk_unit *u, const struct stk_line *row)
+{
+	Dwarf_Files *files;
+	size_t n;
+
+	if (row->name)
+		return row->name;
+	if (dwarf_getsrcfiles(&u->die, &files, &n) || row->file >= n)
+		return NULL;
+	return dwarf_filesrc(files, row->file, NULL, NULL);
+}
+
+bool stk_unit_line(struct stk_unit *u, uint64_t addr, struct stk_place_line *ret)
+{
+	struct stk_range func = {0, UINT64_MAX, 0};
+	const struct stk_lines *ls = lines_of(u);
+	Dwarf_Die die;
+
+	(void)stk_function_die(u, addr, &die, &func);
+	const struct stk_line_seq *seq = ls ? stk_lines_seq(ls, addr, func.start) : NULL;
+	if (!seq)
 		return false;
-	Dwarf_Line *row = row_at(lines, n, addr, &i);
-	if (!row || dwarf_lineendsequence(row, &end) || end)
+	const struct stk_line *row = prefer_stmt(&ls->v[seq->first], stk_lines_row(ls, seq, addr));
+	const char *name = file_name(u, row);
+	bool near = !row->line;
+	if (near)
+		row = nearest(ls, seq, row, &func);
+	if (!name || !row->line)
 		return false;
-	row = prefer_stmt(lines, i, row);
-	const char *name = dwarf_linesrc(row, NULL, NULL);
-	if (!name || dwarf_lineno(row, &no) || no <= 0)
-		return false;
-	dwarf_linecol(row, &col);
-	*file = name;
-	*line = (unsigned)no;
-	if (column)
-		*column = (unsigned)col;
+	*ret = (struct stk_place_line){name, row->line, near ? 0 : row->column, near};
 	return true;
 }
 
 uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end)
 {
-	Dwarf_Lines *lines;
-	size_t n, i;
-	Dwarf_Addr a, second = 0;
+	const struct stk_lines *ls = lines_of(u);
+	const struct stk_line_seq *seq = ls ? stk_lines_seq(ls, entry, entry) : NULL;
+	uint64_t second = 0;
 
-	if (dwarf_getsrclines(&u->die, &lines, &n) || !row_at(lines, n, entry, &i))
+	if (!seq)
 		return 0;
-	for (; i < n; i++) {
-		Dwarf_Line *row = dwarf_onesrcline(lines, i);
-		bool mark = false;
-		if (dwarf_lineaddr(row, &a) || a >= end)
-			break;
-		dwarf_lineprologueend(row, &mark);
-		if (mark)
-			return a;
-		if (!second && a > entry)
-			second = a;
+	const struct stk_line *last = &ls->v[seq->first] + seq->n;
+	for (const struct stk_line *r = stk_lines_row(ls, seq, entry); r < last && r->addr < end;
+	     r++) {
+		if (r->prologue_end)
+			return r->addr;
+		if (!second && r->addr > entry)
+			second = r->addr;
 	}
 	/* gcc marks no prologue end: its second row is where the body begins. */
 	return second;
@@ -108,12 +156,12 @@ const char *stk_die_decl_file(Dwarf_Die *die)
 	return dwarf_filesrc(files, number, NULL, NULL);
 }
 
-bool stk_line_at(struct stk_module *m, uint64_t pc, const char **ret_file, unsigned *ret_line)
+bool stk_line_at(struct stk_module *m, uint64_t pc, struct stk_place_line *ret)
 {
 	struct stk_debug *d = stk_debug_get(m);
 	struct stk_unit *u = d ? stk_unit_at(d, pc - m->bias) : NULL;
 
-	return u && stk_unit_line(u, pc - m->bias, ret_file, ret_line, NULL);
+	return u && stk_unit_line(u, pc - m->bias, ret);
 }
 
 static bool ends_with_path(const char *path, const char *name)

@@ -255,6 +255,16 @@ static bool is_optimized(struct stk_unit *u, Dwarf_Die *func)
 			     dwarf_hasattr_integrate(func, DW_AT_GNU_all_call_sites)));
 }
 
+static void own_line(struct stk_scope *s, bool known, const struct stk_place_line *at)
+{
+	if (!known)
+		return;
+	s->file = at->file;
+	s->line = at->line;
+	s->column = at->column;
+	s->near = at->near;
+}
+
 static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_unit *u,
 			Dwarf_Die *func, uint64_t addr)
 {
@@ -262,6 +272,7 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 	Dwarf_Die chain[LEVELS_MAX + 1];
 	Dwarf_Attribute a;
 	const struct stk_expr *base = NULL;
+	struct stk_place_line at;
 
 	chain[0] = *func;
 	unsigned n = inline_chain(func, addr, chain, 1);
@@ -279,7 +290,7 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 		if (i + 1 < n)
 			call_position(u, &chain[i + 1], s);
 		else
-			stk_unit_line(u, addr, &s->file, &s->line, &s->column);
+			own_line(s, stk_unit_line(u, addr, &at), &at);
 		s->decl_file = stk_die_decl_file(die);
 		int line = 0;
 		dwarf_decl_line(die, &line);
@@ -323,6 +334,7 @@ static bool from_dwarf(struct stk_module *m, struct stk_scopes *sc)
 static void from_symbols(struct stk_module *m, struct stk_scopes *sc)
 {
 	struct stk_symbol sym;
+	struct stk_place_line at;
 
 	sc->v = stk_pool_alloc(&m->owner->target->pool, sizeof(*sc->v));
 	sc->n = sc->v ? 1 : 0;
@@ -337,7 +349,7 @@ static void from_symbols(struct stk_module *m, struct stk_scopes *sc)
 	sc->start = sc->entry = sym.addr;
 	sc->end = sym.addr + sym.size;
 	/* Assembler files have lines without functions. */
-	stk_line_at(m, sc->pc, &sc->v[0].file, &sc->v[0].line);
+	own_line(&sc->v[0], stk_line_at(m, sc->pc, &at), &at);
 }
 
 const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc)

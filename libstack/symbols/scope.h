@@ -27,6 +27,7 @@ struct stk_scope {
 	const char *name; /* demangled, qualified; NULL: unknown */
 	const char *file; /* where this level stands at the pc; NULL: no line */
 	unsigned line, column;
+	bool near;    /* the pc has no line of its own: the nearest in the function */
 	bool inlined; /* an inlined call inside the next level */
 	const struct stk_expr *frame_base;
 	struct stk_param *params;
@@ -88,7 +89,12 @@ struct stk_tail_calls *stk_tail_calls_of(struct stk_module *m, uint64_t entry);
 const struct stk_call_site *stk_call_site_at(struct stk_module *m, uint64_t ret_pc);
 
 /* Line of a pc alone. false: none. */
-bool stk_line_at(struct stk_module *m, uint64_t pc, const char **ret_file, unsigned *ret_line);
+struct stk_place_line {
+	const char *file;
+	unsigned line, column;
+	bool near; /* the pc has no line of its own: the nearest in the function */
+};
+bool stk_line_at(struct stk_module *m, uint64_t pc, struct stk_place_line *ret);
 
 /* The source position of a function by name ("main", "ns::f", or the last component). false: none;
  * `ret_addr` is its entry, 0 where only inlined copies of it exist. */

@@ -17,7 +17,7 @@ struct echo {
 	struct stk_trace_head head;
 	unsigned threads, frames, others;
 	char name[256], thread[64];
-	bool signal, inlined;
+	bool signal, inlined, near;
 	unsigned line, tid;
 	uint64_t off;
 	enum stk_how how;
@@ -49,6 +49,7 @@ static void on_frame(void *arg, const struct stk_trace_frame *f)
 	e->how = f->how;
 	e->signal = f->signal;
 	e->inlined = f->inlined;
+	e->near = f->near;
 	echo_frame(arg, f);
 }
 
@@ -208,6 +209,9 @@ static void frames(void **state)
 	assert_string_equal(e->name, "-");
 	assert_int_equal(e->off, 0x10);
 	assert_int_equal(e->how, STK_HOW_SCAN);
+	e = echo(THREAD "relay(0x1)\n\ta.c:16 +0x18 (near) (inlined)\n");
+	assert_string_equal(e->buf, THREAD "relay(0x1)\n\ta.c:16 +0x18 (near) (inlined)\n");
+	assert_true(e->near && e->inlined);
 	e = echo(THREAD "relay(0x1)\n\ta.c:16 +0x18 (inlined) (tail call)\n");
 	assert_string_equal(e->buf, THREAD "relay(0x1)\n\ta.c:16 +0x18 (inlined) (tail call)\n");
 	assert_string_equal(e->name, "relay");
