@@ -116,23 +116,32 @@ uint64_t stk_die_identity(const Dwarf_Die *die)
 	return (uint64_t)(uintptr_t)o.addr;
 }
 
-/* The concrete child that stands for a parameter of the abstract instance. */
-static bool concrete_param(Dwarf_Die *func, const Dwarf_Die *abstract, Dwarf_Die *ret)
+/* The formal parameters of a function in their order, those of a pack among them. */
+static void list_params(Dwarf_Die *parent, Dwarf_Die *v, unsigned *n, bool *variadic)
 {
 	Dwarf_Die child;
 
-	if (dwarf_child(func, &child) != 0)
-		return false;
+	if (dwarf_child(parent, &child) != 0)
+		return;
 	do {
-		if (dwarf_tag(&child) != DW_TAG_formal_parameter)
-			continue;
-		Dwarf_Die o = origin_of(&child);
-		if (o.addr == abstract->addr) {
-			*ret = child;
-			return true;
-		}
+		int tag = dwarf_tag(&child);
+		if (tag == DW_TAG_formal_parameter && *n < PARAMS_MAX)
+			v[(*n)++] = child;
+		else if (tag == DW_TAG_unspecified_parameters)
+			*variadic = true;
+		else if (tag == DW_TAG_GNU_formal_parameter_pack &&
+			 dwarf_tag(parent) != DW_TAG_GNU_formal_parameter_pack)
+			list_params(&child, v, n, variadic);
 	} while (dwarf_siblingof(&child, &child) == 0);
-	return false;
+}
+
+/* The concrete parameter that stands for one of the abstract instance. */
+static Dwarf_Die *concrete_param(Dwarf_Die *v, unsigned n, const Dwarf_Die *abstract)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (origin_of(&v[i]).addr == abstract->addr)
+			return &v[i];
+	return NULL;
 }
 
 static void param_location(struct stk_module *m, struct stk_param *p, Dwarf_Die *die, uint64_t addr,
@@ -176,29 +185,26 @@ static void param_location(struct stk_module *m, struct stk_param *p, Dwarf_Die 
 static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *func, uint64_t addr,
 			bool prologue)
 {
-	Dwarf_Die decl = origin_of(func), child;
+	Dwarf_Die decl = origin_of(func), declared[PARAMS_MAX], concrete[PARAMS_MAX];
 	struct stk_param params[PARAMS_MAX];
-	unsigned n = 0;
-	bool same = decl.addr == func->addr;
+	unsigned n = 0, nconcrete = 0;
+	bool same = decl.addr == func->addr, ignored = false;
 
 	s->known_params = !is_assembler(func);
-	if (dwarf_child(&decl, &child) != 0)
-		return;
-	do {
-		int tag = dwarf_tag(&child);
-		Dwarf_Die concrete = child;
-		if (tag == DW_TAG_unspecified_parameters)
-			s->variadic = true;
-		if (tag != DW_TAG_formal_parameter || n == PARAMS_MAX)
-			continue;
-		struct stk_param *p = &params[n++];
-		*p = (struct stk_param){.name = dwarf_diename(&child),
-					.type = stk_type_of_die(m, &child)};
-		if (same || concrete_param(func, &child, &concrete))
-			param_location(m, p, &concrete, addr, prologue);
-		else if (dwarf_hasattr(&child, DW_AT_const_value))
-			param_location(m, p, &child, addr, prologue);
-	} while (dwarf_siblingof(&child, &child) == 0);
+	list_params(&decl, declared, &n, &s->variadic);
+	if (!same)
+		list_params(func, concrete, &nconcrete, &ignored);
+	for (unsigned i = 0; i < n; i++) {
+		struct stk_param *p = &params[i];
+		Dwarf_Die *at =
+		    same ? &declared[i] : concrete_param(concrete, nconcrete, &declared[i]);
+		*p = (struct stk_param){.name = dwarf_diename(&declared[i]),
+					.type = stk_type_of_die(m, &declared[i])};
+		if (at)
+			param_location(m, p, at, addr, prologue);
+		else if (dwarf_hasattr(&declared[i], DW_AT_const_value))
+			param_location(m, p, &declared[i], addr, prologue);
+	}
 	s->params = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*params) + 1);
 	if (s->params && n) {
 		memcpy(s->params, params, n * sizeof(*params));
