@@ -43,7 +43,10 @@ static void cmd_bt(struct session *s, const char *args)
 		stk_stack_done(&part);
 		return;
 	}
-	if (!session_need_frame(s))
+	if (!session_need_thread(s))
+		return;
+	bool kernel = !session_stack(s) && s->stack.stop == STK_STOP_KERNEL;
+	if (!kernel && !session_need_frame(s))
 		return;
 	size_t from = n && (size_t)-n < s->stack.n ? s->stack.n - (size_t)-n : 0;
 	stk_bt_write(&s->out, s->modules, &s->stack, from, s->stack.n);

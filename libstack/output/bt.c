@@ -41,6 +41,8 @@ void stk_bt_write(struct stk_text *out, struct stk_modules *ms, const struct stk
 		width++;
 	for (size_t i = from; i < to && !stk_interrupted(ms->target); i++)
 		stk_bt_write_frame(out, ms, s, i, width);
+	if (!s->n && s->stop == STK_STOP_KERNEL)
+		stk_printf(out, "no frames: %s\n", s->reason);
 	if (to == s->n && !stk_stack_complete(s) && s->stop != STK_STOP_LIMIT)
 		stk_printf(out, "stopped: %s\n", s->reason);
 }

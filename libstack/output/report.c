@@ -152,6 +152,13 @@ static void write_stopped(struct report *r, const char *reason)
 	stk_trace_write_stopped(r->out, text);
 }
 
+static const char *state_of(const struct report *r, unsigned thread)
+{
+	if (r->stacks[thread].stop == STK_STOP_KERNEL)
+		return "kernel thread";
+	return thread == 0 && !r->o.all_stopped ? "running" : "stopped";
+}
+
 static void write_group(struct report *r, const unsigned *group, unsigned n)
 {
 	const struct stk_target *t = r->ms->target;
@@ -161,8 +168,7 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 					.count = n,
 					.tid = th->tid,
 					.name = th->name,
-					.state = group[0] == 0 && !r->o.all_stopped ? "running"
-										    : "stopped"};
+					.state = state_of(r, group[0])};
 	size_t first = first_visible(r, s), end = visible(r, s),
 	       count = end > first ? end - first : 0, i = 0;
 
@@ -269,7 +275,8 @@ static void write_end(struct report *r, bool modules)
 				  .apart = !modules};
 
 	for (unsigned i = 0; i < r->unwound; i++)
-		e.shown += r->shown[i] && r->stacks[i].n > 0;
+		e.shown +=
+		    r->shown[i] && (r->stacks[i].n > 0 || r->stacks[i].stop == STK_STOP_KERNEL);
 	if (r->o.single)
 		e.missing_reason = "not asked for";
 	else if (stk_interrupted(t))

@@ -132,6 +132,7 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 {
 	static const char *const texts[] = {
 	    [STK_STOP_BASE] = "",
+	    [STK_STOP_KERNEL] = "it is a thread of the kernel",
 	    [STK_STOP_NO_REGS] = "the registers of this thread are not known",
 	    [STK_STOP_UNREADABLE] = "stack memory at 0x%lx %s",
 	    [STK_STOP_NO_RULE] = ("no unwind information at 0x%lx, and no caller found on "
@@ -206,6 +207,11 @@ int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, size_t max,
 		stk_stack_stop(ret, STK_STOP_NO_REGS, 0);
 		return 0;
 	}
+	/* One that works for the process (io_uring) has registers, and nothing in them. */
+	if (!f.pc && !f.regs.r[ms->target->arch->sp]) {
+		stk_stack_stop(ret, STK_STOP_KERNEL, 0);
+		return 0;
+	}
 	struct stk_step_frame at = {.regs = f.regs, .pc = f.pc, .how = f.how, .exact = f.exact};
 	walk(ms, &at, max, ret);
 	return ret->stop == STK_STOP_MEMORY ? STK_ENOMEM : 0;
@@ -220,7 +226,7 @@ void stk_stack_done(struct stk_stack *s)
 
 bool stk_stack_complete(const struct stk_stack *s)
 {
-	return s->stop == STK_STOP_BASE;
+	return s->stop == STK_STOP_BASE || s->stop == STK_STOP_KERNEL;
 }
 
 /* The start of a program or thread: a name of libc's (glibc csu, nptl; sysdeps clone), or a frame

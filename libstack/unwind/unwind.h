@@ -14,6 +14,7 @@
 /* Why a stack ends where it does. */
 enum stk_stop {
 	STK_STOP_BASE,        /* the start of the thread: complete */
+	STK_STOP_KERNEL,      /* a thread of the kernel: complete, it has no frames */
 	STK_STOP_NO_REGS,     /* the thread's registers are not in the target */
 	STK_STOP_UNREADABLE,  /* the stack is not in the target */
 	STK_STOP_NO_RULE,     /* no CFI, no frame pointer chain, nothing found by scanning */
