@@ -14,18 +14,19 @@
 
 #define TRIES 1000 /* of a call that does not get on */
 
-/* Wait until the descriptor takes bytes. false: the deadline is over, or it never will. CRASH. */
+/* Wait until the descriptor takes bytes; once the deadline is over, it takes them now or never: how
+ * the report ends is said where there is room. false: it does not, or never will. CRASH. */
 static bool wait_room(struct stk_out *o)
 {
 	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
-	long r = -EINTR;
+	unsigned tries = 0;
+	long r;
 
 	/* A signal that somebody sends meanwhile ends the wait, not the report. */
-	for (unsigned tries = 0; r == -EINTR && tries < TRIES && stk_now_ns() < o->deadline_ns;
-	     tries++) {
+	do {
 		struct timespec ts = stk_time_left(o->deadline_ns);
 		r = sys5(SYS_ppoll, &p, 1, &ts, 0, 0);
-	}
+	} while (r == -EINTR && ++tries < TRIES && stk_now_ns() < o->deadline_ns);
 	/* Where poll is forbidden the write has to do without. */
 	return r == 1 ? !(p.revents & (POLLERR | POLLNVAL))
 		      : r < 0 && stk_now_ns() < o->deadline_ns;
