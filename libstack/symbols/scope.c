@@ -181,6 +181,30 @@ static void param_location(struct stk_module *m, struct stk_param *p, Dwarf_Die 
 	p->konst_len = sizeof(*word);
 }
 
+/*
+ * Does the unit describe types or parameters at all? With -g1 and -gmlt compilers leave both out,
+ * and a function without parameters there may have some.
+ */
+static bool has_types(Dwarf_Die *die)
+{
+	Dwarf_Die cu, at, child;
+
+	if (!dwarf_diecu(die, &cu, NULL, NULL) || dwarf_child(&cu, &at) != 0)
+		return false;
+	do {
+		int tag = dwarf_tag(&at);
+		if (tag == DW_TAG_base_type || tag == DW_TAG_typedef ||
+		    tag == DW_TAG_pointer_type || tag == DW_TAG_structure_type ||
+		    tag == DW_TAG_imported_unit)
+			return true;
+		if (tag == DW_TAG_subprogram &&
+		    (dwarf_hasattr(&at, DW_AT_type) ||
+		     (!dwarf_child(&at, &child) && dwarf_tag(&child) == DW_TAG_formal_parameter)))
+			return true;
+	} while (dwarf_siblingof(&at, &at) == 0);
+	return false;
+}
+
 /* Parameters in the order of the declaration: that of the abstract instance where there is one. */
 static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *func, uint64_t addr,
 			bool prologue)
@@ -190,8 +214,8 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	unsigned n = 0, nconcrete = 0;
 	bool same = decl.addr == func->addr, ignored = false;
 
-	s->known_params = !is_assembler(func);
 	list_params(&decl, declared, &n, &s->variadic);
+	s->known_params = !is_assembler(func) && (n || s->variadic || has_types(&decl));
 	if (!same)
 		list_params(func, concrete, &nconcrete, &ignored);
 	for (unsigned i = 0; i < n; i++) {
