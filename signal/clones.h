@@ -15,7 +15,7 @@ void stk_clone_note(int pid);
 /* We have waited for it. Not to be said where somebody else has: who it is, that one asks yet. */
 void stk_clone_forget(int pid);
 
-/* It is one of ours, and has not been waited for. */
+/* It is one of ours, or was a moment ago: the kernel may have told of it before we waited. */
 bool stk_clone_is(int pid);
 
 /* A wait of the program has taken its end; `status` as of wait4(2). */
