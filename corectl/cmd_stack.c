@@ -7,8 +7,8 @@
 #include "command.h"
 
 #define GROUP "Stacks"
-#define BEHIND                                                                                     \
-	32 /* frames that are not shown: the callers know what the last one was called with */
+/* Frames that are not shown: the callers know what the last one was called with. */
+#define BEHIND 32
 
 /* A whole number alone; false: something else (said so). */
 static bool number(struct session *s, const char *args, long *ret)

@@ -105,6 +105,12 @@ static bool apply_rule(const struct walk *w, const struct stk_cfi_row *row, unsi
 	return true;
 }
 
+/* What a guess leads to is one. */
+static enum stk_how led_by(const struct stk_step_frame *f, enum stk_how how)
+{
+	return f->how == STK_HOW_SCAN ? STK_HOW_SCAN : how;
+}
+
 static unsigned lowest(uint32_t bits)
 {
 	return (unsigned)__builtin_ctz(bits);
@@ -131,8 +137,7 @@ static struct stk_step by_cfi(const struct walk *w, const struct stk_cfi_row *ro
 	if (!stk_reg_known(&next->regs, a->pc))
 		return end(STK_STEP_NO_RULE, f->pc);
 	next->pc = next->regs.r[a->pc];
-	/* What a guess leads to is one. */
-	next->how = f->how == STK_HOW_SCAN ? STK_HOW_SCAN : STK_HOW_CFI;
+	next->how = led_by(f, STK_HOW_CFI);
 	next->exact = f->signal;
 	return end(next->pc || f->signal ? STK_STEP_MORE : STK_STEP_BASE, 0);
 }
@@ -143,7 +148,7 @@ static void caller(const struct walk *w, uint64_t ret, uint64_t sp, enum stk_how
 	stk_reg_set(&w->next->regs, w->arch->pc, ret);
 	stk_reg_set(&w->next->regs, w->arch->sp, sp);
 	w->next->pc = ret;
-	w->next->how = w->f->how == STK_HOW_SCAN ? STK_HOW_SCAN : how;
+	w->next->how = led_by(w->f, how);
 }
 
 /* Does the call before `ret` name an address that is a few instructions before the pc? */
@@ -252,7 +257,7 @@ static bool by_sigframe(const struct walk *w)
 	f->signal = true;
 	f->cfa = w->next->regs.r[a->sp];
 	w->next->pc = w->next->regs.r[a->pc];
-	w->next->how = f->how == STK_HOW_SCAN ? STK_HOW_SCAN : STK_HOW_CFI;
+	w->next->how = led_by(f, STK_HOW_CFI);
 	w->next->exact = true;
 	return true;
 }

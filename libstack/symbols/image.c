@@ -215,6 +215,16 @@ Elf_Scn *stk_image_section(const struct stk_image *im, const char *name, GElf_Sh
 	return NULL;
 }
 
+const Elf_Data *stk_dwarf_section(Elf *elf, const char *name)
+{
+	struct stk_image im = {.elf = elf};
+	GElf_Shdr sh;
+	Elf_Scn *scn = stk_image_section(&im, name, &sh);
+	const Elf_Data *d = scn && !(sh.sh_flags & SHF_COMPRESSED) ? elf_getdata(scn, NULL) : NULL;
+
+	return d && d->d_buf ? d : NULL;
+}
+
 struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t start)
 {
 	Elf64_Ehdr eh;

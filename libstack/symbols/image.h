@@ -53,4 +53,8 @@ struct stk_image *stk_image_debugdata(const struct stk_image *im);
 /* A section by name; NULL: none or no contents. */
 Elf_Scn *stk_image_section(const struct stk_image *im, const char *name, GElf_Shdr *ret);
 
+/* The bytes of a section of a file that libdw has opened, which has decompressed it
+ * (dwarf_begin_elf). NULL: none. */
+const Elf_Data *stk_dwarf_section(Elf *elf, const char *name);
+
 #endif

@@ -38,21 +38,17 @@ static void rows_of_libdw(struct stk_unit *u, struct stk_lines *ls)
 
 static struct stk_lines *lines_of(struct stk_unit *u)
 {
-	Dwarf *dw = dwarf_cu_getdwarf(u->die.cu);
-	struct stk_image im = {.elf = dw ? dwarf_getelf(dw) : NULL};
 	Dwarf_Attribute a;
 	Dwarf_Word off;
-	GElf_Shdr sh;
 
 	if (u->lines)
 		return u->lines;
 	u->lines = calloc(1, sizeof(*u->lines));
 	if (!u->lines)
 		return NULL;
-	/* Opening the Dwarf has decompressed it. */
-	Elf_Scn *scn = im.elf ? stk_image_section(&im, ".debug_line", &sh) : NULL;
-	Elf_Data *d = scn && !(sh.sh_flags & SHF_COMPRESSED) ? elf_getdata(scn, NULL) : NULL;
-	if (d && d->d_buf && !dwarf_formudata(dwarf_attr(&u->die, DW_AT_stmt_list, &a), &off)) {
+	Dwarf *dw = dwarf_cu_getdwarf(u->die.cu);
+	const Elf_Data *d = dw ? stk_dwarf_section(dwarf_getelf(dw), ".debug_line") : NULL;
+	if (d && !dwarf_formudata(dwarf_attr(&u->die, DW_AT_stmt_list, &a), &off)) {
 		struct stk_cur c = stk_cur_init(d->d_buf, d->d_size);
 		if (stk_lines_read(&c, off, u->lines))
 			return u->lines;

@@ -127,15 +127,12 @@ static void open_eh(struct source *s, const struct stk_image *im)
 	}
 }
 
-/* Opening the Dwarf has decompressed it (dwarf_begin_elf). It is read as if it lay at 0. */
+/* It is read as if it lay at 0. */
 static void open_debug(struct source *s, Elf *elf)
 {
-	struct stk_image im = {.elf = elf};
-	GElf_Shdr sh;
-	Elf_Scn *scn = stk_image_section(&im, ".debug_frame", &sh);
-	Elf_Data *d = scn && !(sh.sh_flags & SHF_COMPRESSED) ? elf_getdata(scn, NULL) : NULL;
+	const Elf_Data *d = stk_dwarf_section(elf, ".debug_frame");
 
-	if (!d || !d->d_buf)
+	if (!d)
 		return;
 	s->parts[s->n++] = (struct part){0, d->d_size, d->d_buf};
 	s->cfi.frames_len = d->d_size;

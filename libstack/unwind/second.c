@@ -94,7 +94,7 @@ static int access_reg(unw_addr_space_t as, unw_regnum_t n, unw_word_t *v, int wr
 
 	(void)as;
 	/* libunwind's x86-64 numbers are those of DWARF. */
-	if (write || n < 0 || n >= STK_REGS || !(c->first->regs.valid >> n & 1))
+	if (write || n < 0 || !stk_reg_known(&c->first->regs, (uint64_t)n))
 		return -UNW_EBADREG;
 	*v = c->first->regs.r[n];
 	return 0;

@@ -91,7 +91,7 @@ static bool get_reg(void *arg, unsigned n, uint64_t *ret)
 {
 	const struct stk_frame *f = arg;
 
-	if (n >= STK_REGS || !(f->regs.valid >> n & 1))
+	if (!stk_reg_known(&f->regs, n))
 		return false;
 	*ret = f->regs.r[n];
 	return true;

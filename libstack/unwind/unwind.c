@@ -75,7 +75,7 @@ bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct
 	}
 	f->pc = f->regs.r[a->pc];
 	f->exact = !is_behind_trap(ms->target, th, f->pc);
-	return (f->regs.valid >> a->pc & 1) && (f->regs.valid >> a->sp & 1);
+	return stk_reg_known(&f->regs, a->pc) && stk_reg_known(&f->regs, a->sp);
 }
 
 /* A frame with the calls inlined into it. */
