@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "target/target.h"
+#include "targets/target.h"
 #include "unpack.h"
 
 bool cores_is_core(const char *path)

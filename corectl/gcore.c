@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "target/live.h"
+#include "targets/live.h"
 
 #define RANGE    (16U << 20)
 #define PROGRESS 200 /* milliseconds between two progress lines */

@@ -5,8 +5,8 @@
 
 #include <pthread.h>
 
-#include "target/dump.h"
-#include "target/dump_file.h"
+#include "targets/dump.h"
+#include "targets/dump_file.h"
 
 #define GCORE_WORKERS 8
 

@@ -13,7 +13,7 @@
 #include "screen.h"
 #include "symbols/disasm.h"
 #include "symbols/source.h"
-#include "target/live.h"
+#include "targets/live.h"
 #include "unwind/second.h"
 
 struct options {

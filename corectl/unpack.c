@@ -12,7 +12,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "target/dump.h"
+#include "targets/dump.h"
 
 #define BUFFER    (1U << 20)
 #define ZSTD_ROOM ZSTD_BLOCKSIZE_MAX

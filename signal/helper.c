@@ -28,8 +28,8 @@
 #include "helper_names.h"
 #include "output/report.h"
 #include "symbols/module.h"
-#include "target/live.h"
-#include "target/procfs.h"
+#include "targets/live.h"
+#include "targets/procfs.h"
 
 #define SOCKET       3
 #define OUT          1

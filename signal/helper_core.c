@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "target/dump.h"
-#include "target/dump_file.h"
+#include "targets/dump.h"
+#include "targets/dump_file.h"
 
 #define RANGE (32U << 20)
 

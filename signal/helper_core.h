@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "crash.h"
 #include "helper.h"
-#include "target/target.h"
+#include "targets/target.h"
 
 /*
  * Write the core of `t`, whose threads still stand, to c->core_path, and one line on `out` that

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "helper_core.h"
-#include "target/stop.h"
+#include "targets/stop.h"
 
 #define HOLD_MS 1000
 /* PTRACE_SETSIGMASK of linux/ptrace.h, which contradicts sys/ptrace.h \ */

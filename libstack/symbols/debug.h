@@ -11,7 +11,7 @@
 #include "symbols/module.h"
 #include "symbols/scope.h"
 #include "symbols/type.h"
-#include "target/map.h"
+#include "targets/map.h"
 
 /* [start, end) of ELF addresses → index into units or functions. Sorted by start. */
 struct stk_range {

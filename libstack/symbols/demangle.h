@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "target/pool.h"
+#include "targets/pool.h"
 
 /* The demangled name without parameter types ("ns::Map<int>::insert"), in `pool`; the name itself
  * when it is not mangled. With `params` the parameter types are kept. NULL: out of memory. */

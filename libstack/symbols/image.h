@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "target/target.h"
+#include "targets/target.h"
 
 struct stk_image {
 	Elf *elf;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "target/target.h"
+#include "targets/target.h"
 
 enum stk_module_state {
 	STK_MODULE_OK,         /* a file whose build-id is that of the target's own page */

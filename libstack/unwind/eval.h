@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "symbols/expr.h"
-#include "target/target.h"
+#include "targets/target.h"
 
 #define STK_PIECES_MAX 24
 

@@ -11,7 +11,7 @@
 
 #include "symbols/debug.h"
 #include "symbols/image.h"
-#include "target/map.h"
+#include "targets/map.h"
 
 #define PARTS_MAX 64
 

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import support as s
 
-LAYERS = ["base", "step", "target", "symbols", "unwind", "values", "diagnose", "output"]
+LAYERS = ["base", "step", "targets", "symbols", "unwind", "values", "diagnose", "output"]
 
 # A header that only some places may include.
 RESERVED = [

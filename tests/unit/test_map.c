@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "target/map.h"
+#include "targets/map.h"
 
 #define N 5000
 

@@ -11,7 +11,7 @@
 
 #include "output/report.h"
 #include "symbols/module.h"
-#include "target/target.h"
+#include "targets/target.h"
 
 static volatile sig_atomic_t late;
 

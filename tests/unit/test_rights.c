@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "target/rights.h"
+#include "targets/rights.h"
 
 static void explains(const struct stk_rights *r, const char *what, const char *way)
 {

@@ -1,0 +1,42 @@
+/* Copying memory of another process in few system calls. Inside targets/ only. */
+#ifndef STK_TARGET_COPY_H
+#define STK_TARGET_COPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct stk_region {
+	uint64_t start, end;
+	uint8_t *bytes; /* in the copy; NULL: not copied */
+	size_t have;    /* bytes from start that were read */
+};
+
+struct stk_copy {
+	struct stk_region *v;
+	unsigned n, cap;
+	uint8_t *map; /* holds all of them */
+	size_t size;
+};
+
+/* Get memory for regions of `size` bytes together, so that reading them need not. It is a guess:
+ * more can be read. */
+void stk_copy_prepare(struct stk_copy *c, size_t size);
+/* One more to read; without memory it is left out. */
+void stk_copy_add(struct stk_copy *c, uint64_t start, uint64_t end);
+/* Read all regions from a process. What cannot be read is left out of `have`. */
+void stk_copy_read(struct stk_copy *c, int pid);
+/* Bytes at one place; how many were read, or negative. */
+ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len);
+
+/* The same of process `pid` by `*view`, the thread by which its memory is seen, or by another,
+ * which that is then, where it has ended. */
+ssize_t stk_read_view(int pid, _Atomic int *view, uint64_t addr, void *to, size_t len);
+
+/* Is the memory that was read the same by now, as far as it can be read? */
+bool stk_copy_same(const struct stk_copy *c, int pid);
+
+void stk_copy_done(struct stk_copy *c);
+
+#endif

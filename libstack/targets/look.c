@@ -1,0 +1,462 @@
+#include "targets/look.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "targets/procfs.h"
+#include "targets/rights.h"
+
+#define TIDS_MAX      (1U << 22) /* PID_MAX_LIMIT of the kernel */
+#define PAGE          4096ULL
+#define STOP_MS       2000
+#define GREGS_32      68           /* what the kernel gives of a task that runs 32-bit code */
+#define RED_ZONE      128          /* System V ABI x86-64, 3.2.2 */
+#define STACK_MIN     (256U << 10) /* bytes copied of a stack at most, where there are many */
+#define STACKS_MAX    (64ULL << 20)
+#define STACK_GUESSED (64U << 10) /* what most stacks have in use */
+
+static struct stk_bytes keep(struct stk_look *l, const void *p, size_t len)
+{
+	uint8_t *copy = stk_pool_alloc(&l->t->pool, len);
+
+	if (!copy)
+		return (struct stk_bytes){0};
+	memcpy(copy, p, len);
+	return (struct stk_bytes){copy, len};
+}
+
+static void add_own(struct stk_look *l)
+{
+	struct stk_thread *th = &l->t->threads[l->t->nthreads++];
+
+	*th = (struct stk_thread){.tid = l->o->own_tid,
+				  .gregs = keep(l, l->o->own_gregs, l->o->own_gregs_len)};
+	if (l->o->own_fpregs)
+		th->fpregs = keep(l, l->o->own_fpregs, l->o->own_fpregs_len);
+}
+
+/* A thread that starts a program waits for its child in the kernel, uninterruptibly. */
+static bool waits_for_vfork(struct stk_look *l, int tid)
+{
+	char name[48];
+	struct stk_text t;
+
+	stk_text_init(&t, name, sizeof(name));
+	stk_printf(&t, "task/%d/syscall", tid);
+	char *s = stk_proc_read(&l->t->pool, l->pid, name, NULL);
+	long call = s ? strtol(s, NULL, 10) : -1;
+	return call == SYS_vfork || call == SYS_clone || call == SYS_clone3;
+}
+
+static bool any_stopped(const struct stk_look *l)
+{
+	for (unsigned i = 0; i < l->stops.n; i++)
+		if (l->stops.v[i].state == STK_STOPPED)
+			return true;
+	return false;
+}
+
+static const char *who_traces(struct stk_look *l, int tracer)
+{
+	const char *name = tracer ? stk_proc_comm(&l->t->pool, tracer) : NULL;
+	char *s =
+	    name ? stk_pool_printf(&l->t->pool, "process %d (%s) traces them", tracer, name) : NULL;
+
+	return s ? s : "another process traces them";
+}
+
+static const char *reason(struct stk_look *l, const struct stk_stopped *s)
+{
+	switch (s->state) {
+	case STK_SEIZED:
+	case STK_STOPPING:
+		if (stk_proc_status(l->pid, "CoreDumping:") == 1)
+			return "the process is leaving a core";
+		if (stk_proc_state(l->pid, s->tid) != 'D')
+			return "they did not stop in time";
+		return waits_for_vfork(l, s->tid)
+			   ? "they wait for a vfork child to start its program"
+			   : "they did not stop in time (uninterruptible sleep, or a frozen "
+			     "cgroup)";
+	case STK_REFUSED:
+		/* The right is to all threads or to none: another had it, and is gone already. */
+		if (s->err == EBUSY || (s->err == EPERM && any_stopped(l)))
+			return who_traces(l, s->tracer);
+		return s->err == EPERM ? "ptrace is not permitted" : "ptrace failed";
+	default:
+		return "their registers cannot be read";
+	}
+}
+
+static void add_thread(struct stk_look *l, struct stk_stopped *s)
+{
+	struct stk_thread th = {.tid = s->tid};
+	bool fp = false;
+	int n = -1, m = 0;
+
+	if (s->state == STK_GONE)
+		return;
+	if (l->o->regs && l->o->regs(l->o->arg, s->tid, s->gregs, sizeof(s->gregs), s->fpregs,
+				     sizeof(s->fpregs), &fp)) {
+		n = sizeof(s->gregs);
+		m = fp ? sizeof(s->fpregs) : 0;
+	} else if (s->state == STK_STOPPED) {
+		n = s->len;
+		m = s->fplen;
+		l->was_stopped |= s->group;
+	}
+	if (n == -ESRCH)
+		return;
+	if (n <= 0) {
+		l->t->missing++;
+		l->t->missing_reason = reason(l, s);
+		return;
+	}
+	l->wrong_width |= n == GREGS_32;
+	th.gregs = keep(l, s->gregs, (size_t)n);
+	if (m > 0)
+		th.fpregs = keep(l, s->fpregs, (size_t)m);
+	l->t->threads[l->t->nthreads++] = th;
+}
+
+static int by_tid(const void *a, const void *b)
+{
+	const struct stk_thread *x = a, *y = b;
+
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+/* Thread 1 is the one that stands by itself, else the leader. */
+static void number_threads(struct stk_look *l)
+{
+	struct stk_target *t = l->t;
+	unsigned first = l->o->own_tid ? 1 : 0;
+
+	for (unsigned i = 0; !first && i < t->nthreads; i++)
+		if (t->threads[i].tid == l->pid) {
+			struct stk_thread leader = t->threads[i];
+			t->threads[i] = t->threads[0];
+			t->threads[0] = leader;
+			first = 1;
+		}
+	qsort(t->threads + first, t->nthreads - first, sizeof(*t->threads), by_tid);
+	for (unsigned i = 0; i < t->nthreads; i++)
+		t->threads[i].num = (int)i + 1;
+}
+
+static bool refused(const struct stk_look *l)
+{
+	for (unsigned i = 0; i < l->stops.n; i++)
+		if (l->stops.v[i].state == STK_REFUSED)
+			return true;
+	return false;
+}
+
+/* The first that another process traces, or NULL. */
+static const struct stk_stopped *traced(const struct stk_look *l)
+{
+	for (unsigned i = 0; i < l->stops.n; i++)
+		if (l->stops.v[i].state == STK_REFUSED && l->stops.v[i].err == EBUSY)
+			return &l->stops.v[i];
+	return NULL;
+}
+
+/* No thread at all: there is nothing to show. */
+static int nothing_to_show(struct stk_look *l, struct stk_err *err)
+{
+	const struct stk_stopped *one = traced(l);
+
+	if (one)
+		return stk_rights_traced(l->pid, one->tracer, err)
+			   ? STK_ESYS
+			   : stk_fail(
+				 err, STK_ESYS,
+				 "process %d: another process traces its threads, and there can "
+				 "be one tracer only",
+				 l->pid);
+	if (refused(l))
+		return stk_rights_fail(l->pid, err);
+	if (l->t->missing)
+		return stk_fail(err, STK_ESYS, "process %d: no thread of %u can be shown: %s",
+				l->pid, l->t->missing, l->t->missing_reason);
+	if (stk_proc_lives(l->pid))
+		return stk_fail(err, STK_ESYS,
+				"process %d executes programs: no thread of it stays", l->pid);
+	return stk_fail(err, STK_ESYS, "process %d has ended", l->pid);
+}
+
+/* The threads of the target, from what is known of those that stopped. */
+static int add_threads(struct stk_look *l, struct stk_err *err)
+{
+	struct stk_target *t = l->t;
+
+	t->threads = stk_pool_alloc(&t->pool, (l->stops.n + 1) * sizeof(*t->threads));
+	if (!t->threads)
+		return stk_fail(err, STK_ENOMEM, "out of memory");
+	if (l->o->own_tid)
+		add_own(l);
+	for (unsigned i = 0; i < l->stops.n; i++)
+		add_thread(l, &l->stops.v[i]);
+	if (!t->nthreads)
+		return nothing_to_show(l, err);
+	if (l->wrong_width)
+		return stk_fail(err, STK_EARCH, "process %d runs 32-bit code: not supported",
+				l->pid);
+	number_threads(l);
+	return 0;
+}
+
+/* Is there a thread that can stop, or one that stands by itself? */
+static bool reachable(const struct stk_look *l)
+{
+	bool any = l->o->own_tid;
+
+	for (unsigned i = 0; i < l->stops.n; i++)
+		any |= l->stops.v[i].state <= STK_STOPPED;
+	return any;
+}
+
+typedef int stop_function(struct stk_stops *s, int pid, int except, unsigned ms);
+
+static int stop(struct stk_look *l, stop_function *f, struct stk_err *err)
+{
+	l->stops.stands = l->o->stands;
+	l->stops.arg = l->o->arg;
+	int r = f(&l->stops, l->pid, l->o->own_tid, l->o->stop_ms ? l->o->stop_ms : STOP_MS);
+
+	int tid = r < 0 && l->o->standing ? l->o->standing(l->o->arg, 0) : 0;
+	for (unsigned i = 1; tid; tid = l->o->standing(l->o->arg, i++))
+		if (tid > 0)
+			stk_stop_add_standing(&l->stops, tid);
+	if (l->o->collect && refused(l))
+		l->o->collect(l->o->arg);
+	return r < 0 && !l->o->own_tid ? stk_fail_sys(err, -r, "process %d", l->pid) : 0;
+}
+
+/* The text of maps; NULL: errno tells why. */
+static char *map_text(struct stk_look *l)
+{
+	return l->o->maps_fd ? stk_proc_read_fd(&l->t->pool, l->o->maps_fd, NULL)
+			     : stk_proc_read(&l->t->pool, l->view, "maps", NULL);
+}
+
+/* That, and the auxiliary vector. */
+static int read_maps(struct stk_look *l, char **ret, struct stk_err *err)
+{
+	struct stk_target *t = l->t;
+	size_t len;
+
+	if (!l->mem)
+		l->mem = stk_proc_open(l->view, "mem") + 1;
+	*ret = map_text(l);
+	int sys = errno;
+	if (!*ret)
+		return stk_fail_sys(err, sys, "the memory map of process %d", l->pid);
+	uint8_t *auxv = (uint8_t *)stk_proc_read(&t->pool, l->view, "auxv", &len);
+	if (auxv && len)
+		t->auxv = (struct stk_bytes){auxv, len};
+	return 0;
+}
+
+static int parse_maps(struct stk_look *l, char *maps, struct stk_err *err)
+{
+	l->t->nsegments = l->t->nmappings = 0;
+	stk_proc_maps(l->t, maps);
+	return l->t->nsegments ? 0 : stk_fail(err, STK_ESYS, "process %d has ended", l->pid);
+}
+
+static unsigned sp_row(const struct stk_arch *a)
+{
+	unsigned row = 0;
+
+	while (row < a->nregs && a->regs[row].dwarf != a->sp)
+		row++;
+	return row;
+}
+
+/* The stacks of the threads from the one at `first` on, from the stack pointer up. false: one lies
+ * where the map has nothing. */
+static bool copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
+{
+	uint64_t each = STACKS_MAX / (l->stops.n + 1), sp;
+	unsigned row = sp_row(l->t->arch);
+	bool all = true;
+
+	if (each < STACK_MIN)
+		each = STACK_MIN;
+	for (unsigned i = first; i < l->stops.n; i++) {
+		struct stk_stopped *s = &l->stops.v[i];
+		const struct stk_segment *g;
+		if (s->state != STK_STOPPED || s->len <= 0)
+			continue;
+		struct stk_thread th = {.gregs = {s->gregs, (size_t)s->len}};
+		if (!stk_thread_reg(l->t, &th, row, &sp) || !(g = stk_segment_at(l->t, sp))) {
+			all = false;
+			continue;
+		}
+		uint64_t from = (sp - RED_ZONE) & ~(PAGE - 1);
+		from = from < g->start ? g->start : from;
+		stk_copy_add(to, from, g->end - from > each ? from + each : g->end);
+	}
+	stk_copy_read(to, l->view);
+	return all;
+}
+
+/* For the stacks of those that still run. */
+static void prepare(struct stk_look *l)
+{
+	uint64_t size = 0;
+
+	for (unsigned i = 0; i < l->stops.n; i++)
+		size += l->stops.v[i].state == STK_SEIZED ? STACK_GUESSED : 0;
+	stk_copy_prepare(&l->stacks[1], size < STACKS_MAX ? size : STACKS_MAX);
+}
+
+/* All of them stand while the map and the stacks are read. */
+static int look_whole(struct stk_look *l, struct stk_err *err)
+{
+	char *maps = NULL;
+	int r = l->o->only_own ? 0 : stop(l, stk_stop_all, err);
+
+	if (r || !reachable(l))
+		return r;
+	l->view = stk_proc_view(l->pid);
+	r = read_maps(l, &maps, err);
+	if (!r)
+		r = parse_maps(l, maps, err);
+	if (!r && l->o->copy)
+		copy_stacks(l, 0, &l->stacks[1]);
+	return r;
+}
+
+/* Is what was read before all stood another by now? It was the same when they did, if not. Of a
+ * process that has ended nothing is read any more, and what was stays true. */
+static bool changed(struct stk_look *l, const char *before)
+{
+	const char *now = map_text(l);
+
+	if (!now || !*now) {
+		l->view = stk_proc_view(l->pid); /* the leader may have ended alone */
+		now = map_text(l);
+	}
+	if (!now || !*now)
+		return false;
+	return !before || strcmp(before, now) != 0 || !stk_copy_same(&l->stacks[0], l->view);
+}
+
+/*
+ * Most threads of most processes sleep. Those that do are stopped first, and the others stand still
+ * for no longer than it takes to copy what is theirs. All stand at one moment. The map, and the
+ * stacks of the sleepers, are read before that moment and once more after it, for others may write
+ * to them: `moved` tells that they are not the same.
+ */
+static int look_quickly(struct stk_look *l, bool *moved, struct stk_err *err)
+{
+	char *maps = NULL;
+	int r = stop(l, stk_stop_sleepers, err);
+
+	if (r || !reachable(l))
+		return r;
+	r = read_maps(l, &maps, err);
+	*moved = !r && !*maps; /* the leader has ended since it was seen */
+	if (r || *moved)
+		return r;
+	char *before = stk_pool_strdup(&l->t->pool, maps);
+	r = parse_maps(l, maps, err);
+	if (r)
+		return r;
+	copy_stacks(l, 0, &l->stacks[0]);
+	prepare(l);
+	r = stop(l, stk_stop_all, err);
+	if (r)
+		return r;
+	bool all = copy_stacks(l, l->stops.done, &l->stacks[1]);
+	if (l->o->brief)
+		stk_stop_go_on(&l->stops);
+	*moved = !all || changed(l, before);
+	return 0;
+}
+
+/*
+ * A processor that a thread leaves when it stops goes to sleep, and the thread waits until it is
+ * awake again: on a virtual machine that is most of the time that the thread stands. While this is
+ * open no processor sleeps (kernel Documentation, power/pm_qos_interface). Root may; -1 for others.
+ */
+static int keep_awake(void)
+{
+	int32_t latency_us = 0;
+	int fd = open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, &latency_us, sizeof(latency_us)) != sizeof(latency_us)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* All that was read is of one program, if the memory of the first is still there. What was read of
+ * one that has ended meanwhile is true. */
+static int check_program(struct stk_look *l, struct stk_err *err)
+{
+	bool other = l->mem && stk_proc_mem_gone(l->mem - 1);
+
+	l->executed = (other || !stk_stop_holds(&l->stops)) && stk_proc_lives(l->pid);
+	return l->executed ? stk_fail(err, STK_ESYS,
+				      "process %d executes programs: no thread of it stays", l->pid)
+			   : 0;
+}
+
+/* The quick way, and where that does not do, the other. */
+static int take(struct stk_look *l, struct stk_err *err)
+{
+	bool moved = false;
+	int r = look_quickly(l, &moved, err);
+
+	if (r || !moved)
+		return r;
+	for (unsigned i = 0; i < 2; i++)
+		stk_copy_done(&l->stacks[i]);
+	return look_whole(l, err);
+}
+
+int stk_look(struct stk_look *l, struct stk_err *err)
+{
+	int awake = l->o->copy ? keep_awake() : -1;
+	int r = l->o->copy ? take(l, err) : look_whole(l, err);
+
+	if (!r)
+		r = check_program(l, err);
+	if (l->o->brief)
+		stk_look_end(l);
+	if (awake >= 0)
+		close(awake);
+	long all = l->o->only_own ? stk_proc_status(l->pid, "Threads:") : 1;
+	all -= l->view != l->pid; /* a leader that has ended counts until the last has */
+	if (all > 1 && all <= TIDS_MAX) {
+		l->t->missing = (unsigned)all - 1;
+		l->t->missing_reason = "not asked for";
+	}
+	return r ? r : add_threads(l, err);
+}
+
+void stk_look_end(struct stk_look *l)
+{
+	if (!l->stops.released)
+		stk_stop_go(&l->stops, &l->stood);
+}
+
+void stk_look_done(struct stk_look *l)
+{
+	stk_stop_done(&l->stops);
+	for (unsigned i = 0; i < 2; i++)
+		stk_copy_done(&l->stacks[i]);
+	if (l->mem)
+		close(l->mem - 1);
+	l->mem = 0;
+}

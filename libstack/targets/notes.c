@@ -1,0 +1,234 @@
+#include "targets/notes.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "base/signals.h"
+#include "targets/dump.h"
+
+#define NT_SIGINFO_ 0x53494749 /* "SIGI", include/uapi/linux/elf.h */
+#define NT_FILE_    0x46494c45 /* "FILE" */
+
+static struct stk_thread *add_thread(struct stk_target *t)
+{
+	/* Room doubles at powers of two. */
+	if (!(t->nthreads & (t->nthreads - 1))) {
+		unsigned cap = t->nthreads ? 2 * t->nthreads : 1;
+		struct stk_thread *v = stk_pool_alloc(&t->pool, cap * sizeof(*v));
+		if (!v)
+			return NULL;
+		if (t->nthreads)
+			memcpy(v, t->threads, t->nthreads * sizeof(*v));
+		t->threads = v;
+	}
+	return &t->threads[t->nthreads++];
+}
+
+static void note_prstatus(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	const struct stk_arch *a = t->arch;
+	struct stk_cur c = stk_cur_init(p, len);
+	struct stk_cur sig = stk_cur_sub(&c, a->prstatus_cursig, 2);
+	struct stk_cur pid = stk_cur_sub(&c, a->prstatus_pid, 4);
+	struct stk_thread *th = add_thread(t);
+
+	if (!th)
+		return;
+	*th = (struct stk_thread){0};
+	th->cursig = stk_cur_u16(&sig);
+	th->tid = (int)stk_cur_u32(&pid);
+	if (len > a->prstatus_reg)
+		th->gregs = (struct stk_bytes){p + a->prstatus_reg, len - a->prstatus_reg};
+	if (len < a->prstatus_size)
+		stk_remark(t, true, "the registers of thread %d are cut off in the core", th->tid);
+}
+
+static const char *fixed_string(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	return stk_pool_strndup(&t->pool, (const char *)p, strnlen((const char *)p, len));
+}
+
+static void note_prpsinfo(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	const struct stk_arch *a = t->arch;
+	struct stk_cur c = stk_cur_init(p, len);
+
+	if (len < a->prpsinfo_size)
+		return;
+	struct stk_cur pid = stk_cur_sub(&c, a->prpsinfo_pid, 4);
+	struct stk_cur uid = stk_cur_sub(&c, a->prpsinfo_uid, 4);
+	t->psinfo.present = true;
+	t->psinfo.pid = (int)stk_cur_u32(&pid);
+	t->psinfo.uid = stk_cur_u32(&uid);
+	t->psinfo.fname = fixed_string(t, p + a->prpsinfo_fname, 16);
+	t->psinfo.args = fixed_string(t, p + a->prpsinfo_args, 80);
+	char *args = (char *)t->psinfo.args;
+	for (size_t n = args ? strlen(args) : 0; n && args[n - 1] == ' '; n--)
+		args[n - 1] = 0;
+}
+
+/* siginfo_t of LP64 (include/uapi/asm-generic/siginfo.h): signo, errno, code, pad, union at 16. */
+static void note_siginfo(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	struct stk_cur c = stk_cur_init(p, len);
+	struct stk_siginfo *s = &t->siginfo;
+
+	if (s->present)
+		return; /* the first thread's: the one that crashed */
+	s->signo = (int)stk_cur_u32(&c);
+	s->err = (int)stk_cur_u32(&c);
+	s->code = (int)stk_cur_u32(&c);
+	stk_cur_skip(&c, 4);
+	struct stk_cur u = c;
+	s->addr = stk_cur_u64(&c);
+	s->pid = (int)stk_cur_u32(&u);
+	s->uid = stk_cur_u32(&u);
+	s->present = !c.bad;
+	s->raw = (struct stk_bytes){p, len};
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct stk_mapping *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* NT_FILE: count, page size, count × {start, end, page offset}, then count strings. */
+static void note_file(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	struct stk_cur c = stk_cur_init(p, len);
+	uint64_t n = stk_cur_u64(&c), page = stk_cur_u64(&c);
+
+	if (c.bad || n > len / 24 || page > (1U << 30) || t->mappings) {
+		stk_remark(t, true, "the list of mapped files in the core is damaged");
+		return;
+	}
+	struct stk_cur names = stk_cur_sub(&c, n * 24, stk_cur_left(&c) - n * 24);
+	struct stk_mapping *v = stk_pool_alloc(&t->pool, (n + 1) * sizeof(*v));
+	unsigned used = 0;
+	for (uint64_t i = 0; v && i < n; i++) {
+		v[used].start = stk_cur_u64(&c);
+		v[used].end = stk_cur_u64(&c);
+		v[used].file_off = stk_cur_u64(&c) * page;
+		const char *name = stk_cur_str(&names);
+		if (c.bad || !name) {
+			stk_remark(t, true, "the list of mapped files in the core is cut off");
+			break;
+		}
+		v[used].path = stk_pool_strdup(&t->pool, name);
+		if (v[used].path && v[used].start < v[used].end)
+			used++;
+	}
+	if (v)
+		qsort(v, used, sizeof(*v), by_start);
+	t->mappings = v;
+	t->nmappings = used;
+}
+
+/* What our own writer says of the core: lines, padded with NULs. */
+static void note_remark(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	char *save = NULL, *text = stk_pool_strndup(&t->pool, (const char *)p, len);
+
+	for (char *l = text ? strtok_r(text, "\n", &save) : NULL; l;
+	     l = strtok_r(NULL, "\n", &save))
+		stk_remark(t, false, "%s: %s", t->path, l);
+}
+
+static void note_names(struct stk_target *t, const uint8_t *p, size_t len)
+{
+	struct stk_cur c = stk_cur_init(p, len);
+
+	while (stk_cur_left(&c) >= 20) {
+		struct stk_thread *th = stk_thread_by_tid(t, (int)stk_cur_u32(&c));
+		const uint8_t *name = stk_cur_bytes(&c, 16);
+		if (th && name)
+			th->name = fixed_string(t, name, 16);
+	}
+}
+
+static void note_own(struct stk_target *t, uint32_t type, const uint8_t *p, size_t len)
+{
+	if (type == STK_NOTE_REMARK)
+		note_remark(t, p, len);
+	else if (type == STK_NOTE_NAMES)
+		note_names(t, p, len);
+}
+
+static void note_one(struct stk_target *t, uint32_t type, const uint8_t *p, size_t len)
+{
+	struct stk_thread *th = t->nthreads ? &t->threads[t->nthreads - 1] : NULL;
+	struct stk_bytes b = {p, len};
+
+	switch (type) {
+	case NT_PRSTATUS:
+		note_prstatus(t, p, len);
+		break;
+	case NT_PRPSINFO:
+		note_prpsinfo(t, p, len);
+		break;
+	case NT_AUXV:
+		t->auxv = b;
+		break;
+	case NT_SIGINFO_:
+		note_siginfo(t, p, len);
+		break;
+	case NT_FILE_:
+		note_file(t, p, len);
+		break;
+	case NT_FPREGSET:
+		if (th)
+			th->fpregs = b;
+		break;
+	case NT_X86_XSTATE:
+		if (th)
+			th->xstate = b;
+		break;
+	default:
+		break;
+	}
+}
+
+void stk_notes_parse(struct stk_target *t, const uint8_t *bytes, size_t len)
+{
+	struct stk_cur c = stk_cur_init(bytes, len);
+
+	while (stk_cur_left(&c) >= 12) {
+		uint32_t namesz = stk_cur_u32(&c), descsz = stk_cur_u32(&c), type = stk_cur_u32(&c);
+		const uint8_t *name = stk_cur_bytes(&c, ((uint64_t)namesz + 3) & ~3ULL);
+		const uint8_t *desc = stk_cur_bytes(&c, descsz);
+		if (c.bad || !desc) {
+			stk_remark(t, true, "the notes of the core are damaged or cut off");
+			return;
+		}
+		uint64_t pad = -(uint64_t)descsz & 3;
+		if (pad <= stk_cur_left(&c))
+			stk_cur_skip(&c, pad);
+		if (namesz != sizeof(STK_NOTE_OWNER) || memcmp(name, STK_NOTE_OWNER, namesz) != 0)
+			note_one(t, type, desc, descsz);
+		else
+			note_own(t, type, desc, descsz);
+	}
+}
+
+static int by_tid(const void *a, const void *b)
+{
+	const struct stk_thread *x = a, *y = b;
+
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+void stk_notes_number_threads(struct stk_target *t)
+{
+	if (t->nthreads > 2)
+		qsort(t->threads + 1, t->nthreads - 1, sizeof(*t->threads), by_tid);
+	for (unsigned i = 0; i < t->nthreads; i++) {
+		t->threads[i].num = (int)i + 1;
+		/* pr_fname is the comm of the thread group's leader (fill_psinfo()). */
+		if (t->psinfo.present && t->threads[i].tid == t->psinfo.pid)
+			t->threads[i].name = t->psinfo.fname;
+	}
+}
