@@ -1,10 +1,12 @@
-"""crash_context.py symbols|comments|stack|calls: what may run in the signal handler of a broken program.
+"""crash_context.py symbols|comments|stack|calls|rooms|circles: what may run in the signal handler of a broken program.
 
 symbols   the objects of crash context refer to nothing but themselves and functions of signal/ whose
           comment says CRASH or ANY; libstack.so.1 takes no memory function from elsewhere
 comments  every function in signal/ says NORMAL, CRASH or ANY, or the head of its file does
 stack     the frames of each path on a borrowed or small stack fit it (-fstack-usage)
 calls     docs/SIGNAL-SAFETY.md tells of every system call that signal/ makes, and of no other
+rooms     a room of signal/ includes only those before it in ROOMS; what is of one processor lies in its folder
+circles   no files of libstack.so.1 need each other in a circle
 """
 import glob
 import os
@@ -24,6 +26,10 @@ MEMORY = {"memcpy", "memset", "memmove", "memcmp"}
 CONTEXT = re.compile(r"\b(NORMAL|CRASH|ANY) context\b")
 DEFINITION = re.compile(r"^(?!static const|typedef|struct [a-z_0-9]+ \{|extern)[A-Za-z_][^;=\n]*"
                         r"\b(\w+)\)?\([^;=]*?\)\n\{", re.M)
+
+
+def sources(kind):
+    return sorted(glob.glob(os.path.join(SIGNAL, "**/*." + kind), recursive=True))
 
 
 def objects(target):
@@ -71,18 +77,17 @@ def head(path):
 def functions():
     """{name: (context or None, file)} of every function that is defined in signal/."""
     found, declared = {}, {}
-    for path in glob.glob(os.path.join(SIGNAL, "*.h")):
+    for path in sources("h"):
         text = read(path)
         for m in re.finditer(r"^[a-z][^;{}()#]*\b(\w+)\([^;{}]*\);", text, re.M):
             declared[m.group(1)] = one_context(comment_before(text, m.start())) or head(path)
-    for path in sorted(glob.glob(os.path.join(SIGNAL, "*.c"))):
-        text, stem = read(path), os.path.basename(path)[:-2]
-        whole = head(path) or head(os.path.join(SIGNAL, stem + ".h")) or \
-            head(os.path.join(SIGNAL, stem.split("_")[0] + ".h"))
+    for path in sources("c"):
+        text = read(path)
+        whole = head(path) or head(path[:-1] + "h")
         for m in DEFINITION.finditer(text):
             name = m.group(1)
             context = one_context(comment_before(text, m.start())) or declared.get(name) or whole
-            found.setdefault(name, (context, os.path.basename(path)))
+            found.setdefault(name, (context, os.path.relpath(path, SIGNAL)))
     return found
 
 
@@ -153,9 +158,9 @@ PATHS = [
     ("stk_handler", 8192, "the thread's alternate stack, until the handler has its own"),
     ("stk_entry_arrange", 10240, "the thread's alternate stack, before a handler of the program's begins"),
     ("on_collect", 8192, "the alternate stack of every other thread"),
-    ("report", 65536 - 1024, "own_stack of handler.c"),
-    ("supervise", 32768 - 1024, "supervisor_stack of launch.c"),
-    ("exec_helper", 16384 - 1024, "exec_stack of launch.c"),
+    ("stk_report", 65536 - 1024, "own_stack of report/handler.c"),
+    ("supervise", 32768 - 1024, "supervisor_stack of tiers/supervise.c"),
+    ("exec_helper", 16384 - 1024, "exec_stack of tiers/supervise.c"),
 ]
 
 
@@ -189,7 +194,7 @@ def stack(t):
 
 def calls(t):
     made = set()
-    for path in glob.glob(os.path.join(SIGNAL, "*.[ch]")):
+    for path in sources("[ch]"):
         made |= set(re.findall(r"\bSYS_([a-z]\w+)", read(path)))
     table = read(os.path.join(s.SOURCE, "docs/SIGNAL-SAFETY.md")).split("\n## System calls\n")[1]
     told = set()
@@ -199,9 +204,69 @@ def calls(t):
     t.equal(sorted(told - made), [], "in docs/SIGNAL-SAFETY.md, and not made")
 
 
+# From the bottom up. A folder of one processor stands beside them: it holds the other half of files of any room.
+ROOMS = ["kernel", "images", "state", "channel", "tiers", "report", "program"]
+MACHINES = ["x86_64"]
+# The helper is a program of its own: it shares two headers with the others.
+HELPER = {"signal/crash.h", "signal/images/images.h"}
+# Registers by name, instructions, places in a signal frame.
+OF_A_MACHINE = re.compile(r"\bREG_[A-Z]|__asm__|\bgregs\[\d|__x86_64__|\b[re](?:ax|bx|cx|dx|sp|bp|ip)\b")
+
+
+def code(text):
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+
+
+def rooms(t):
+    seen = set()
+    for path in sources("[ch]"):
+        name = os.path.relpath(path, s.SOURCE)
+        room = name.split("/")[1] if name.count("/") == 2 else None
+        seen.add(room)
+        for included in re.findall(r'#include "(signal/[^"]+)"', read(path)):
+            other = included.split("/")[1]
+            if room == "helper":
+                t.check(other == room or included in HELPER, "%s includes %s" % (name, included))
+            elif room in ROOMS and other in ROOMS + MACHINES:
+                t.check(other in ROOMS and ROOMS.index(other) <= ROOMS.index(room),
+                        "%s includes %s, which is above it" % (name, included))
+        if room not in MACHINES:
+            found = OF_A_MACHINE.search(code(read(path)))
+            t.check(not found, "%s: %s is of one processor" % (name, found and found.group(0)))
+    t.equal(sorted(seen - {None}), sorted(ROOMS + MACHINES + ["helper"]), "the rooms of signal/")
+
+
+def reached(graph, start):
+    todo, found = list(graph[start]), set()
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo += graph[node]
+    return found
+
+
+def circles(t):
+    """stk_handler() is an address to those below it: our actions are known by it."""
+    defined, wanted = {}, {}
+    for target in ("stack", "stack_handler", "stack_sys", "stack_crash", "stack_images"):
+        for path in objects(target):
+            name = re.search(r"\.dir/(.*)\.o$", path).group(1)
+            needs, has = nm(path)
+            wanted[name] = needs - {"stk_handler"}
+            defined.update({n: name for n in has})
+    t.check(len(wanted) > 40, "only %d objects" % len(wanted))
+    graph = {name: {defined[n] for n in needs if n in defined and defined[n] != name
+                    and defined[n].split("/")[0] not in MACHINES}
+             for name, needs in wanted.items()}
+    for name in sorted(graph):
+        back = sorted(n for n in reached(graph, name) if name in reached(graph, n))
+        t.check(not back, "in a circle: " + " ".join(back))
+
+
 def main():
     t = s.Failures()
-    {f.__name__: f for f in (symbols, comments, stack, calls)}[sys.argv[1]](t)
+    {f.__name__: f for f in (symbols, comments, stack, calls, rooms, circles)}[sys.argv[1]](t)
     t.exit()
 
 

@@ -15,9 +15,9 @@
 #include <cmocka.h>
 
 #include "base/arch_x86_64.h"
-#include "guard.h"
-#include "images.h"
-#include "stepper.h"
+#include "signal/images/images.h"
+#include "signal/images/stepper.h"
+#include "signal/kernel/guard.h"
 
 #define NOINLINE   __attribute__((noinline))
 #define FRAMES_MAX 4096

@@ -1,6 +1,6 @@
 /* Whether a core is to be expected: what kernel.core_pattern says. */
-#include "../../signal/core_limit.c"
-#include "../../signal/status.c"
+#include "../../signal/kernel/status.c"
+#include "../../signal/report/core_limit.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

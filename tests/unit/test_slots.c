@@ -1,6 +1,5 @@
 /* Threads' slots: their stacks have guards, are used again, and are those of one process. */
-#include "../../signal/guard.c"
-#include "../../signal/slots.c"
+#include "../../signal/state/slots.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

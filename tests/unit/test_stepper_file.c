@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "images_file.h"
+#include "signal/images/file.h"
 
 static char path[64], name[256];
 static uint8_t *file; /* a copy of this program */

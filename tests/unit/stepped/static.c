@@ -6,8 +6,8 @@
 #include <ucontext.h>
 
 #include "base/arch_x86_64.h"
-#include "guard.h"
-#include "stepper.h"
+#include "signal/images/stepper.h"
+#include "signal/kernel/guard.h"
 
 static struct stk_images images;
 static struct stk_own_stepper stepper;

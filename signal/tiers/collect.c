@@ -1,0 +1,561 @@
+#include "signal/tiers/collect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "base/text.h"
+#include "signal/crash.h"
+#include "signal/images/images.h"
+#include "signal/kernel/apart.h"
+#include "signal/kernel/clock.h"
+#include "signal/kernel/context.h"
+#include "signal/kernel/status.h"
+#include "signal/kernel/sys.h"
+#include "signal/state/action.h"
+#include "signal/state/end.h"
+#include "signal/state/self.h"
+#include "signal/state/slots.h"
+#include "signal/state/state.h"
+
+#define COLLECT_SIGNAL STK_COLLECT_SIGNAL
+#define ROUNDS         8
+#define ROUND_NS       1000000U
+#define HOPELESS_NS    5000000U
+#define LISTS_MAX      16 /* a thread that still runs may begin others */
+#define TURNS_MAX      100000
+#define SECOND         1000000000ULL
+
+/* What stands in `answered` of struct stk_other; the second: it is just being written. */
+enum { ANSWERED = 1, ANSWERING = 2 };
+#define MAGIC 0x53544b41U /* "STKA": beside a thread's place in the table */
+
+static struct stk_collection all STK_APART;
+static struct stk_ksigaction before;
+static _Atomic uint32_t answers, stood, release, leaving;
+static uint32_t nparked;
+/* Our signals that were sent, and that reached on_collect; those on their way that are not queued,
+ * and look like libc's. */
+static _Atomic uint32_t sent, taken, unqueued;
+static _Atomic bool waiting; /* for `answers` */
+/* A thread on its way through our handler is let go on for a moment: it will park. */
+static _Atomic uint32_t patient;
+static _Atomic bool active;
+static bool forever;
+static bool by_own;   /* the crash's own signal asks */
+static int asked_pid; /* a forked child has a copy of all this */
+/* The queue of signals is full (RLIMIT_SIGPENDING): those that are not queued do it. */
+static _Atomic bool by_trap;
+
+/* Where the number of a thread's place, from 1, is kept; there is always room: half of it. */
+static uint16_t slots[2 * STK_OTHERS_MAX] STK_APART;
+static int32_t tids[STK_OTHERS_MAX] STK_APART; /* as they were asked */
+
+static uint16_t *slot_of(int tid)
+{
+	uint32_t h = (uint32_t)tid * 2654435769U >> 16;
+
+	for (uint32_t end = h + 2 * STK_OTHERS_MAX - 1; h != end; h++) {
+		uint16_t *s = &slots[h % (2 * STK_OTHERS_MAX)];
+		if (!*s || *s > STK_OTHERS_MAX || tids[*s - 1] == tid)
+			return s;
+	}
+	return &slots[h % (2 * STK_OTHERS_MAX)];
+}
+
+/* On its way through our handler: upon an alternate stack of ours, or of the program's with the pc
+ * in libstack. The functions that we stand before run on the program's stack. */
+static bool in_handler(const ucontext_t *uc)
+{
+	uint64_t below = stk_context_sp(uc) - (uint64_t)(uintptr_t)uc->uc_stack.ss_sp;
+	if ((uc->uc_stack.ss_flags & SS_DISABLE) || below > uc->uc_stack.ss_size)
+		return false;
+	if (stk_slot_is_stack(uc->uc_stack.ss_sp, uc->uc_stack.ss_size))
+		return true;
+	const struct stk_img *im = stk_image_of(&stk_g.images, (uint64_t)(uintptr_t)stk_collect);
+	uint64_t pc = stk_context_pc(uc);
+
+	return im && !im->main && pc >= im->start && pc < im->end;
+}
+
+static bool is_active(void)
+{
+	return atomic_load(&active) && asked_pid == stk_self_pid();
+}
+
+/* Another signal has been delivered at the same moment, and its handler, ours, has not begun. */
+static bool is_entering(const ucontext_t *uc)
+{
+	return stk_context_pc(uc) == (uint64_t)(uintptr_t)stk_handler;
+}
+
+/* A queued signal of ours carries the thread's place in the table. */
+static bool is_queued(const siginfo_t *si, uint32_t *ret_place)
+{
+	uint64_t v = (uint64_t)(uintptr_t)si->si_value.sival_ptr;
+
+	*ret_place = (uint32_t)v;
+	return si->si_code == SI_QUEUE && v >> 32 == MAGIC;
+}
+
+/* The caller's place; NULL: it has none. */
+static struct stk_other *place_of(const siginfo_t *si, int tid)
+{
+	uint32_t i;
+
+	if (is_queued(si, &i) && i < all.n && (all.v[i].tid == tid || tid <= 0))
+		return &all.v[i];
+	i = *slot_of(tid);
+	return i && i <= all.n ? &all.v[i - 1] : 0;
+}
+
+static void status_path(char *path, size_t cap, int tid)
+{
+	struct stk_text t;
+
+	stk_text_init(&t, path, cap);
+	stk_printf(&t, "/proc/self/task/%d/status", tid);
+}
+
+/*
+ * For good means until the process is gone. Where the thread that reports was killed alone (a
+ * seccomp filter can), or waits for an answer that one of us would have to give, one of those that
+ * stand ends the process. A core takes its time: it is not waited for with a signal on its way.
+ */
+static void overdue(uint64_t *until)
+{
+	char path[64], line[64];
+
+	status_path(path, sizeof(path), stk_g.crash.pid);
+	const char *dumps = stk_status_find(path, "CoreDumping:", line, sizeof(line));
+	if (dumps && stk_last_number(dumps) == 1)
+		*until = stk_now_ns() + SECOND;
+	else
+		stk_end_raw(stk_g.crash.signo);
+}
+
+/* Stand here with the registers of `uc` until all are let go. */
+static void stand(struct stk_other *o, const ucontext_t *uc)
+{
+	struct stk_answer s;
+
+	uint32_t no = 0;
+
+	atomic_fetch_add(&leaving, 1);
+	/* Asked twice, it would show where it stands. */
+	if (o && __atomic_compare_exchange_n(&o->answered, &no, ANSWERING, false, __ATOMIC_SEQ_CST,
+					     __ATOMIC_SEQ_CST)) {
+		stk_context_stood(uc, &s);
+		o->stood = (uint64_t)(uintptr_t)&s;
+		__atomic_store_n(&o->answered, ANSWERED, __ATOMIC_RELEASE);
+		atomic_fetch_add(&stood, 1);
+	}
+	atomic_fetch_add(&answers, 1);
+	if (atomic_load(&waiting))
+		stk_wake_word(&answers);
+	uint64_t until = stk_now_ns() + (stk_g.o.timeout_ms + 500) * 1000000ULL;
+	while (!atomic_load(&release)) {
+		stk_wait_word(&release, 0, forever ? until : stk_now_ns() + SECOND);
+		if (forever && stk_now_ns() >= until && !stk_core_is_written())
+			overdue(&until);
+	}
+	atomic_fetch_sub(&leaving, 1);
+	stk_wake_word(&leaving);
+}
+
+static bool take_unqueued(void)
+{
+	uint32_t n = atomic_load(&unqueued);
+
+	while (n && !atomic_compare_exchange_weak(&unqueued, &n, n - 1))
+		;
+	return n;
+}
+
+/*
+ * CRASH context: in each thread that was asked. For good it stands again where it has answered: the
+ * helper, which had put it back for the core, may have died over that.
+ */
+__attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo_t *si,
+								void *context)
+{
+	stk_sys_begin();
+	uint32_t place;
+	bool mine = asked_pid == stk_self_pid() && (is_queued(si, &place) || take_unqueued());
+	struct stk_other *o = place_of(si, stk_self_tid());
+
+	if (mine)
+		atomic_fetch_add(&taken, 1);
+	/* libc's own: our handler is here, and may still be after the report. */
+	if (!mine && !is_queued(si, &place) && !(is_active() && forever)) {
+		if ((uintptr_t)before.handler > 1)
+			before.handler(sig, si, context);
+		return;
+	}
+	if (!is_active() || (!o && !forever) || atomic_load(&release) ||
+	    (o && o->answered && !forever) || is_entering(context) ||
+	    (atomic_load(&patient) && in_handler(context)))
+		return;
+	stand(o, context);
+	stk_context_restart(context);
+}
+
+bool stk_collect_takes(int sig, const siginfo_t *si, ucontext_t *uc)
+{
+	bool asks = sig == stk_g.crash.signo || (sig == SIGTRAP && atomic_load(&by_trap));
+
+	if (si->si_code > 0 || !asks || !forever || !is_active())
+		return false;
+	int tid = stk_self_tid();
+	if (tid == stk_g.crash.tid)
+		return false;
+	if (!is_entering(uc) && (!atomic_load(&patient) || !in_handler(uc)))
+		stand(place_of(si, tid), uc);
+	return true;
+}
+
+struct dirent64 {
+	uint64_t ino;
+	int64_t off;
+	uint16_t len;
+	uint8_t type;
+	char name[];
+};
+
+/* true: /proc is that of another PID namespace, and its numbers are not ours. */
+static bool foreign_proc(void)
+{
+	char link[24];
+	long n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof(link) - 1);
+
+	link[n > 0 ? n : 0] = 0;
+	return n > 0 && stk_number(link) != stk_g.crash.pid;
+}
+
+/* The tid in the thread's own namespace, the last of the line. */
+static int own_number(int tid)
+{
+	char path[64];
+
+	status_path(path, sizeof(path), tid);
+	return stk_status_number(path, "NSpid:");
+}
+
+/* A leader that left by pthread_exit() is a zombie as long as there are others: it stays in the
+ * list, and answers no signal. */
+static int ended_leader(void)
+{
+	char buf[256];
+
+	stk_read_small("/proc/self/stat", buf, sizeof(buf));
+	const char *state = stk_stat_state(buf);
+	return state && *state == 'Z' ? stk_g.crash.pid : 0;
+}
+
+static bool add(int tid)
+{
+	if (*slot_of(tid))
+		return false;
+	if (all.n == STK_OTHERS_MAX) {
+		all.dropped++;
+		return true;
+	}
+	all.v[all.n] = (struct stk_other){.tid = tid};
+	uint16_t *s = slot_of(tid);
+	tids[all.n] = tid;
+	*s = (uint16_t)(all.n + 1);
+	all.n++;
+	return true;
+}
+
+static void add_known(void *arg, int tid)
+{
+	bool *any = arg;
+
+	if (tid != stk_g.crash.tid)
+		*any |= add(tid);
+}
+
+static bool list_known(void)
+{
+	bool any = false;
+
+	stk_threads_known(add_known, &any);
+	return any;
+}
+
+/* The tids of this process but the caller that are not in the table yet; false: there are none.
+ * Where /proc does not list them they are those that were started through us. */
+static bool list_threads(void)
+{
+	static char buf[4096] STK_APART __attribute__((aligned(8)));
+	int ended = ended_leader(), own = stk_g.crash.tid;
+	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	bool foreign = foreign_proc(), any = false, self = false;
+	long n = 0;
+
+	all.dropped = 0;
+	while (fd >= 0 && (n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < n;) {
+			const struct dirent64 *e = (const void *)(buf + at);
+			int tid = stk_number(e->name);
+			at += e->len;
+			if (tid && foreign)
+				tid = own_number(tid);
+			self |= tid == own;
+			if (tid && tid != own && tid != ended)
+				any |= add(tid);
+		}
+	}
+	if (fd >= 0)
+		sys1(SYS_close, fd);
+	/* An empty list is none: the caller stands there at least. */
+	all.listed = fd >= 0 && !n && self;
+	return all.listed ? any : list_known() || any;
+}
+
+static void forget(void)
+{
+	/* The last first: what stands behind it in a row of slots is gone then. */
+	for (uint32_t i = all.n; i--;)
+		*slot_of(tids[i]) = 0;
+	all.n = all.answered = all.gone = all.dropped = 0;
+	all.listed = false;
+	nparked = 0;
+	atomic_store(&stood, 0);
+}
+
+/* CRASH context. */
+struct stk_collection *stk_collect_list(void)
+{
+	if (!is_active())
+		forget();
+	if (!all.listed)
+		list_threads();
+	return &all;
+}
+
+static bool is_parked(int tid)
+{
+	const struct stk_crash *c = &stk_g.crash;
+
+	for (int i = 0; i < STK_PARKED_MAX; i++)
+		if (__atomic_load_n(&c->parked[i].there, __ATOMIC_ACQUIRE) &&
+		    c->parked[i].tid == tid)
+			return true;
+	return false;
+}
+
+static long send_unqueued(int tid)
+{
+	atomic_fetch_add(&unqueued, 1);
+	long r = sys3(SYS_tgkill, stk_g.crash.pid, tid, COLLECT_SIGNAL);
+	if (r != 0)
+		take_unqueued();
+	return r;
+}
+
+/* A queued signal brings the thread its place in the table. */
+static long send_queued(int tid, uint32_t place)
+{
+	int pid = stk_g.crash.pid;
+	siginfo_t si;
+
+	memset(&si, 0, sizeof(si));
+	si.si_signo = COLLECT_SIGNAL;
+	si.si_code = SI_QUEUE;
+	si.si_pid = pid;
+	si.si_value.sival_ptr = (void *)(uintptr_t)((uint64_t)MAGIC << 32 | place);
+	return sys4(SYS_rt_tgsigqueueinfo, pid, tid, COLLECT_SIGNAL, &si);
+}
+
+static long send_collect(int tid, uint32_t place)
+{
+	/* Counted before it can arrive. */
+	atomic_fetch_add(&sent, 1);
+	long r = send_queued(tid, place);
+	if (r != 0 && r != -ESRCH)
+		r = send_unqueued(tid);
+	if (r != 0)
+		atomic_fetch_sub(&sent, 1);
+	return r;
+}
+
+/*
+ * Where the program ends, the crash's own signal asks first: a thread that is executing another
+ * program takes what is pending there, and must die of the crash. A fault's is blocked nowhere, and
+ * does alone; the others may be. Where nothing can be queued SIGTRAP does it: it needs no room.
+ */
+static long send(int tid, uint32_t place, bool again)
+{
+	int pid = stk_g.crash.pid, signo = stk_g.crash.signo;
+	long r = by_own ? sys3(SYS_tgkill, pid, tid, signo) : -EPERM;
+
+	if (r == -ESRCH || (r == 0 && !again && stk_signals_sync() & 1ULL << (signo - 1)))
+		return r;
+	r = send_collect(tid, place);
+	if (r != 0 && r != -ESRCH && by_own) {
+		atomic_store(&by_trap, true);
+		r = sys3(SYS_tgkill, pid, tid, SIGTRAP);
+	}
+	return r;
+}
+
+/* Signal those that have not answered. A parked one stands still as it is; one that has ended
+ * meanwhile is no thread any more. */
+static void ask(bool again)
+{
+	for (uint32_t i = 0; i < all.n; i++) {
+		struct stk_other *o = &all.v[i];
+		uint32_t no = 0;
+		if (!o->tid || __atomic_load_n(&o->answered, __ATOMIC_ACQUIRE))
+			continue;
+		if (is_parked(o->tid)) {
+			nparked += __atomic_compare_exchange_n(&o->answered, &no, ANSWERED, false,
+							       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+			continue;
+		}
+		if (send(o->tid, i, again) == -ESRCH) {
+			o->tid = 0;
+			all.gone++;
+		}
+	}
+}
+
+static uint32_t count_answered(void)
+{
+	return atomic_load(&stood) + nparked;
+}
+
+/* In uninterruptible sleep (vfork, a disk), or the signal blocked by a raw system call: no answer
+ * comes from it now. It runs no code of the program before it has taken the signal, but for the
+ * last. */
+static bool is_hopeless(int tid)
+{
+	char path[64], line[64];
+
+	status_path(path, sizeof(path), tid);
+	const char *state = stk_status_find(path, "State:", line, sizeof(line));
+	while (state && (*state == ' ' || *state == '\t'))
+		state++;
+	if (state && *state == 'D')
+		return true;
+	const char *mask = stk_status_find(path, "SigBlk:", line, sizeof(line));
+	return mask && stk_hex(mask) & 1ULL << (COLLECT_SIGNAL - 1);
+}
+
+static bool all_hopeless(void)
+{
+	for (uint32_t i = 0, asked = 0; i < all.n; i++) {
+		const struct stk_other *o = &all.v[i];
+		if (!o->tid || __atomic_load_n(&o->answered, __ATOMIC_ACQUIRE))
+			continue;
+		if (++asked > 64 || !is_hopeless(o->tid))
+			return false;
+	}
+	return true;
+}
+
+/* Ask, and ask those again that were let go on, until all have answered. */
+static void wait_answers(uint64_t deadline_ns)
+{
+	uint64_t now = stk_now_ns(), next = 0, look = now + HOPELESS_NS;
+	unsigned rounds = 0;
+
+	for (unsigned turns = 0; turns < TURNS_MAX; turns++, now = stk_now_ns()) {
+		uint32_t seen = atomic_load(&answers);
+		if (now >= next && rounds < ROUNDS) {
+			atomic_store(&patient, ++rounds < ROUNDS);
+			next = now + ROUND_NS;
+			ask(rounds > 1);
+		}
+		if (count_answered() + all.gone >= all.n)
+			return;
+		/* Where the crash's own signal is blocked, the other one is not. */
+		if (now >= deadline_ns && rounds < 2)
+			ask(true);
+		if (now >= deadline_ns)
+			return;
+		if (now >= look && all_hopeless())
+			return;
+		if (now >= look)
+			look = now + HOPELESS_NS;
+		uint64_t until = rounds < ROUNDS ? next : look;
+		atomic_store(&waiting, true);
+		stk_wait_word(&answers, seen, until < deadline_ns ? until : deadline_ns);
+		atomic_store(&waiting, false);
+	}
+}
+
+static bool begin(bool for_good)
+{
+	struct stk_ksigaction sa = stk_our_action(), was;
+
+	forget();
+	atomic_store(&sent, 0);
+	atomic_store(&taken, 0);
+	atomic_store(&unqueued, 0);
+	atomic_store(&answers, 0);
+	atomic_store(&release, 0);
+	atomic_store(&by_trap, false);
+	forever = for_good;
+	by_own = for_good && stk_g.asked_by == stk_g.crash.pid;
+	asked_pid = stk_g.crash.pid;
+	sa.handler = on_collect;
+	sa.mask = ~0ULL & ~stk_signals_sync();
+	/* What does not go on shows where it was, not where it would begin anew. */
+	if (for_good)
+		sa.flags &= ~(unsigned long)SA_RESTART;
+	if (!for_good && !list_threads())
+		return false;
+	if (stk_sigaction(COLLECT_SIGNAL, &sa, &was))
+		return false;
+	if (was.handler != on_collect)
+		before = was;
+	atomic_store(&active, true);
+	return true;
+}
+
+/* CRASH context. */
+void stk_collect_known(uint64_t deadline_ns)
+{
+	if (!is_active() && begin(true) && list_known())
+		wait_answers(deadline_ns);
+}
+
+/* CRASH context. */
+struct stk_collection *stk_collect(bool for_good, uint64_t deadline_ns)
+{
+	if (!is_active() && !begin(for_good))
+		return &all;
+	for (unsigned i = 0; i < LISTS_MAX && (list_threads() || !i); i++) {
+		wait_answers(deadline_ns);
+		if (stk_now_ns() >= deadline_ns)
+			break;
+	}
+	all.answered = count_answered();
+	return &all;
+}
+
+/* CRASH context. */
+void stk_collect_done(void)
+{
+	uint64_t until = stk_now_ns() + 200000000U, now;
+
+	if (!is_active() || forever)
+		return;
+	atomic_store(&release, 1);
+	stk_wake_word(&release);
+	for (unsigned turns = 0; turns < TURNS_MAX && (now = stk_now_ns()) < until; turns++) {
+		uint32_t n = atomic_load(&taken);
+		if (!atomic_load(&leaving) && n == atomic_load(&sent))
+			break;
+		stk_wait_word(&taken, n, now + ROUND_NS);
+	}
+	/* A thread that takes the signal only now must find a handler: ours stays then. */
+	if (atomic_load(&taken) == atomic_load(&sent))
+		stk_sigaction(COLLECT_SIGNAL, &before, (struct stk_ksigaction *)0);
+	atomic_store(&active, false);
+}
