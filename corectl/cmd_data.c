@@ -91,7 +91,7 @@ static void cmd_regs(struct session *s, const char *args)
 			continue;
 		any = true;
 		if (d >= 0) {
-			known = f->regs.valid >> d & 1;
+			known = stk_reg_known(&f->regs, (unsigned)d);
 			v = f->regs.r[d];
 		} else {
 			known = !f->phys && stk_thread_reg(s->target, s->stack.thread, i, &v);

@@ -5,6 +5,8 @@
  */
 #include "run.h"
 
+#include "base/arch.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -138,9 +140,13 @@ static int check_elf(const char *path, int fd, const Elf64_Ehdr *eh)
 {
 	char loader[PATH_MAX];
 
-	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
-		return cannot(path,
-			      "is not an x86-64 program: libstack cannot be preloaded into it");
+	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != stk_arch_host->e_machine) {
+		char why[80];
+		snprintf(why, sizeof(why),
+			 "is not an %s program: libstack cannot be preloaded into it",
+			 stk_arch_host->printed);
+		return cannot(path, why);
+	}
 	if (!loader_of(fd, eh, loader, sizeof(loader)))
 		return cannot(path,
 			      "is a static program: nothing can be preloaded into it. Link it "

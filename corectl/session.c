@@ -384,7 +384,7 @@ static bool register_value(struct session *s, const char *name, size_t len, uint
 		if (d >= 0)
 			*ret = f->regs.r[d];
 		bool known = d >= 0
-				 ? f->regs.valid >> d & 1
+				 ? stk_reg_known(&f->regs, (unsigned)d)
 				 : !f->phys && stk_thread_reg(s->target, s->stack.thread, i, ret);
 		*ret_unknown = !known;
 		return known;

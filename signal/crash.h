@@ -7,8 +7,9 @@
 
 #include <stdint.h>
 
+#include "base/arch.h"
+
 #define STK_CRASH_MAGIC 0x31485341524b5453ULL /* "STKRASH1" */
-#define STK_GREGS       27                    /* struct user_regs_struct in words */
 #define STK_OTHERS_MAX  16384
 
 /* It asks threads for their registers: glibc's SIGSETXID (nptl, SIGRTMIN − 1 before its own), which
@@ -18,7 +19,7 @@
 /* Where a thread was that answered the collecting signal: it keeps this on its stack while it
  * stands. */
 struct stk_answer {
-	uint64_t gregs[STK_GREGS];            /* in the layout of NT_PRSTATUS */
+	uint64_t gregs[STK_GREGS_MAX];        /* in the layout of NT_PRSTATUS */
 	uint64_t xstate, xstate_len, blocked; /* as below, of this thread */
 };
 
@@ -52,7 +53,7 @@ struct stk_crash {
 	uint32_t nowhere; /* the fault was the fetch of an instruction: the pc is in no code */
 	uint32_t trapped; /* by a breakpoint instruction, which the pc is behind */
 	uint32_t ends;    /* the program does not go on: no thread of it runs any more */
-	uint64_t gregs[STK_GREGS];
+	uint64_t gregs[STK_GREGS_MAX];
 	uint8_t fpregs[512];
 	uint8_t siginfo[128];
 	uint64_t images; /* `nimages` of struct stk_img */

@@ -1,8 +1,30 @@
 #include "base/arch.h"
 
-#include "base/arch_x86_64.h"
+#include "base/mem.h"
 
-static const struct stk_arch *const arches[] = {&stk_arch_x86_64};
+#define STK_X(name, tracked, gregs) extern const struct stk_arch stk_arch_##name;
+STK_ARCHES(STK_X)
+#undef STK_X
+
+static const struct stk_arch *const arches[] = {
+#define STK_X(name, tracked, gregs) &stk_arch_##name,
+    STK_ARCHES(STK_X)
+#undef STK_X
+};
+
+#define HOST_(name) &stk_arch_##name
+#define HOST(name)  HOST_(name)
+const struct stk_arch *const stk_arch_host = HOST(STK_ARCH);
+
+uint64_t stk_arch_greg(const struct stk_arch *a, const void *gregs, unsigned dwarf)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < a->nregs; i++)
+		if (a->regs[i].dwarf == (int)dwarf)
+			memcpy(&v, (const uint8_t *)gregs + a->regs[i].note_off, sizeof(v));
+	return v;
+}
 
 const struct stk_arch *stk_arch_find(uint16_t e_machine)
 {

@@ -1,6 +1,6 @@
 /*
- * Architectures: everything that differs between them, as data. A port is one arch_X.c with one
- * const struct, one row in arch.c, and a fixture core; docs/PORTING.md goes through it.
+ * Architectures: everything that differs between them, as data. A port is arch_NAME.c with one
+ * const struct, its row here, for libstack the folder signal/NAME/, and a fixture core.
  * Freestanding.
  */
 #ifndef STK_BASE_ARCH_H
@@ -10,9 +10,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Registers that unwinding tracks, by DWARF number 0 … STK_REGS-1; the pc is among them. */
-#define STK_REGS    17
-#define STK_ARGREGS 6
+/* A row each: NAME of stk_arch_NAME; how many registers unwinding tracks, by DWARF number 0 … n−1,
+ * the pc among them; words of the general set of NT_PRSTATUS. */
+#define STK_ARCHES(X) X(x86_64, 17, 27)
+
+/* As many as the architecture with the most has. */
+#define STK_X(name, tracked, gregs)                                                                \
+	struct {                                                                                   \
+		char regs[tracked];                                                                \
+	} name;
+union stk_arch_regs {
+	STK_ARCHES(STK_X)
+};
+#undef STK_X
+#define STK_X(name, tracked, gregs)                                                                \
+	struct {                                                                                   \
+		char words[gregs];                                                                 \
+	} name;
+union stk_arch_gregs {
+	STK_ARCHES(STK_X)
+};
+#undef STK_X
+#define STK_REGS_MAX  sizeof(union stk_arch_regs)
+#define STK_GREGS_MAX sizeof(union stk_arch_gregs)
+
+#define STK_REGBITS_WORDS ((STK_REGS_MAX + 63) / 64)
+
+/* A set of registers by their DWARF numbers (base/bits.h). */
+struct stk_regbits {
+	uint64_t w[STK_REGBITS_WORDS];
+};
+
+/* The smallest page that any of them has: what is mapped, or not, in one piece. */
+#define STK_PAGE 4096ULL
 
 /* One register of the general set (NT_PRSTATUS), in the order in which reports print them. */
 struct stk_reg {
@@ -28,11 +58,16 @@ struct stk_arch {
 	uint8_t word;       /* bytes of a machine word */
 	const struct stk_reg *regs;
 	unsigned nregs;
+	uint8_t tracked;     /* registers that unwinding tracks */
+	uint8_t gregs;       /* words of the general set */
+	const char *thread;  /* the register that points to the thread's own memory */
+	uint8_t red_zone;    /* bytes below the stack pointer that are in use */
+	const char *loader;  /* of libc's dynamic linker, the name */
+	const char *printed; /* the name for messages */
 
 	/* DWARF numbers: pc (the return address column), stack pointer, frame pointer. */
 	uint8_t pc, sp, fp;
-	uint32_t callee_saved;         /* bit per DWARF number; the ABI keeps it across calls */
-	uint8_t arg_regs[STK_ARGREGS]; /* integer arguments, DWARF numbers, in order */
+	struct stk_regbits callee_saved; /* the ABI keeps them across calls */
 
 	/* Vector registers: DWARF numbers first … first+n-1, `vec_size` bytes each, kept in
 	 * NT_FPREGSET from `vec_note_off`; none survives a call. */
@@ -65,7 +100,29 @@ struct stk_arch {
 	bool (*ends_with_trap)(const uint8_t *code, size_t len);
 	/* The target of a direct call that ends at `ret`; 0 if it is not a direct call. */
 	uint64_t (*call_target)(const uint8_t *code, size_t len, uint64_t ret);
+
+	/* The general set of a thread that stopped behind a system call which ended with −error:
+	 * the number of the call; −1: it did not. And another result in its place. */
+	long (*failed_call)(const void *gregs, int error);
+	void (*set_result)(void *gregs, long result);
+
+	/* The note of the extended registers (owner "LINUX"); below this many bytes they are none.
+	 * Further sets that a core holds, up to 0. */
+	uint32_t extended_note, extended_min;
+	const uint32_t *more_notes;
+	/* What a signal frame holds of them, made what the note holds. */
+	void (*frame_to_note)(void *extended);
+	/* The note that tells where the parts of `extended_note` lie, made of one of those for
+	 * this machine: bytes put into `buf`; 0: there is none. */
+	uint32_t layout_note;
+	size_t (*layout)(const void *extended, size_t len, void *buf, size_t cap);
 };
+
+/* That of the machine that this is built for. */
+extern const struct stk_arch *const stk_arch_host;
+
+/* A register of the general set, by DWARF number; 0 where it has none. */
+uint64_t stk_arch_greg(const struct stk_arch *a, const void *gregs, unsigned dwarf);
 
 /* By ELF e_machine; NULL when not supported. */
 const struct stk_arch *stk_arch_find(uint16_t e_machine);

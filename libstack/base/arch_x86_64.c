@@ -1,5 +1,7 @@
 /* x86-64: System V ABI, AMD64 supplement (register numbers: figure 3.36); sys/user.h, FXSAVE. */
-#include "base/arch_x86_64.h"
+#include "base/arch.h"
+
+#include <cpuid.h>
 
 #include "base/mem.h"
 
@@ -100,10 +102,10 @@ static bool is_sigreturn(const uint8_t *code, size_t len)
 
 /* struct rt_sigframe behind its first word (arch/x86/include/asm/sigframe.h): uc_flags, uc_link,
  * uc_stack, then r8 … r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip (struct sigcontext). */
-static const uint16_t sigframe[STK_REGS] = {
-    40 + 8 * 13, 40 + 8 * 12, 40 + 8 * 14, 40 + 8 * 11, 40 + 8 * 9, 40 + 8 * 8,
-    40 + 8 * 10, 40 + 8 * 15, 40 + 8 * 0,  40 + 8 * 1,  40 + 8 * 2, 40 + 8 * 3,
-    40 + 8 * 4,  40 + 8 * 5,  40 + 8 * 6,  40 + 8 * 7,  40 + 8 * 16};
+static const uint16_t sigframe[] = {40 + 8 * 13, 40 + 8 * 12, 40 + 8 * 14, 40 + 8 * 11, 40 + 8 * 9,
+				    40 + 8 * 8,  40 + 8 * 10, 40 + 8 * 15, 40 + 8 * 0,  40 + 8 * 1,
+				    40 + 8 * 2,  40 + 8 * 3,  40 + 8 * 4,  40 + 8 * 5,  40 + 8 * 6,
+				    40 + 8 * 7,  40 + 8 * 16};
 
 /* int3, in one byte or two. */
 static bool ends_with_trap(const uint8_t *code, size_t len)
@@ -112,18 +114,79 @@ static bool ends_with_trap(const uint8_t *code, size_t len)
 	       (len >= 2 && code[len - 2] == 0xcd && code[len - 1] == 3);
 }
 
+/* struct user_regs_struct: the results of calls are in rax, their numbers in orig_rax. */
+static long failed_call(const void *gregs, int error)
+{
+	int64_t rax, number;
+
+	memcpy(&rax, (const uint8_t *)gregs + AT(10), sizeof(rax));
+	memcpy(&number, (const uint8_t *)gregs + AT(15), sizeof(number));
+	return rax == -error && number >= 0 ? number : -1;
+}
+
+static void set_result(void *gregs, long result)
+{
+	memcpy((uint8_t *)gregs + AT(10), &result, sizeof(result));
+}
+
+/* The extended registers as XSAVE writes them: FXSAVE's area, in it what the kernel has enabled
+ * (XCR0, in sw_reserved), and the header (Intel SDM 1 §13.4). */
+#define FXSAVE 512
+#define HEADER 64
+#define XCR0   464
+
+/* There XCR0 stands behind a magic number and a size (struct _fpx_sw_bytes of
+ * arch/x86/include/uapi/asm/sigcontext.h). */
+static void frame_to_note(void *extended)
+{
+	uint8_t *x = extended;
+
+	memcpy(x + XCR0, x + XCR0 + 8, 8);
+	memset(x + XCR0 + 8, 0, FXSAVE - XCR0 - 8);
+}
+
+static const uint32_t more_notes[] = {0x204 /* NT_X86_SHSTK */, 0};
+
+/* struct x86_xfeat_component for each part, by CPUID leaf 0xd: another machine can read it then. */
+static size_t layout(const void *extended, size_t len, void *buf, size_t cap)
+{
+	uint64_t xcr0 = 0;
+	size_t n = 0;
+
+	if (len > FXSAVE + HEADER)
+		memcpy(&xcr0, (const uint8_t *)extended + XCR0, sizeof(xcr0));
+	for (uint32_t i = 2; i < 63; i++) {
+		uint32_t size, offset, flags, rest;
+		if (!(xcr0 >> i & 1) || !__get_cpuid_count(0xd, i, &size, &offset, &flags, &rest) ||
+		    !size)
+			continue;
+		uint32_t part[] = {i, size, offset, flags};
+		if (cap - n < sizeof(part))
+			break;
+		memcpy((uint8_t *)buf + n, part, sizeof(part));
+		n += sizeof(part);
+	}
+	return n;
+}
+
+extern const struct stk_arch stk_arch_x86_64;
 const struct stk_arch stk_arch_x86_64 = {
     .name = "x86_64",
     .e_machine = 62,
     .word = 8,
     .regs = regs,
     .nregs = sizeof(regs) / sizeof(*regs),
+    .tracked = sizeof(((union stk_arch_regs *)0)->x86_64.regs),
+    .gregs = sizeof(((union stk_arch_gregs *)0)->x86_64.words),
+    .thread = "fs_base",
+    .red_zone = 128, /* §3.2.2 */
+    .loader = "ld-linux-x86-64.so.2",
+    .printed = "x86-64",
     .pc = 16,
     .sp = 7,
     .fp = 6,
     /* rbx rbp r12-r15; rsp follows from the CFA. */
-    .callee_saved = 1U << 3 | 1U << 6 | 0xfU << 12,
-    .arg_regs = {5, 4, 1, 2, 8, 9},
+    .callee_saved = {{1U << 3 | 1U << 6 | 0xfU << 12}},
     .vec_first = 17,
     .vec_n = 16,
     .vec_size = 16,
@@ -145,4 +208,12 @@ const struct stk_arch stk_arch_x86_64 = {
     .sigframe = sigframe,
     .ends_with_trap = ends_with_trap,
     .call_target = call_target,
+    .failed_call = failed_call,
+    .set_result = set_result,
+    .extended_note = 0x202, /* NT_X86_XSTATE */
+    .extended_min = FXSAVE + HEADER,
+    .more_notes = more_notes,
+    .frame_to_note = frame_to_note,
+    .layout_note = 0x205, /* NT_X86_XSAVE_LAYOUT */
+    .layout = layout,
 };

@@ -33,14 +33,14 @@ enum stk_cfi_kind {
 /* The rules at one pc. A block is an expression with its ULEB128 length before it. */
 struct stk_cfi_row {
 	const struct stk_reader *from; /* of blocks */
-	int64_t v[STK_REGS];
-	int64_t cfa;            /* offset from cfa_reg, or the address of a block */
-	uint8_t kind[STK_REGS]; /* by DWARF number; the return address at arch->pc */
+	int64_t v[STK_REGS_MAX];
+	int64_t cfa;                /* offset from cfa_reg, or the address of a block */
+	uint8_t kind[STK_REGS_MAX]; /* by DWARF number; the return address at arch->pc */
 	uint8_t cfa_reg;
-	uint8_t cfa_kind; /* STK_CFI_VAL_OFFSET, STK_CFI_VAL_EXPR; STK_CFI_UNDEF: no rule */
-	bool signal;      /* 'S' augmentation: a signal trampoline */
-	uint32_t kept;    /* registers without a rule that are still the caller's */
-	uint32_t found;   /* registers whose rule tells what the caller had */
+	uint8_t cfa_kind;         /* STK_CFI_VAL_OFFSET, STK_CFI_VAL_EXPR; STK_CFI_UNDEF: no rule */
+	bool signal;              /* 'S' augmentation: a signal trampoline */
+	struct stk_regbits kept;  /* registers without a rule that are still the caller's */
+	struct stk_regbits found; /* registers whose rule tells what the caller had */
 };
 
 /* The row at a look-up pc. false: there is none, or it cannot be understood. */

@@ -69,19 +69,19 @@ static int64_t scaled_uf(struct run *m)
 	return scaled(m, uleb(m));
 }
 
-/* Where the rule of a column is kept; STK_REGS: nowhere, unwinding does not track it. */
+/* Where the rule of a column is kept; STK_REGS_MAX: nowhere, unwinding does not track it. */
 static unsigned slot(struct run *m, uint64_t column)
 {
 	if (column == m->cie->ra)
 		return m->arch->pc;
-	return column < STK_REGS && column != m->arch->pc ? (unsigned)column : STK_REGS;
+	return column < STK_REGS_MAX && column != m->arch->pc ? (unsigned)column : STK_REGS_MAX;
 }
 
 static void rule(struct run *m, uint64_t column, enum stk_cfi_kind kind, int64_t v)
 {
 	unsigned n = slot(m, column);
 
-	if (n == STK_REGS)
+	if (n == STK_REGS_MAX)
 		return;
 	m->row->kind[n] = (uint8_t)kind;
 	m->row->v[n] = v;
@@ -93,7 +93,7 @@ static void restore(struct run *m, uint64_t column)
 
 	if (m->in_cie)
 		m->bad = true;
-	else if (n < STK_REGS)
+	else if (n < STK_REGS_MAX)
 		rule(m, column, m->initial.kind[n], m->initial.v[n]);
 }
 
@@ -104,7 +104,7 @@ static void advance(struct run *m, uint64_t units)
 
 static void cfa(struct run *m, uint64_t reg, int64_t off)
 {
-	if (reg >= STK_REGS)
+	if (reg >= STK_REGS_MAX)
 		m->bad = true;
 	m->row->cfa_kind = STK_CFI_VAL_OFFSET;
 	m->row->cfa_reg = (uint8_t)reg;
@@ -288,14 +288,17 @@ static bool run(struct run *m, uint64_t insn, uint64_t end)
  * there is no rule; a signal frame saves all. The stack pointer follows from the CFA. */
 static void sum_up(struct stk_cfi_row *row, const struct stk_arch *arch)
 {
-	for (unsigned n = 0; n < STK_REGS; n++) {
-		uint32_t bit = 1U << n;
+	for (unsigned n = 0; n < arch->tracked; n++)
 		if (row->kind[n] == STK_CFI_SAME)
-			row->kept |= bit;
+			stk_bit_set(&row->kept, n);
 		else if (row->kind[n] != STK_CFI_UNDEF)
-			row->found |= bit;
+			stk_bit_set(&row->found, n);
+	if (row->signal) {
+		stk_bit_clear(&row->kept, arch->pc);
+		stk_bit_clear(&row->kept, arch->sp);
+	} else {
+		row->kept = stk_bits_and(&row->kept, &arch->callee_saved);
 	}
-	row->kept &= row->signal ? ~(1U << arch->pc | 1U << arch->sp) : arch->callee_saved;
 }
 
 bool stk_cfi_run(struct stk_win *w, const struct stk_cfi_cie *cie, const struct stk_arch *arch,

@@ -111,26 +111,23 @@ static enum stk_how led_by(const struct stk_step_frame *f, enum stk_how how)
 	return f->how == STK_HOW_SCAN ? STK_HOW_SCAN : how;
 }
 
-static unsigned lowest(uint32_t bits)
-{
-	return (unsigned)__builtin_ctz(bits);
-}
-
 static struct stk_step by_cfi(const struct walk *w, const struct stk_cfi_row *row)
 {
 	const struct stk_arch *a = w->arch;
 	struct stk_step_frame *f = w->f, *next = w->next;
+	struct stk_regbits left;
 	uint64_t at = 0;
+	unsigned n;
 
 	f->signal = row->signal;
 	if (!find_cfa(w, row, &f->cfa))
 		return end(STK_STEP_NO_RULE, f->pc);
 	if (row->kind[a->pc] == STK_CFI_UNDEF)
 		return end(STK_STEP_BASE, 0);
-	for (uint32_t left = row->kept & f->regs.valid; left; left &= left - 1)
-		stk_reg_set(&next->regs, lowest(left), f->regs.r[lowest(left)]);
-	for (uint32_t left = row->found; left; left &= left - 1)
-		if (!apply_rule(w, row, lowest(left), &at) && lowest(left) == a->pc)
+	for (left = stk_bits_and(&row->kept, &f->regs.valid); stk_bits_take(&left, &n);)
+		stk_reg_set(&next->regs, n, f->regs.r[n]);
+	for (left = row->found; stk_bits_take(&left, &n);)
+		if (!apply_rule(w, row, n, &at) && n == a->pc)
 			return end(STK_STEP_UNREADABLE, at);
 	if (!stk_reg_known(&next->regs, a->sp))
 		stk_reg_set(&next->regs, a->sp, f->cfa);
@@ -178,7 +175,7 @@ static bool by_call(const struct walk *w)
 		return false;
 	f->cfa = sp + a->word;
 	w->next->regs = f->regs;
-	w->next->regs.valid &= a->callee_saved;
+	stk_regs_keep(&w->next->regs, &a->callee_saved);
 	caller(w, ret, f->cfa, STK_HOW_CALL);
 	return true;
 }
@@ -247,7 +244,7 @@ static bool by_sigframe(const struct walk *w)
 	if (f->how == STK_HOW_REGS || !stk_reg_known(&f->regs, a->sp) ||
 	    !stk_read(w->s->mem, f->pc, code, sizeof(code)) || !a->is_sigreturn(code, sizeof(code)))
 		return false;
-	for (unsigned n = 0; n < STK_REGS; n++)
+	for (unsigned n = 0; n < a->tracked; n++)
 		if (word_at(w, sp + a->sigframe[n], &v))
 			stk_reg_set(&w->next->regs, n, v);
 	if (!stk_reg_known(&w->next->regs, a->pc) || !stk_reg_known(&w->next->regs, a->sp)) {

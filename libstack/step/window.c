@@ -1,11 +1,11 @@
 #include "step/window.h"
 
-#define PAGE 4096
+#include "base/arch.h"
 
 void stk_win_open(struct stk_win *w, uint64_t addr, uint64_t end)
 {
 	uint64_t n = end > addr ? end - addr : 0;
-	uint64_t page = PAGE - addr % PAGE;
+	uint64_t page = STK_PAGE - addr % STK_PAGE;
 
 	if (n > STK_WIN_BYTES)
 		n = STK_WIN_BYTES;

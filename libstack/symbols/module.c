@@ -281,7 +281,8 @@ static int from_auxv(struct stk_modules *ms)
 		return 0;
 	const struct stk_segment *s = stk_segment_at(t, phdr);
 	struct stk_mapping map = {.start = s ? s->start : phdr & ~4095ULL, .path = ms->opts.bin};
-	struct stk_module *m = module_add(ms, map.path, map.start, s ? s->end : map.start + 4096);
+	struct stk_module *m =
+	    module_add(ms, map.path, map.start, s ? s->end : map.start + STK_PAGE);
 	if (!m)
 		return STK_ENOMEM;
 	m->is_main = true;

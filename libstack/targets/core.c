@@ -199,8 +199,8 @@ static int read_header(struct stk_target *t, struct stk_err *err)
 	if (!id || memcmp(id, ELFMAG, SELFMAG) != 0)
 		return stk_fail(err, STK_ENOTELF, "%s: not an ELF file", t->path);
 	if (id[EI_DATA] != ELFDATA2LSB)
-		return stk_fail(err, STK_EARCH,
-				"%s: a big-endian ELF file; x86-64 cores can be read", t->path);
+		return stk_fail(err, STK_EARCH, "%s: a big-endian ELF file; %s cores can be read",
+				t->path, stk_arch_host->printed);
 	uint16_t type = stk_cur_u16(&c), machine = stk_cur_u16(&c);
 	stk_cur_skip(&c, 4 + 8);
 	uint64_t phoff = stk_cur_u64(&c), shoff = stk_cur_u64(&c);
@@ -214,9 +214,9 @@ static int read_header(struct stk_target *t, struct stk_err *err)
 	t->arch = stk_arch_find(machine);
 	if (!c.bad && (!t->arch || id[EI_CLASS] != ELFCLASS64))
 		return stk_fail(err, STK_EARCH,
-				"%s: a core of architecture %s (%d-bit); x86-64 cores can be read",
+				"%s: a core of architecture %s (%d-bit); %s cores can be read",
 				t->path, stk_machine_name(machine),
-				id[EI_CLASS] == ELFCLASS64 ? 64 : 32);
+				id[EI_CLASS] == ELFCLASS64 ? 64 : 32, stk_arch_host->printed);
 	if (c.bad || phentsize != 56 || !phnum)
 		return stk_fail(err, STK_EFORMAT, "%s: the ELF header is damaged or cut off",
 				t->path);

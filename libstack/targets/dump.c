@@ -8,12 +8,11 @@
 #include "base/text.h"
 #include "targets/dump_parts.h"
 
-#define PAGE  4096ULL
 #define SPARE 1024 /* program headers for memory that turns out to be unreadable */
 
 static uint64_t up(uint64_t n)
 {
-	return (n + PAGE - 1) & ~(PAGE - 1);
+	return (n + STK_PAGE - 1) & ~(STK_PAGE - 1);
 }
 
 static uint32_t flags_of(const struct stk_vma *v)
@@ -167,7 +166,7 @@ static void add_header(struct headers *h, const struct stk_dump_area *a, uint64_
 				    .p_vaddr = start,
 				    .p_filesz = have,
 				    .p_memsz = end - start,
-				    .p_align = small ? 1 : PAGE};
+				    .p_align = small ? 1 : STK_PAGE};
 }
 
 /* The headers of one area: what of it could not be read gets one of its own, without bytes. */

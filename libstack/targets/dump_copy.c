@@ -14,7 +14,6 @@
 #include "targets/dump_parts.h"
 #include "targets/procfs.h"
 
-#define PAGE  4096ULL
 #define BLOCK (1U << 20) /* read and written at once */
 
 /* include/uapi/linux/fs.h, Linux 6.7 */
@@ -47,11 +46,11 @@ static bool touched_by_entry(struct stk_dump_worker *w, uint64_t *from, uint64_t
 	uint64_t e[512], at = *from, start = 0;
 
 	while (at < *to) {
-		uint64_t n = (*to - at) / PAGE < 512 ? (*to - at) / PAGE : 512;
-		ssize_t got = pread(w->pagemap - 1, e, n * 8, (off_t)(at / PAGE * 8));
+		uint64_t n = (*to - at) / STK_PAGE < 512 ? (*to - at) / STK_PAGE : 512;
+		ssize_t got = pread(w->pagemap - 1, e, n * 8, (off_t)(at / STK_PAGE * 8));
 		if (got < 8)
 			return false;
-		for (ssize_t i = 0; i < got / 8; i++, at += PAGE) {
+		for (ssize_t i = 0; i < got / 8; i++, at += STK_PAGE) {
 			bool there = e[i] >> 62 != 0 && !(e[i] >> 58 & 1);
 			if (there && !start)
 				start = at;
@@ -146,9 +145,9 @@ static bool written(struct stk_dump *d, struct stk_dump_worker *w, const struct 
 		*from = *to;
 		return true;
 	}
-	*from = (uint64_t)(data - shift) & ~(PAGE - 1);
+	*from = (uint64_t)(data - shift) & ~(STK_PAGE - 1);
 	if (hole > data && (uint64_t)(hole - shift) < *to)
-		*to = ((uint64_t)(hole - shift) + PAGE - 1) & ~(PAGE - 1);
+		*to = ((uint64_t)(hole - shift) + STK_PAGE - 1) & ~(STK_PAGE - 1);
 	return true;
 }
 
@@ -210,7 +209,7 @@ static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, bool serv
 			uint8_t *buf, size_t len)
 {
 	if (d->o.read) {
-		size_t n = len < PAGE ? len : PAGE;
+		size_t n = len < STK_PAGE ? len : STK_PAGE;
 		return d->o.read(d->o.arg, addr, buf, n) ? 0 : n;
 	}
 	ssize_t n = served ? 0 : stk_read_view(d->o.pid, &d->view, addr, buf, len);
@@ -219,7 +218,7 @@ static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, bool serv
 	/* Pages without the right to read, and the vsyscall page: only for who traces it. */
 	if (!w->mem)
 		w->mem = open_proc(d, "mem") + 1;
-	n = w->mem ? pread(w->mem - 1, buf, len < PAGE ? len : PAGE, (off_t)addr) : -1;
+	n = w->mem ? pread(w->mem - 1, buf, len < STK_PAGE ? len : STK_PAGE, (off_t)addr) : -1;
 	return n > 0 ? (size_t)n : 0;
 }
 
@@ -238,7 +237,8 @@ int stk_dump_fetch(struct stk_dump *d, struct stk_dump_worker *w, const struct s
 		if (!n) {
 			if (gone(d))
 				return stk_dump_lost(d, err);
-			n = PAGE - at % PAGE < r->len - done ? PAGE - at % PAGE : r->len - done;
+			n = STK_PAGE - at % STK_PAGE < r->len - done ? STK_PAGE - at % STK_PAGE
+								     : r->len - done;
 			memset(buf + done, 0, n);
 			if (!stk_spans_add(&w->lost, at, at + n))
 				return stk_fail(err, STK_ENOMEM, "out of memory");
@@ -280,8 +280,9 @@ int stk_dump_put_sparse(int fd, const uint8_t *p, size_t len, uint64_t off, stru
 	int r = 0;
 
 	while (at < len && !r) {
-		size_t n =
-		    PAGE - (off + at) % PAGE < len - at ? PAGE - (off + at) % PAGE : len - at;
+		size_t n = STK_PAGE - (off + at) % STK_PAGE < len - at
+			       ? STK_PAGE - (off + at) % STK_PAGE
+			       : len - at;
 		bool zero = is_zero(p + at, n);
 		if (zero && at > from)
 			r = stk_dump_put(fd, p + from, at - from, off + from, err);

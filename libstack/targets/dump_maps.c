@@ -201,5 +201,5 @@ uint64_t stk_vma_wanted(struct stk_dump *d, const struct stk_vma *v, unsigned fi
 		return 0;
 	if (filter & FILE_PRIVATE)
 		return whole;
-	return (filter & ELF_HEADERS) && is_module_head(d, v) ? 4096 : 0;
+	return (filter & ELF_HEADERS) && is_module_head(d, v) ? STK_PAGE : 0;
 }

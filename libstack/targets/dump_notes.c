@@ -1,5 +1,4 @@
 /* The notes of a core, in the kernel's order (linux/fs/binfmt_elf.c, write_note_info()). */
-#include <cpuid.h>
 #include <elf.h>
 #include <limits.h>
 #include <signal.h>
@@ -16,13 +15,11 @@
 #include "targets/procfs.h"
 #include "targets/stop.h"
 
-#define NT_SIGINFO_          0x53494749 /* "SIGI", include/uapi/linux/elf.h */
-#define NT_FILE_             0x46494c45 /* "FILE" */
-#define NT_X86_SHSTK_        0x204
-#define NT_X86_XSAVE_LAYOUT_ 0x205
-#define EVENT_STOP           128 /* PTRACE_EVENT_STOP of linux/ptrace.h, which contradicts sys/ptrace.h */
-#define XSTATE_MAX           16384
-#define REMARKS              1024 /* room for what is only known in the end */
+#define NT_SIGINFO_  0x53494749 /* "SIGI", include/uapi/linux/elf.h */
+#define NT_FILE_     0x46494c45 /* "FILE" */
+#define EVENT_STOP   128 /* PTRACE_EVENT_STOP of linux/ptrace.h, which contradicts sys/ptrace.h */
+#define EXTENDED_MAX 16384
+#define REMARKS      1024 /* room for what is only known in the end */
 
 struct buffer {
 	uint8_t *p;
@@ -255,7 +252,7 @@ static void put_prpsinfo(struct buffer *b, struct stk_dump *d)
 static void put_files(struct buffer *b, const struct stk_vmas *m)
 {
 	struct buffer f = {0};
-	uint64_t n = 0, page = 4096;
+	uint64_t n = 0, page = STK_PAGE;
 
 	for (unsigned i = 0; i < m->n; i++)
 		n += stk_vma_is_file(&m->v[i]);
@@ -282,51 +279,47 @@ static void put_files(struct buffer *b, const struct stk_vmas *m)
 	free(f.p);
 }
 
-/* struct x86_xfeat_component: the places of the parts of NT_X86_XSTATE (CPUID leaf 0xd), so that
- * another machine can read it. */
-static void put_layout(struct buffer *b, uint64_t xcr0)
-{
-	struct {
-		uint32_t type, size, offset, flags;
-	} v[62];
-	unsigned n = 0, size, offset, flags, rest;
+/* Where the parts of the extended registers of the last thread lie; they are alike in all. */
+struct layout {
+	uint8_t bytes[1024];
+	size_t len;
+};
 
-	for (unsigned i = 2; i < 63; i++)
-		if (xcr0 >> i & 1 && __get_cpuid_count(0xd, i, &size, &offset, &flags, &rest) &&
-		    size)
-			v[n].type = i, v[n].size = size, v[n].offset = offset, v[n++].flags = flags;
-	if (n)
-		note(b, "LINUX", NT_X86_XSAVE_LAYOUT_, v, n * sizeof(*v));
+static void put_regset(struct buffer *b, int tid, uint32_t type)
+{
+	static uint8_t x[EXTENDED_MAX];
+	int n = stk_stop_regs(tid, type, x, sizeof(x));
+
+	if (n > 0)
+		note(b, "LINUX", type, x, (size_t)n);
 }
 
-/* The registers that NT_PRSTATUS does not hold. The mask of the enabled parts of XSTATE, 0: none.
- */
-static uint64_t put_more_registers(struct buffer *b, struct stk_dump *d,
-				   const struct stk_thread *th, bool own)
+/* The registers that NT_PRSTATUS does not hold. */
+static void put_more_registers(struct buffer *b, struct stk_dump *d, const struct stk_thread *th,
+			       bool own, struct layout *layout)
 {
-	static uint8_t x[XSTATE_MAX];
-	uint64_t xcr0 = 0;
-	int n;
+	static uint8_t x[EXTENDED_MAX];
+	const struct stk_arch *a = d->t->arch;
+	size_t n = 0;
 
 	if (th->fpregs.p)
 		note(b, "CORE", NT_FPREGSET, th->fpregs.p, th->fpregs.len);
 	/* They can be larger than the stack (AMX: 11 KB), and no frame is found by them. */
 	if (d->o.stacks_only)
-		return 0;
+		return;
 	if (own && d->o.own_xstate) {
-		n = (int)d->o.own_xstate_len;
-		memcpy(x, d->o.own_xstate, d->o.own_xstate_len <= XSTATE_MAX ? (size_t)n : 0);
+		n = d->o.own_xstate_len <= EXTENDED_MAX ? d->o.own_xstate_len : 0;
+		memcpy(x, d->o.own_xstate, n);
 	} else {
-		n = stk_stop_regs(th->tid, NT_X86_XSTATE, x, sizeof(x));
+		int got = stk_stop_regs(th->tid, a->extended_note, x, sizeof(x));
+		n = got > 0 ? (size_t)got : 0;
 	}
-	if (n > 576 && n <= XSTATE_MAX) {
-		memcpy(&xcr0, x + 464, 8); /* sw_reserved: the kernel leaves XCR0 there */
-		note(b, "LINUX", NT_X86_XSTATE, x, (size_t)n);
+	if (n > a->extended_min) {
+		note(b, "LINUX", a->extended_note, x, n);
+		layout->len = a->layout(x, n, layout->bytes, sizeof(layout->bytes));
 	}
-	n = own ? -1 : stk_stop_regs(th->tid, NT_X86_SHSTK_, x, sizeof(x));
-	if (n > 0)
-		note(b, "LINUX", NT_X86_SHSTK_, x, (size_t)n);
-	return xcr0;
+	for (const uint32_t *type = a->more_notes; !own && *type; type++)
+		put_regset(b, th->tid, *type);
 }
 
 static int make_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_err *err)
@@ -334,7 +327,7 @@ static int make_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_e
 	struct stk_target *t = d->t;
 	struct buffer b = {0};
 	struct facts f;
-	uint64_t xcr0 = 0;
+	struct layout layout = {.len = 0};
 	int *tids = stk_pool_alloc(&t->pool, (t->nthreads + 1) * sizeof(*tids));
 
 	if (!tids)
@@ -358,9 +351,10 @@ static int make_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_e
 			note(&b, "CORE", NT_AUXV, t->auxv.p, t->auxv.len);
 			put_files(&b, m);
 		}
-		xcr0 |= put_more_registers(&b, d, th, !i && d->o.siginfo);
+		put_more_registers(&b, d, th, !i && d->o.siginfo, &layout);
 	}
-	put_layout(&b, xcr0);
+	if (layout.len)
+		note(&b, "LINUX", t->arch->layout_note, layout.bytes, layout.len);
 	put_names(&b, t, tids);
 	note(&b, STK_NOTE_OWNER, STK_NOTE_REMARK, NULL, REMARKS);
 	if (b.bad) {

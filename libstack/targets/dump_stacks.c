@@ -11,7 +11,6 @@
 #include "targets/dump_parts.h"
 #include "targets/map.h"
 
-#define RED_ZONE   128         /* System V ABI, AMD64 supplement, 3.2.2 */
 #define DESCRIPTOR 2560        /* of a thread, above its thread pointer (struct pthread: 2,304) */
 #define STRANGE    (64 << 10)  /* of a stack whose base nobody knows (a coroutine's) */
 #define GRAIN      128         /* what is pointed to is taken in such pieces: two for each word */
@@ -98,6 +97,17 @@ static uint64_t reg(struct picker *p, const struct stk_thread *th, const char *n
 	return 0;
 }
 
+static uint64_t stack_pointer(struct picker *p, const struct stk_thread *th)
+{
+	const struct stk_arch *a = p->d->t->arch;
+	uint64_t v;
+
+	for (unsigned i = 0; i < a->nregs; i++)
+		if (a->regs[i].dwarf == a->sp && stk_thread_reg(p->d->t, th, i, &v))
+			return v;
+	return 0;
+}
+
 /* The stack that holds `sp`: where it ends. */
 static uint64_t stack_end(const struct stk_vma *v, uint64_t sp, uint64_t tp)
 {
@@ -131,7 +141,8 @@ static const struct stk_vma *main_stack(struct picker *p)
 
 static void pick_stack(struct picker *p, const struct stk_thread *th)
 {
-	uint64_t sp = reg(p, th, "rsp"), tp = reg(p, th, "fs_base");
+	const struct stk_arch *a = p->d->t->arch;
+	uint64_t sp = stack_pointer(p, th), tp = reg(p, th, a->thread);
 	const struct stk_vma *v = stk_vma_at(p->m, sp), *home;
 
 	if (tp)
@@ -139,14 +150,15 @@ static void pick_stack(struct picker *p, const struct stk_thread *th)
 	if (!v || !v->r)
 		return;
 	uint64_t end = stack_end(v, sp, tp);
-	uint64_t start = sp - v->start < RED_ZONE ? v->start : sp - RED_ZONE;
+	uint64_t start = sp - v->start < a->red_zone ? v->start : sp - a->red_zone;
 	take(p, &p->stacks, start & ~7ULL, end);
 	home = th->tid == p->d->o.pid ? main_stack(p) : stk_vma_at(p->m, tp);
 	if (home && home != v) {
 		uint64_t high = tp > home->start && tp < home->end ? tp : home->end;
 		uint64_t left = left_at(p, sp & ~7ULL, end, home->start, high);
 		if (left)
-			take(p, &p->stacks, (left - RED_ZONE) & ~7ULL, stack_end(home, left, tp));
+			take(p, &p->stacks, (left - a->red_zone) & ~7ULL,
+			     stack_end(home, left, tp));
 	}
 }
 
@@ -194,7 +206,7 @@ static void follow(struct picker *p, const struct stk_dump_span *s, struct stk_d
 	uint64_t word;
 
 	for (uint64_t a = s->start; a + 8 <= s->end; a += 8) {
-		if (!stk_mem_word(p->d->t, a, &word) || word < 4096)
+		if (!stk_mem_word(p->d->t, a, &word) || word < STK_PAGE)
 			continue;
 		if (!v || word < v->start || word >= v->end)
 			v = stk_vma_at(p->m, word);
@@ -243,7 +255,8 @@ static void pick_head(struct picker *p, uint64_t base, const struct stk_vma *v)
 	for (unsigned i = 0; i < e.e_phnum; i++)
 		if (!stk_mem_read(p->d->t, base + e.e_phoff + i * sizeof(ph), &ph, sizeof(ph),
 				  NULL) &&
-		    ph.p_type == PT_NOTE && ph.p_offset < v->end - v->start && ph.p_filesz < 4096)
+		    ph.p_type == PT_NOTE && ph.p_offset < v->end - v->start &&
+		    ph.p_filesz < STK_PAGE)
 			take(p, &p->loader, base + ph.p_offset, base + ph.p_offset + ph.p_filesz);
 }
 
@@ -252,7 +265,7 @@ static void pick_string(struct picker *p, uint64_t addr)
 	uint64_t end = addr;
 	char c;
 
-	while (end - addr < 4096 && !stk_mem_read(p->d->t, end++, &c, 1, NULL) && c)
+	while (end - addr < STK_PAGE && !stk_mem_read(p->d->t, end++, &c, 1, NULL) && c)
 		;
 	take(p, &p->loader, addr, end);
 }

@@ -15,7 +15,6 @@
 #include "targets/rights.h"
 #include "targets/tracer.h"
 
-#define PAGE      4096ULL
 #define ARGS_MAX  80 /* of the command line, as in cores */
 #define STARTTIME 22 /* fields of stat, proc(5) */
 #define TRIES     50
@@ -90,8 +89,8 @@ static ssize_t read_mem(struct live *l, uint64_t addr, uint8_t *to)
 	const struct stk_mapping *m = stk_mapping_at(&l->t, addr);
 
 	return l->look.mem && (!m || is_shmem(m->path))
-		   ? pread(l->look.mem - 1, to, PAGE, (off_t)addr)
-		   : stk_read_view(l->look.pid, &l->look.view, addr, to, PAGE);
+		   ? pread(l->look.mem - 1, to, STK_PAGE, (off_t)addr)
+		   : stk_read_view(l->look.pid, &l->look.view, addr, to, STK_PAGE);
 }
 
 static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
@@ -101,8 +100,8 @@ static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
 		return false;
 	}
 	if (l->o.read)
-		return l->o.read(l->o.arg, addr, to, PAGE) == 0;
-	bool got = read_mem(l, addr, to) == (ssize_t)PAGE;
+		return l->o.read(l->o.arg, addr, to, STK_PAGE) == 0;
+	bool got = read_mem(l, addr, to) == (ssize_t)STK_PAGE;
 	/* It is of the program that was looked at, if that is there still. */
 	return l->o.copy ? stk_live_same(&l->t) && got : got;
 }
@@ -130,16 +129,16 @@ static struct page *new_page(struct live *l, uint64_t key)
 /* 0 is a key like any other, but NULL pages are not read. */
 static struct page *page_at(struct live *l, uint64_t addr)
 {
-	struct page *p = stk_map_get(&l->pages, addr / PAGE + 1);
+	struct page *p = stk_map_get(&l->pages, addr / STK_PAGE + 1);
 
 	if (p && (p->fixed || p->answer == l->answer))
 		return p;
 	const struct stk_segment *s = stk_segment_at(&l->t, addr);
-	if (!p && !(p = new_page(l, addr / PAGE + 1)))
+	if (!p && !(p = new_page(l, addr / STK_PAGE + 1)))
 		return NULL;
 	if (!p->bytes && s && s->r)
-		p->bytes = stk_pool_alloc(&l->t.pool, PAGE);
-	p->there = p->bytes && read_page(l, addr & ~(PAGE - 1), (uint8_t *)(uintptr_t)p->bytes);
+		p->bytes = stk_pool_alloc(&l->t.pool, STK_PAGE);
+	p->there = p->bytes && read_page(l, addr & ~(STK_PAGE - 1), (uint8_t *)(uintptr_t)p->bytes);
 	p->fixed = !p->bytes || unchanging(l, s);
 	p->answer = l->answer;
 	return p;
@@ -153,8 +152,8 @@ static size_t live_piece(struct stk_target *t, uint64_t addr, const uint8_t **re
 	if (!p || !p->there)
 		return 0;
 	l->info.newer |= !p->fixed;
-	*ret = p->bytes + addr % PAGE;
-	return PAGE - addr % PAGE;
+	*ret = p->bytes + addr % STK_PAGE;
+	return STK_PAGE - addr % STK_PAGE;
 }
 
 /* What was copied is found by page like all else. */
@@ -162,8 +161,8 @@ static void keep_stacks(struct live *l, const struct stk_copy *c)
 {
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct stk_region *r = &c->v[i];
-		for (uint64_t off = 0; off + PAGE <= r->have; off += PAGE) {
-			struct page *p = new_page(l, (r->start + off) / PAGE + 1);
+		for (uint64_t off = 0; off + STK_PAGE <= r->have; off += STK_PAGE) {
+			struct page *p = new_page(l, (r->start + off) / STK_PAGE + 1);
 			if (!p)
 				return;
 			*p = (struct page){.there = true, .fixed = true, .bytes = r->bytes + off};
@@ -378,7 +377,7 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 	if (!l)
 		return stk_fail(err, STK_ENOMEM, "out of memory");
 	l->t.ops = &live_ops;
-	l->t.arch = stk_arch_find(EM_X86_64);
+	l->t.arch = stk_arch_host;
 	l->look = (struct stk_look){.t = &l->t, .o = &l->o, .pid = process_of(l, pid)};
 	l->look.view = stk_proc_view(l->look.pid);
 	l->start_ticks = stk_proc_stat(l->look.pid, STARTTIME);

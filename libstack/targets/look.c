@@ -13,10 +13,8 @@
 #include "targets/rights.h"
 
 #define TIDS_MAX      (1U << 22) /* PID_MAX_LIMIT of the kernel */
-#define PAGE          4096ULL
 #define STOP_MS       2000
 #define GREGS_32      68           /* what the kernel gives of a task that runs 32-bit code */
-#define RED_ZONE      128          /* System V ABI x86-64, 3.2.2 */
 #define STACK_MIN     (256U << 10) /* bytes copied of a stack at most, where there are many */
 #define STACKS_MAX    (64ULL << 20)
 #define STACK_GUESSED (64U << 10) /* what most stacks have in use */
@@ -300,7 +298,7 @@ static bool copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
 			all = false;
 			continue;
 		}
-		uint64_t from = (sp - RED_ZONE) & ~(PAGE - 1);
+		uint64_t from = (sp - l->t->arch->red_zone) & ~(STK_PAGE - 1);
 		from = from < g->start ? g->start : from;
 		stk_copy_add(to, from, g->end - from > each ? from + each : g->end);
 	}

@@ -183,11 +183,9 @@ static void note_one(struct stk_target *t, uint32_t type, const uint8_t *p, size
 		if (th)
 			th->fpregs = b;
 		break;
-	case NT_X86_XSTATE:
-		if (th)
-			th->xstate = b;
-		break;
 	default:
+		if (th && type == t->arch->extended_note)
+			th->xstate = b;
 		break;
 	}
 }

@@ -170,15 +170,15 @@ static bool may_begin_anew(long call)
  */
 static void restart(struct stk_stopped *t)
 {
-	struct user_regs_struct r;
-	struct iovec iov = {&r, sizeof(r)};
+	struct iovec iov = {t->gregs, t->len > 0 ? (size_t)t->len : 0};
+	uint8_t now[sizeof(t->gregs)];
 
-	if (t->group || t->len != sizeof(r))
+	if (t->group || iov.iov_len != 8U * stk_arch_host->gregs ||
+	    !may_begin_anew(stk_arch_host->failed_call(t->gregs, EINTR)))
 		return;
-	memcpy(&r, t->gregs, sizeof(r));
-	if ((long)r.rax != -EINTR || !may_begin_anew((long)r.orig_rax))
-		return;
-	r.rax = (unsigned long long)-ERESTARTNOHAND;
+	memcpy(now, t->gregs, iov.iov_len);
+	stk_arch_host->set_result(now, -ERESTARTNOHAND);
+	iov.iov_base = now;
 	ptrace(PTRACE_SETREGSET, t->tid, (void *)NT_PRSTATUS, &iov);
 }
 
@@ -387,16 +387,15 @@ int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
 bool stk_stop_holds(const struct stk_stops *s)
 {
 	const struct stk_stopped *one = NULL;
-	struct user_regs_struct r, was;
+	const struct stk_arch *a = stk_arch_host;
+	uint8_t now[sizeof(one->gregs)];
 
 	for (unsigned i = 0; i < s->n && (!one || one->tid == s->pid); i++)
-		if (s->v[i].state == STK_STOPPED && !s->v[i].left && s->v[i].len == sizeof(r))
+		if (s->v[i].state == STK_STOPPED && !s->v[i].left && s->v[i].len == 8 * a->gregs)
 			one = &s->v[i];
-	if (!one)
-		return true;
-	memcpy(&was, one->gregs, sizeof(was));
-	return stk_stop_regs(one->tid, NT_PRSTATUS, &r, sizeof(r)) == sizeof(r) &&
-	       r.rip == was.rip && r.rsp == was.rsp;
+	return !one || (stk_stop_regs(one->tid, NT_PRSTATUS, now, sizeof(now)) == one->len &&
+			stk_arch_greg(a, now, a->pc) == stk_arch_greg(a, one->gregs, a->pc) &&
+			stk_arch_greg(a, now, a->sp) == stk_arch_greg(a, one->gregs, a->sp));
 }
 
 static void let_go(struct stk_stops *s, bool ran)

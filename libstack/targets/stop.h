@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arch.h"
+
 /* In this order: up to STK_STOPPED it is one that can be looked at. */
 enum stk_stop_state {
 	STK_STANDS,   /* by itself, and is left alone: it waits in a signal handler */
@@ -16,7 +18,6 @@ enum stk_stop_state {
 	STK_REFUSED, /* `err` tells why; EBUSY: another process traces it */
 };
 
-#define STK_STOP_GREGS  216 /* struct user_regs_struct */
 #define STK_STOP_FPREGS 512 /* struct user_fpregs_struct */
 
 struct stk_map;
@@ -33,7 +34,7 @@ struct stk_stopped {
 	unsigned long long turns; /* on a CPU when it was first seen */
 	/* Its registers when it stopped, and their length or a negative errno: those that it goes
 	 * on with may be others. */
-	uint8_t gregs[STK_STOP_GREGS], fpregs[STK_STOP_FPREGS];
+	uint8_t gregs[8 * STK_GREGS_MAX], fpregs[STK_STOP_FPREGS];
 	int len, fplen;
 };
 

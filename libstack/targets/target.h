@@ -27,7 +27,7 @@ struct stk_thread {
 	const char *name;       /* NULL: not known (cores name only the main thread) */
 	struct stk_bytes gregs; /* general registers as in the note (arch->regs tells the layout) */
 	struct stk_bytes fpregs; /* NT_FPREGSET */
-	struct stk_bytes xstate; /* NT_X86_XSTATE, raw */
+	struct stk_bytes xstate; /* extended registers (arch->extended_note), raw */
 	bool trapped;            /* by a breakpoint instruction, which its pc is behind */
 };
 

@@ -162,16 +162,15 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 		struct stk_frame f = {.how = phys ? STK_HOW_CFI : STK_HOW_REGS,
 				      .exact = below_signal};
 		unw_word_t v;
-		for (int n = 0; n < STK_REGS; n++)
-			if (n != a->pc && (!phys || n == a->sp || (a->callee_saved >> n & 1)) &&
-			    unw_get_reg(cur, n, &v) == 0) {
-				f.regs.r[n] = v;
-				f.regs.valid |= 1U << n;
-			}
+		for (int n = 0; n < a->tracked; n++)
+			if (n != a->pc &&
+			    (!phys || n == a->sp || stk_bit(&a->callee_saved, (unsigned)n)) &&
+			    unw_get_reg(cur, n, &v) == 0)
+				stk_reg_set(&f.regs, (unsigned)n, v);
 		if (unw_get_reg(cur, UNW_REG_IP, &v) || (!v && phys))
 			break;
-		f.pc = f.regs.r[a->pc] = v;
-		f.regs.valid |= 1U << a->pc;
+		f.pc = v;
+		stk_reg_set(&f.regs, a->pc, v);
 		f.signal = unw_is_signal_frame(cur) > 0;
 		below_signal = f.signal;
 		if (phys && !f.exact && f.regs.r[a->sp] <= last_sp) {

@@ -9,8 +9,8 @@
 #include "unwind/frames.h"
 #include "unwind/stepper.h"
 
-#define LARGE     (2UL << 20) /* bytes */
-#define PAGE_BITS ((uintptr_t)4095)
+#define LARGE   (2UL << 20) /* bytes */
+#define IN_PAGE (STK_PAGE - 1)
 
 uint64_t stk_frame_lookup_pc(const struct stk_frame *f)
 {
@@ -27,8 +27,7 @@ const char *stk_frame_name(const struct stk_frame *f)
  * blocks: a mapping in two parts could not be moved by realloc(3). */
 static void want_large_pages(void *v, size_t size)
 {
-	uintptr_t from = (uintptr_t)v & ~PAGE_BITS,
-		  to = ((uintptr_t)v + size + PAGE_BITS) & ~PAGE_BITS;
+	uintptr_t from = (uintptr_t)v & ~IN_PAGE, to = ((uintptr_t)v + size + IN_PAGE) & ~IN_PAGE;
 
 	if (size >= LARGE)
 		madvise((void *)from, to - from, MADV_HUGEPAGE);
@@ -70,8 +69,9 @@ bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct
 	*f = (struct stk_frame){.how = STK_HOW_REGS, .exact = true};
 	for (unsigned i = 0; i < a->nregs; i++) {
 		int n = a->regs[i].dwarf;
-		if (n >= 0 && stk_thread_reg(ms->target, th, i, &f->regs.r[n]))
-			f->regs.valid |= 1U << n;
+		uint64_t v;
+		if (n >= 0 && stk_thread_reg(ms->target, th, i, &v))
+			stk_reg_set(&f->regs, (unsigned)n, v);
 	}
 	f->pc = f->regs.r[a->pc];
 	f->exact = !is_behind_trap(ms->target, th, f->pc);
@@ -109,9 +109,8 @@ static bool append_tails(struct stk_modules *ms, struct stk_stack *s, size_t *ca
 				      .how = STK_HOW_TAIL,
 				      .exact = c->v[i]->at_jump,
 				      .tail = c->v[i]};
-		f.regs.valid &= a->callee_saved;
-		f.regs.r[a->pc] = f.pc;
-		f.regs.valid |= 1U << a->pc;
+		stk_regs_keep(&f.regs, &a->callee_saved);
+		stk_reg_set(&f.regs, a->pc, f.pc);
 		if (!append_levels(ms, s, cap, &f, max))
 			return false;
 	}
@@ -236,9 +235,9 @@ static bool is_start(const struct stk_frame *f)
 	static const char *const names[] = {"_start", "__libc_start_main", "__libc_start_main_impl",
 					    "__libc_start_call_main", "start_thread", "clone",
 					    "clone3", "__clone", "__clone3",
-					    /* signal/altstack.c */
+					    /* signal/program/altstack.c */
 					    "stk_thread_start", "stk_thrd_start"};
-	static const char *const libs[] = {"libc.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2"};
+	const char *const libs[] = {"libc.so.6", "libpthread.so.0", stk_arch_host->loader};
 	const char *name = stk_frame_name(f);
 
 	for (unsigned i = 0; name && i < sizeof(names) / sizeof(*names); i++)

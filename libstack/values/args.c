@@ -45,9 +45,9 @@ static bool get_reg(void *arg, unsigned n, uint64_t *ret)
 {
 	struct context *c = arg;
 
-	if (n >= STK_REGS)
+	if (n >= STK_REGS_MAX)
 		return false;
-	if (!(c->frame->regs.valid >> n & 1))
+	if (!stk_reg_known(&c->frame->regs, n))
 		return reg_at_call(c, n, ret);
 	*ret = c->frame->regs.r[n];
 	return true;

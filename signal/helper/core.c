@@ -15,26 +15,16 @@
 
 #define RANGE (32U << 20)
 
-#define XSTATE_MIN 576 /* FXSAVE's area and the header */
-
-/* There the mask of the enabled parts stands first among the bytes that the processor leaves to
- * software. */
-static void as_note(uint8_t *x)
-{
-	memcpy(x + 464, x + 472, 8);
-	memset(x + 472, 0, 40);
-}
-
 uint8_t *helper_xstate(helper_read_fn *program, uint64_t addr, uint64_t len)
 {
-	bool fits = addr && len > XSTATE_MIN && len <= HELPER_XSTATE_MAX;
+	bool fits = addr && len > stk_arch_host->extended_min && len <= HELPER_XSTATE_MAX;
 	uint8_t *x = fits ? malloc(len) : NULL;
 
 	if (!x || !program(addr, x, len)) {
 		free(x);
 		return NULL;
 	}
-	as_note(x);
+	stk_arch_host->frame_to_note(x);
 	return x;
 }
 

@@ -20,7 +20,8 @@ void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_tex
 /* Will the kernel leave a core of `pid`, as far as its limit and core_pattern tell (core(5))? */
 bool helper_core_follows(int pid);
 
-/* A signal frame's XSAVE area in the form of NT_X86_XSTATE, to be freed; NULL: it cannot be had. */
+/* The extended registers of a signal frame in the form of their note, to be freed; NULL: it cannot
+ * be had. */
 #define HELPER_XSTATE_MAX 16384
 uint8_t *helper_xstate(helper_read_fn *program, uint64_t addr, uint64_t len);
 

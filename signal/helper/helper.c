@@ -72,7 +72,7 @@ static int write_out(void *arg, const char *bytes, size_t len)
 	(void)arg;
 	while (len && !write_failed) {
 		struct pollfd p = {.fd = OUT, .events = POLLOUT};
-		size_t piece = len < 4096 ? len : 4096;
+		size_t piece = len < STK_PAGE ? len : STK_PAGE;
 		/* When the time is over, and still nobody reads: give up the output. */
 		int ready = poll(&p, 1, late ? 100 : -1);
 		if (ready > 0)

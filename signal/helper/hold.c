@@ -40,11 +40,11 @@ static void put_back_xstate(helper_read_fn *program, int tid, const struct stk_a
 {
 	static uint8_t now[HELPER_XSTATE_MAX];
 	uint8_t *x = helper_xstate(program, s->xstate, s->xstate_len);
-	int n = x ? stk_stop_regs(tid, NT_X86_XSTATE, now, sizeof(now)) : -1;
+	int n = x ? stk_stop_regs(tid, stk_arch_host->extended_note, now, sizeof(now)) : -1;
 
 	if (n > 0) {
 		memcpy(now, x, s->xstate_len < (uint64_t)n ? s->xstate_len : (uint64_t)n);
-		set(tid, NT_X86_XSTATE, now, (size_t)n);
+		set(tid, stk_arch_host->extended_note, now, (size_t)n);
 	}
 	free(x);
 }

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <link.h>
 
+#include "base/arch.h"
 #include "base/mem.h"
 #include "signal/kernel/guard.h"
 #include "signal/kernel/sys.h"
 #include "step/window.h"
 
-#define PAGE           4096
 #define PHDRS_MAX      128
 #define NOTES_MAX      64
 #define DYNAMIC_MAX    512
@@ -63,7 +63,7 @@ static void read_segment(const Elf64_Phdr *ph, struct stk_img *img)
 		return;
 	switch (ph->p_type) {
 	case PT_LOAD:
-		widen(&img->start, &img->end, at & -(uint64_t)PAGE, up(end, PAGE));
+		widen(&img->start, &img->end, at & -(uint64_t)STK_PAGE, up(end, STK_PAGE));
 		if (ph->p_flags & PF_X)
 			widen(&img->text_start, &img->text_end, at, end);
 		break;

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#include "base/arch.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "signal/crash.h"
@@ -13,7 +14,6 @@
 #include "signal/kernel/guard.h"
 #include "signal/kernel/sys.h"
 
-#define PAGE        4096UL
 #define STACK_PAGES 2048
 
 static char path[1024] STK_APART;
@@ -74,7 +74,8 @@ static uint64_t readable(uint64_t low, uint64_t most)
 		unsigned n = most - have < PROBES ? (unsigned)(most - have) : PROBES;
 		struct iovec here = {bytes, n};
 		for (unsigned i = 0; i < n; i++)
-			there[i] = (struct iovec){(void *)(uintptr_t)(low + (have + i) * PAGE), 1};
+			there[i] =
+			    (struct iovec){(void *)(uintptr_t)(low + (have + i) * STK_PAGE), 1};
 		long got =
 		    sys6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&here, 1, (long)there, n, 0);
 		have += got > 0 ? (uint64_t)got : 0;
@@ -102,9 +103,9 @@ static void put_range(uint64_t start, uint64_t end, const struct stk_img *im)
 
 static void put_stack(uint64_t sp)
 {
-	uint64_t low = sp & ~(PAGE - 1);
+	uint64_t low = sp & ~(STK_PAGE - 1);
 
-	put_range(low, low + readable(low, STACK_PAGES) * PAGE, 0);
+	put_range(low, low + readable(low, STACK_PAGES) * STK_PAGE, 0);
 }
 
 long stk_maps_make(const struct stk_images *im, const struct stk_crash *c)

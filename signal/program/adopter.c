@@ -1,5 +1,6 @@
 /* ANY context, all of it. */
 #include "signal/program/adopter.h"
+#include "base/arch.h"
 
 #include <elf.h>
 #include <link.h>
@@ -40,7 +41,7 @@ bool stk_adopts_stack(const void *fn)
 	const uint8_t *base = o.dlfo_map_start;
 	memcpy(&e, base, sizeof(e));
 	if (memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 || e.e_phentsize != sizeof(Elf64_Phdr) ||
-	    e.e_phnum > PHDRS_MAX || e.e_phoff > 4096 - PHDRS_MAX * sizeof(Elf64_Phdr))
+	    e.e_phnum > PHDRS_MAX || e.e_phoff > STK_PAGE - PHDRS_MAX * sizeof(Elf64_Phdr))
 		return false;
 	for (unsigned i = 0; i < e.e_phnum; i++) {
 		Elf64_Phdr p;

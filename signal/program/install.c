@@ -134,7 +134,7 @@ static void prepare(void)
 /* ANY context, once the library is or has been installed. */
 LIBSTACK_API __attribute__((noinline)) int libstack_dump(int fd)
 {
-	uint64_t gregs[STK_GREGS];
+	uint64_t gregs[STK_GREGS_MAX];
 	ucontext_t uc;
 
 	if (!STK_IS_GLIBC)

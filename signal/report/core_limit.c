@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arch.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "signal/kernel/status.h"
@@ -55,7 +56,7 @@ const char *stk_core_allow(bool *ret_private)
 	/* What goes through a pipe or a socket has no limit (core(5)). Below a page nothing useful
 	 * is written. */
 	bool file = n < 0 || (pattern[0] != '|' && pattern[0] != '@');
-	if (file && r.rlim_max < 4096)
+	if (file && r.rlim_max < STK_PAGE)
 		return "the hard limit of core files is 0 (ulimit -Hc)";
 	if (r.rlim_cur != r.rlim_max) {
 		r.rlim_cur = r.rlim_max;

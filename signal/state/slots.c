@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include "base/arch.h"
 #include "signal/kernel/guard.h"
 #include "signal/kernel/sys.h"
 #include "signal/state/libc.h"
@@ -19,7 +20,6 @@
 #define MADV_GUARD_INSTALL 102 /* linux/mman.h since 6.13 */
 #endif
 
-#define PAGE ((size_t)4096)
 #define ROOM 57344 /* for our frames, and handlers that the program installs past us */
 /*
  * Signals that arrive at once are pushed one upon the other before the first handler runs: there
@@ -87,7 +87,7 @@ static char *map(size_t size)
  */
 static struct slab *slab_at(int s)
 {
-	size_t size = PAGE + EACH * stride;
+	size_t size = STK_PAGE + EACH * stride;
 	struct slab *there = atomic_load(&slabs[s]), *made;
 
 	if (there)
@@ -165,8 +165,8 @@ int stk_slot_take(void)
  */
 static void guard(int slot, char *page)
 {
-	if (madvise(page, PAGE, MADV_GUARD_INSTALL) && slot < PROTECTED)
-		mprotect(page, PAGE, PROT_NONE);
+	if (madvise(page, STK_PAGE, MADV_GUARD_INSTALL) && slot < PROTECTED)
+		mprotect(page, STK_PAGE, PROT_NONE);
 }
 
 /* NORMAL context: the guard page of the slot, and above it the stack. */
@@ -182,7 +182,7 @@ static char *base_of(int slot)
 	}
 	int i = (slot - SINGLES) % EACH;
 	struct slab *slab = atomic_load(&slabs[(slot - SINGLES) / EACH]);
-	char *base = (char *)slab + PAGE + (size_t)i * stride;
+	char *base = (char *)slab + STK_PAGE + (size_t)i * stride;
 	if (!(atomic_load(&slab->guarded) & 1ULL << i)) {
 		guard(slot, base);
 		atomic_fetch_or(&slab->guarded, 1ULL << i);
@@ -194,8 +194,8 @@ void *stk_slot_stack(int slot, size_t *size)
 {
 	char *base = base_of(slot);
 
-	*size = stride - PAGE - ODD;
-	return base ? base + PAGE : NULL;
+	*size = stride - STK_PAGE - ODD;
+	return base ? base + STK_PAGE : NULL;
 }
 
 /* NORMAL context: its pages are given back, its place in memory is kept for the next thread. */
@@ -204,12 +204,12 @@ static void empty(int slot)
 	if (slot < SINGLES) {
 		char *base = atomic_load(&single[slot].base);
 		/* Locked memory is not given back (madvise(2)). */
-		if (base && madvise(base + PAGE, stride - PAGE, MADV_DONTNEED)) {
+		if (base && madvise(base + STK_PAGE, stride - STK_PAGE, MADV_DONTNEED)) {
 			atomic_store(&single[slot].base, NULL);
 			munmap(base, stride);
 		}
 	} else {
-		madvise(base_of(slot) + PAGE, stride - PAGE, MADV_DONTNEED);
+		madvise(base_of(slot) + STK_PAGE, stride - STK_PAGE, MADV_DONTNEED);
 	}
 }
 
@@ -257,7 +257,8 @@ void stk_slots_start(void)
 		return;
 	/* The frame that the kernel pushes is as large as the vector state (getauxval(3)). */
 	size_t frame = getauxval(AT_MINSIGSTKSZ);
-	stride = PAGE + ((AT_ONCE * (frame ? frame : PAGE) + ROOM + PAGE - 1) & ~(PAGE - 1));
+	stride = STK_PAGE +
+		 ((AT_ONCE * (frame ? frame : STK_PAGE) + ROOM + STK_PAGE - 1) & ~(STK_PAGE - 1));
 	atomic_store(&owner, (int)sys0(SYS_getpid));
 	__register_atfork(NULL, NULL, forget_others, NULL);
 }
@@ -272,15 +273,15 @@ bool stk_slot_is_stack(const void *sp, size_t size)
 {
 	uintptr_t at = (uintptr_t)sp;
 
-	if ((size + ODD) % PAGE || at % PAGE)
+	if ((size + ODD) % STK_PAGE || at % STK_PAGE)
 		return false;
 	for (int i = 0; i < SINGLES; i++)
-		if ((uintptr_t)atomic_load(&single[i].base) == at - PAGE)
+		if ((uintptr_t)atomic_load(&single[i].base) == at - STK_PAGE)
 			return true;
 	for (int s = 0; s < SLABS && atomic_load(&slabs[s]); s++) {
 		uintptr_t off = at - (uintptr_t)atomic_load(&slabs[s]);
-		if (off < PAGE + EACH * stride)
-			return (off - PAGE) % stride == PAGE;
+		if (off < STK_PAGE + EACH * stride)
+			return (off - STK_PAGE) % stride == STK_PAGE;
 	}
 	return false;
 }

@@ -1,6 +1,6 @@
 #include "signal/tiers/fallback.h"
 
-#include "base/arch_x86_64.h"
+#include "base/arch.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/trace.h"
@@ -33,7 +33,6 @@ static struct {
 	bool used[STK_IMAGES_MAX];
 } at;
 
-static const struct stk_arch *const arch = &stk_arch_x86_64;
 static struct stk_own_stepper stepper STK_APART;
 
 struct stack {
@@ -52,13 +51,13 @@ static void first_frame(const struct stack *s, struct stk_step_frame *f)
 {
 	*f = (struct stk_step_frame){
 	    .how = STK_HOW_REGS, .exact = !s->trapped, .nowhere = s->nowhere};
-	for (unsigned i = 0; i < arch->nregs; i++) {
-		int n = arch->regs[i].dwarf;
+	for (unsigned i = 0; i < stk_arch_host->nregs; i++) {
+		int n = stk_arch_host->regs[i].dwarf;
 		if (n < 0)
 			continue;
-		stk_reg_set(&f->regs, (unsigned)n, s->gregs[arch->regs[i].note_off / 8]);
+		stk_reg_set(&f->regs, (unsigned)n, s->gregs[stk_arch_host->regs[i].note_off / 8]);
 	}
-	f->pc = f->regs.r[arch->pc];
+	f->pc = f->regs.r[stk_arch_host->pc];
 }
 
 static const char *base_name(const char *path)
@@ -99,8 +98,8 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 				    .how = f->how,
 				    .detail = detail,
 				    .hidden = stk_g.o.secure,
-				    .fp = f->regs.r[arch->fp],
-				    .sp = f->regs.r[arch->sp]};
+				    .fp = f->regs.r[stk_arch_host->fp],
+				    .sp = f->regs.r[stk_arch_host->sp]};
 
 	stk_words_init(&words, false);
 	if (im) {
@@ -250,11 +249,11 @@ static void put_regs(struct stk_out *out, const struct stk_crash *c)
 	if (at.regs || c->secure)
 		return;
 	at.regs = true;
-	for (unsigned i = 0; i < arch->nregs; i++) {
-		if (!arch->regs[i].report)
+	for (unsigned i = 0; i < stk_arch_host->nregs; i++) {
+		if (!stk_arch_host->regs[i].report)
 			continue;
-		stk_trace_write_reg(&out->text, first, arch->regs[i].name,
-				    c->gregs[arch->regs[i].note_off / 8]);
+		stk_trace_write_reg(&out->text, first, stk_arch_host->regs[i].name,
+				    c->gregs[stk_arch_host->regs[i].note_off / 8]);
 		first = false;
 	}
 }
@@ -334,7 +333,7 @@ static void count_threads(void)
 static void begin(struct stk_out *out, const struct stk_crash *c)
 {
 	stk_images_refresh(&stk_g.images);
-	stk_own_stepper(&stepper, &stk_g.images, arch);
+	stk_own_stepper(&stepper, &stk_g.images, stk_arch_host);
 	put_stack(out, c, 1, c->tid, c->gregs);
 	count_threads();
 	at.missing = c->level == STK_LEVEL_SINGLE ? "not asked for" : 0;

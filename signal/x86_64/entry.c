@@ -8,6 +8,7 @@
  */
 #include <stddef.h>
 
+#include "base/arch.h"
 #include "base/mem.h"
 #include "signal/kernel/context.h"
 #include "signal/kernel/sys.h"
@@ -21,7 +22,6 @@
 #define FRAME    (INFO + 128)
 #define FX_MAX   16384
 #define NESTED   128 /* more than a stack of ours takes */
-#define PAGE     4096ULL
 
 _Static_assert(sizeof(struct stk_entry) == 32, "entries are counted by code");
 _Static_assert(offsetof(struct stk_entry, slow) == 24, "slow is read by code");
@@ -225,11 +225,11 @@ static bool takes_word(uint64_t at)
 static bool writable(uint64_t from, uint64_t to)
 {
 	for (uint64_t at = from; at + 8 <= to;) {
-		uint64_t next = (at | (PAGE - 1)) + 1;
+		uint64_t next = (at | (STK_PAGE - 1)) + 1;
 		bool both = next + 8 <= to;
 		if (!takes_word(both ? next - 4 : at))
 			return false;
-		at = both ? next + PAGE : next;
+		at = both ? next + STK_PAGE : next;
 	}
 	return true;
 }

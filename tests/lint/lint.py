@@ -161,7 +161,26 @@ def size(t):
         t.check(lines <= 600, "%s has %d lines" % (name, lines))
 
 
-RULES = {f.__name__: f for f in (layers, base, wraps, crash, format, docs, paths, scripts, links, size)}
+# What is of one processor, and who may know it besides its own files.
+OF_A_MACHINE = re.compile(r'"r(?:[abcd]x|[sb]p|[sd]i|ip|flags)"|\bREG_[A-Z]|user_regs_struct|\bNT_X86|\bEM_(?!NONE)|x86|__asm__|cpuid'
+                          r'|#define PAGE')
+MAY_KNOW = {"libstack/symbols/disasm.c": "capstone's own types",
+            "libstack/unwind/second.c": "libunwind's library of one machine",
+            "libstack/base/mem_names.h": "names for the assembler of any machine"}
+
+
+def machines(t):
+    """What differs between processors stands in base/arch_NAME.c; of signal/ crash_context.py knows."""
+    for name in tracked("libstack/*.[ch]", "corectl/*.[ch]"):
+        if re.match(r"libstack/base/arch", name) or name in MAY_KNOW:
+            continue
+        code = re.sub(r"/\*.*?\*/", "", text(name), flags=re.S)
+        for found in OF_A_MACHINE.findall(code):
+            t.check(False, "%s: %s is of one processor" % (name, found))
+    t.check(os.path.exists(os.path.join(s.SOURCE, "libstack/base/arch_x86_64.c")), "no architecture")
+
+
+RULES = {f.__name__: f for f in (layers, base, wraps, crash, format, docs, paths, scripts, links, size, machines)}
 
 
 def main():

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "base/arch_x86_64.h"
+#include "base/arch.h"
 #include "signal/images/images.h"
 #include "signal/images/stepper.h"
 #include "signal/kernel/guard.h"
@@ -33,24 +33,24 @@ static struct stk_images images;
 static struct stk_own_stepper stepper;
 
 /* General registers by DWARF number (System V ABI, figure 3.36). */
-static const int greg[STK_REGS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
-				   REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
-				   REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+static const int greg[STK_REGS_MAX] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+				       REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+				       REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
 
 static inline struct stk_step_frame frame_of(const ucontext_t *uc)
 {
-	struct stk_step_frame f = {.regs.valid = (1U << STK_REGS) - 1, .exact = true};
+	struct stk_step_frame f = {.regs.valid = {{(1ULL << STK_REGS_MAX) - 1}}, .exact = true};
 
-	for (unsigned i = 0; i < STK_REGS; i++)
+	for (unsigned i = 0; i < STK_REGS_MAX; i++)
 		f.regs.r[i] = (uint64_t)uc->uc_mcontext.gregs[greg[i]];
-	f.pc = f.regs.r[stk_arch_x86_64.pc];
+	f.pc = f.regs.r[(*stk_arch_host).pc];
 	return f;
 }
 
 /* With the images as they are now. */
 static inline enum stk_step_end step(struct stk_step_frame *f, struct stk_step_frame *next)
 {
-	stk_own_stepper(&stepper, &images, &stk_arch_x86_64);
+	stk_own_stepper(&stepper, &images, stk_arch_host);
 	return stk_step(&stepper.s, f, next).end;
 }
 

@@ -77,10 +77,10 @@ static void first(void **state)
 	assert_true(size > 64 * getauxval(AT_MINSIGSTKSZ) + 50000);
 	assert_true(there(p) && there(p + size - 1));
 	assert_false(there(p - 1));
-	assert_false(there(p - PAGE));
+	assert_false(there(p - STK_PAGE));
 	assert_true(stk_slot_is_stack(p, size));
 	assert_false(stk_slot_is_stack(p, size + 8));
-	assert_false(stk_slot_is_stack(p + PAGE, size));
+	assert_false(stk_slot_is_stack(p + STK_PAGE, size));
 	assert_false(stk_slot_is_stack(NULL, 0));
 }
 
@@ -101,16 +101,17 @@ static void many(void **state)
 		assert_true(size > 64 * getauxval(AT_MINSIGSTKSZ) + 50000);
 		assert_true(there(at[i]) && there(at[i] + size - 1));
 		assert_true(stk_slot_is_stack(at[i], size));
-		assert_false(stk_slot_is_stack(at[i] - PAGE, size));
+		assert_false(stk_slot_is_stack(at[i] - STK_PAGE, size));
 		if (i < PROTECTED)
 			assert_false(there(at[i] - 1));
 		memset(at[i] + size - 100, 1, 100);
 		for (int k = 1; k < i && i < 300; k++)
-			assert_true(at[k] + size <= at[i] - PAGE || at[i] + size <= at[k] - PAGE);
+			assert_true(at[k] + size <= at[i] - STK_PAGE ||
+				    at[i] + size <= at[k] - STK_PAGE);
 	}
 	assert_int_equal(known(MANY), MANY);
 	/* One for each of the first and each slab, where the kernel has guards without mappings. */
-	if (!madvise(at[1] - PAGE, PAGE, MADV_GUARD_INSTALL))
+	if (!madvise(at[1] - STK_PAGE, STK_PAGE, MADV_GUARD_INSTALL))
 		assert_true(mappings() - before <= SINGLES + (MANY - SINGLES) / EACH + 3);
 	/* Free ones are found wherever they are, the lowest first, and are empty. */
 	static const int freed[] = {3, 255, 256, 300, 320, 4711, 4999};
@@ -120,7 +121,7 @@ static void many(void **state)
 	for (int i = 0; i < 7; i++) {
 		unsigned char resident[1024];
 		assert_int_equal(mincore(at[freed[i]], size, resident), 0);
-		for (size_t k = 0; k < size / PAGE; k++)
+		for (size_t k = 0; k < size / STK_PAGE; k++)
 			assert_false(resident[k] & 1);
 	}
 	for (int i = 0; i < 7; i++) {

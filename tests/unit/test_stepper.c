@@ -316,7 +316,8 @@ static void frame_pointers_refused(void **state)
 	    {8, 0, 0, false},
 	};
 	for (unsigned i = 0; i < sizeof(t) / sizeof(*t); i++) {
-		struct stk_step_frame f = {.regs.valid = 1U << 6 | 1U << 7, .exact = true}, next;
+		struct stk_step_frame f = {.regs.valid = {{1U << 6 | 1U << 7}}, .exact = true},
+				      next;
 		f.pc = (uintptr_t)nop;
 		f.regs.r[6] = t[i].fp;
 		f.regs.r[7] = (uintptr_t)&stack[4];
@@ -333,7 +334,7 @@ static void frame_pointers_refused(void **state)
 		assert_int_equal(next.pc, good);
 		assert_int_equal(next.regs.r[6], t[i].old);
 		assert_int_equal(next.regs.r[7], t[i].fp + 16);
-		assert_int_equal(next.regs.valid, 1U << 6 | 1U << 7 | 1U << 16);
+		assert_int_equal(next.regs.valid.w[0], 1U << 6 | 1U << 7 | 1U << 16);
 	}
 }
 

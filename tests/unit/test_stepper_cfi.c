@@ -150,7 +150,7 @@ static bool row_of(const struct spec *s, struct stk_cfi_row *ret)
 {
 	struct stk_cfi cfi = build(s);
 
-	return stk_cfi_find(&cfi, &stk_arch_x86_64, code + AT, ret);
+	return stk_cfi_find(&cfi, stk_arch_host, code + AT, ret);
 }
 
 static bool value(uint64_t block, const struct stk_regset *regs, const uint64_t *first,
@@ -169,7 +169,7 @@ static void rooms(void **state)
 	assert_int_equal(mprotect(room + ROOM, 4096, PROT_NONE), 0);
 }
 
-#define NONE      STK_REGS /* only the CFA is compared */
+#define NONE      STK_REGS_MAX /* only the CFA is compared */
 #define INSN(...) {__VA_ARGS__}, sizeof((uint8_t[]){__VA_ARGS__})
 
 static void instructions(void **state)
@@ -241,8 +241,8 @@ static void instructions(void **state)
 		if (!same || (t[i].reg != NONE &&
 			      (row.kind[t[i].reg] != t[i].kind || row.v[t[i].reg] != t[i].v)))
 			fail_msg("case %u: cfa r%u%+ld, r%u %u %ld", i, row.cfa_reg, (long)row.cfa,
-				 t[i].reg, row.kind[t[i].reg % STK_REGS],
-				 (long)row.v[t[i].reg % STK_REGS]);
+				 t[i].reg, row.kind[t[i].reg % STK_REGS_MAX],
+				 (long)row.v[t[i].reg % STK_REGS_MAX]);
 	}
 }
 
@@ -252,7 +252,8 @@ static void blocks(void **state)
 	uint8_t insn[400] = {0x16, 3, 0xac, 0x02, 0x77, 8}; /* r3: 300 bytes */
 	struct spec s = {"zR", 0x1b, 0, 0x3b, insn, 306, 0};
 	struct stk_cfi_row row;
-	struct stk_regset r = {.r = {[7] = 0x1000}, .valid = 1 << 7}, none = {.valid = 1 << 6};
+	struct stk_regset r = {.r = {[7] = 0x1000}, .valid = {{1 << 7}}},
+			  none = {.valid = {{1 << 6}}};
 	uint64_t v;
 
 	rooms(state);
@@ -318,11 +319,10 @@ static void forms(void **state)
 			assert_int_equal(row.kind[3], STK_CFI_OFFSET);
 			/* Of the code before, and of none. */
 			struct stk_cfi cfi = build(&s);
-			assert_true(stk_cfi_find(&cfi, &stk_arch_x86_64, code - 1, &row));
+			assert_true(stk_cfi_find(&cfi, stk_arch_host, code - 1, &row));
 			assert_int_equal(row.kind[3], STK_CFI_SAME);
-			assert_false(stk_cfi_find(&cfi, &stk_arch_x86_64, code + CODE_LEN, &row));
-			assert_false(
-			    stk_cfi_find(&cfi, &stk_arch_x86_64, code - CODE_LEN - 1, &row));
+			assert_false(stk_cfi_find(&cfi, stk_arch_host, code + CODE_LEN, &row));
+			assert_false(stk_cfi_find(&cfi, stk_arch_host, code - CODE_LEN - 1, &row));
 		}
 	}
 }
@@ -405,7 +405,7 @@ static void expressions(void **state)
 	    {INSN(0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22), true, 0x7010},
 	};
 	struct stk_regset r = {.r = {[6] = (uintptr_t)memory, [7] = 0x7000, [16] = 0x40b},
-			       .valid = 1 << 6 | 1 << 7 | 1 << 16};
+			       .valid = {{1 << 6 | 1 << 7 | 1 << 16}}};
 	uint64_t v, first = 77;
 
 	rooms(state);

@@ -270,13 +270,13 @@ static void smash_seeds(const ucontext_t *uc)
 {
 	static uint64_t copy[STACK / 8], before[STACK / 8];
 	struct stk_step_frame f = frame_of(uc);
-	uint64_t delta = (uintptr_t)copy - f.regs.r[stk_arch_x86_64.sp];
+	uint64_t delta = (uintptr_t)copy - f.regs.r[(*stk_arch_host).sp];
 
-	assert_true(stk_guard_read(f.regs.r[stk_arch_x86_64.sp], before, STACK));
-	for (unsigned n = 0; n < STK_REGS; n++)
-		if (f.regs.r[n] - f.regs.r[stk_arch_x86_64.sp] < STACK && n != stk_arch_x86_64.sp)
+	assert_true(stk_guard_read(f.regs.r[(*stk_arch_host).sp], before, STACK));
+	for (unsigned n = 0; n < STK_REGS_MAX; n++)
+		if (f.regs.r[n] - f.regs.r[(*stk_arch_host).sp] < STACK && n != (*stk_arch_host).sp)
 			f.regs.r[n] += delta;
-	f.regs.r[stk_arch_x86_64.sp] += delta;
+	f.regs.r[(*stk_arch_host).sp] += delta;
 	for (unsigned seed = 0; seed < SEEDS; seed++) {
 		memcpy(copy, before, STACK);
 		for (uint64_t k = 1 + below(200); k--;) {
@@ -314,7 +314,7 @@ static void endless_signal(void **state)
 	handle(SIGUSR1, in_signal, 0);
 	raise(SIGUSR1);
 	struct stk_step_frame f = {
-	    .regs.valid = 1U << 16 | 1U << 7, .exact = true, .pc = trampoline};
+	    .regs.valid = {{1U << 16 | 1U << 7}}, .exact = true, .pc = trampoline};
 	f.regs.r[16] = trampoline;
 	f.regs.r[7] = (uintptr_t)&own;
 	own.uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)&own;

@@ -18,7 +18,7 @@ uint64_t work_clang(uint64_t n, int (*each)(uint64_t, double));
 struct entry {
 	uint64_t slot; /* address of the return address */
 	uint64_t ret;
-	uint64_t r[STK_REGS]; /* the caller's registers at the call */
+	uint64_t r[STK_REGS_MAX]; /* the caller's registers at the call */
 };
 
 static struct entry shadow[SHADOW_MAX];
@@ -36,7 +36,7 @@ static void note(const char *what, uint64_t pc, uint64_t got, uint64_t want)
 
 static void follow(const struct stk_step_frame *f)
 {
-	uint64_t sp = f->regs.r[stk_arch_x86_64.sp], word;
+	uint64_t sp = f->regs.r[(*stk_arch_host).sp], word;
 
 	while (depth && shadow[depth - 1].slot < sp)
 		depth--;
@@ -54,10 +54,10 @@ static void follow(const struct stk_step_frame *f)
 
 static void compare_saved(uint64_t pc, const struct stk_step_frame *f, const struct entry *e)
 {
-	for (unsigned n = 0; n < STK_REGS; n++) {
-		if (!(stk_arch_x86_64.callee_saved >> n & 1))
+	for (unsigned n = 0; n < STK_REGS_MAX; n++) {
+		if (!(stk_bit(&stk_arch_host->callee_saved, n)))
 			continue;
-		if (!(f->regs.valid >> n & 1))
+		if (!(stk_reg_known(&f->regs, n)))
 			lost_saved++;
 		else if (f->regs.r[n] != e->r[n])
 			note("register", pc, f->regs.r[n], e->r[n]);

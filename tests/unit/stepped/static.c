@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
-#include "base/arch_x86_64.h"
+#include "base/arch.h"
 #include "signal/images/stepper.h"
 #include "signal/kernel/guard.h"
 
@@ -30,7 +30,7 @@ static void walk(const ucontext_t *uc)
 
 	for (unsigned i = 0; i < sizeof(saved) / sizeof(*saved); i++) {
 		f.regs.r[saved[i][0]] = (uint64_t)uc->uc_mcontext.gregs[saved[i][1]];
-		f.regs.valid |= 1U << saved[i][0];
+		stk_bit_set(&f.regs.valid, (unsigned)saved[i][0]);
 	}
 	f.pc = f.regs.r[16];
 	for (frames = 1; frames < 100; frames++, f = next) {
@@ -70,7 +70,7 @@ int main(void)
 	sigaction(SIGBUS, &sa, NULL);
 	stk_images_collect(&images);
 	stk_images_refresh(&images);
-	stk_own_stepper(&stepper, &images, &stk_arch_x86_64);
+	stk_own_stepper(&stepper, &images, stk_arch_host);
 	sort();
 	printf("%d frames, %d not as expected, main seen %d times\n", frames, bad, seen_main);
 	return bad || seen_main != 1 || frames < 6;
