@@ -8,7 +8,7 @@
 
 #include "signal/channel/stderr.h"
 #include "signal/crash.h"
-#include "signal/images/images.h"
+#include "signal/images/snapshot.h"
 #include "signal/kernel/context.h"
 #include "signal/program/altstack.h"
 #include "signal/program/real.h"
@@ -68,6 +68,16 @@ static void handlers_remove(void)
 			stk_view_ours(sig, false);
 }
 
+static void collect_images(void)
+{
+	struct stk_images *im = stk_images_copy();
+
+	if (!im)
+		return;
+	stk_images_collect(im);
+	stk_images_show(im);
+}
+
 static int install(const struct libstack_options *o, bool automatic)
 {
 	struct stk_options opts;
@@ -83,7 +93,7 @@ static int install(const struct libstack_options *o, bool automatic)
 	if (stk_g.installed)
 		handlers_remove();
 	stk_g.o = opts;
-	stk_images_collect(&stk_g.images);
+	collect_images();
 	atomic_store(&ready, true);
 	stk_altstack_main();
 	handlers_install();
@@ -125,7 +135,7 @@ static void prepare(void)
 	pthread_mutex_lock(&lock);
 	if (!atomic_load(&ready)) {
 		stk_options_read(NULL, &stk_g.o);
-		stk_images_collect(&stk_g.images);
+		collect_images();
 		atomic_store(&ready, true);
 	}
 	pthread_mutex_unlock(&lock);

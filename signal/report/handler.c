@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "signal/crash.h"
+#include "signal/images/snapshot.h"
 #include "signal/kernel/apart.h"
 #include "signal/kernel/clock.h"
 #include "signal/kernel/context.h"
@@ -78,8 +79,8 @@ static void start(int signo, unsigned level)
 	c->level = level;
 	c->args = stk_g.o.args;
 	c->secure = stk_g.o.secure;
-	c->images = (uint64_t)(uintptr_t)stk_g.images.v;
-	c->nimages = stk_g.images.n;
+	c->images = (uint64_t)(uintptr_t)stk_images_now()->v;
+	c->nimages = stk_images_now()->n;
 	c->others = c->nothers = c->others_only = 0;
 	c->has_fpregs = c->nowhere = c->trapped = c->ends = 0;
 	c->xstate_len = 0;

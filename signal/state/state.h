@@ -10,7 +10,6 @@
 #include <ucontext.h>
 
 #include "signal/crash.h"
-#include "signal/images/images.h"
 #include "signal/state/options.h"
 
 /* What descriptor 2 was when the program started. */
@@ -31,8 +30,7 @@ struct stk_state {
 	_Atomic int spawning; /* threads that make a child by posix_spawn(3) and its kin */
 	/* What threads are started with that have no slot yet (program/altstack.c): a bit each. */
 	_Atomic uint64_t starting;
-	int filters; /* seccomp filters that the program was started under */
-	struct stk_images images;
+	int filters;            /* seccomp filters that the program was started under */
 	int pid;                /* that of the constructor, or of libstack_install() */
 	struct stk_crash crash; /* of the owner of the gate */
 	/* Of the helper: its report is out, and it goes on with the core; and the word of its

@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "signal/crash.h"
-#include "signal/images/images.h"
+#include "signal/images/snapshot.h"
 #include "signal/kernel/apart.h"
 #include "signal/kernel/clock.h"
 #include "signal/kernel/context.h"
@@ -74,7 +74,7 @@ static bool in_handler(const ucontext_t *uc)
 		return false;
 	if (stk_slot_is_stack(uc->uc_stack.ss_sp, uc->uc_stack.ss_size))
 		return true;
-	const struct stk_img *im = stk_image_of(&stk_g.images, (uint64_t)(uintptr_t)stk_collect);
+	const struct stk_img *im = stk_image_of(stk_images_now(), (uint64_t)(uintptr_t)stk_collect);
 	uint64_t pc = stk_context_pc(uc);
 
 	return im && !im->main && pc >= im->start && pc < im->end;

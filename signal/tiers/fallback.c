@@ -7,6 +7,7 @@
 #include "signal/channel/out.h"
 #include "signal/crash.h"
 #include "signal/images/images.h"
+#include "signal/images/snapshot.h"
 #include "signal/images/stepper.h"
 #include "signal/kernel/apart.h"
 #include "signal/kernel/clock.h"
@@ -91,7 +92,7 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 	char name[256], path[512];
 	struct stk_words words;
 	uint64_t off, pc = stk_step_lookup_pc(f);
-	const struct stk_img *im = stk_image_of(&stk_g.images, pc);
+	const struct stk_img *im = stk_image_of(stk_images_now(), pc);
 	struct stk_trace_frame t = {.words = &words,
 				    .pc = f->pc,
 				    .signal = f->signal,
@@ -103,7 +104,7 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 
 	stk_words_init(&words, false);
 	if (im) {
-		at.used[im - stk_g.images.v] = true;
+		at.used[im - stk_images_now()->v] = true;
 		t.module = base_name(stk_image_path(im, path, sizeof(path)));
 		t.module_off = f->pc - im->start;
 		if (stk_now_ns() >= at.names_until)
@@ -172,8 +173,8 @@ static void measure(const struct stk_out *out, struct stack *s)
 			break;
 		s->guess = s->end == STK_STEP_BASE && f.how == STK_HOW_SCAN;
 		before = now;
-		if (im != stk_image_of(&stk_g.images, f.pc) || !s->n) {
-			im = stk_image_of(&stk_g.images, f.pc);
+		if (im != stk_image_of(stk_images_now(), f.pc) || !s->n) {
+			im = stk_image_of(stk_images_now(), f.pc);
 			now = owner(im);
 		}
 		s->n++;
@@ -266,8 +267,8 @@ static void put_modules(struct stk_out *out)
 	if (at.modules)
 		return;
 	at.modules = true;
-	for (unsigned i = 0; i < stk_g.images.n; i++) {
-		const struct stk_img *im = &stk_g.images.v[i];
+	for (unsigned i = 0; i < stk_images_now()->n; i++) {
+		const struct stk_img *im = &stk_images_now()->v[i];
 		struct stk_trace_module m = {im->start,        im->end, im->build_id,
 					     im->build_id_len, 0,       stk_g.o.secure};
 		if (!at.used[i])
@@ -332,8 +333,13 @@ static void count_threads(void)
 /* Thread 1, and how many there are. */
 static void begin(struct stk_out *out, const struct stk_crash *c)
 {
-	stk_images_refresh(&stk_g.images);
-	stk_own_stepper(&stepper, &stk_g.images, stk_arch_host);
+	struct stk_images *im = stk_images_copy();
+
+	if (im) {
+		stk_images_refresh(im);
+		stk_images_show(im);
+	}
+	stk_own_stepper(&stepper, stk_images_now(), stk_arch_host);
 	put_stack(out, c, 1, c->tid, c->gregs);
 	count_threads();
 	at.missing = c->level == STK_LEVEL_SINGLE ? "not asked for" : 0;

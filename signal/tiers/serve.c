@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "signal/crash.h"
 #include "signal/images/maps.h"
+#include "signal/images/snapshot.h"
 #include "signal/kernel/apart.h"
 #include "signal/kernel/clock.h"
 #include "signal/kernel/sys.h"
@@ -54,7 +55,7 @@ static void send_maps(int fd, const struct stk_crash *c)
 
 	if (maps < 0) {
 		byte = STK_MAPS_MADE;
-		maps = stk_maps_make(&stk_g.images, c);
+		maps = stk_maps_make(stk_images_now(), c);
 	}
 	if (maps >= 0) {
 		memset(&control, 0, sizeof(control));
