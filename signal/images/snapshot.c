@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/mem.h"
+#include "signal/images/images.h"
 #include "signal/kernel/apart.h"
 
 /* One is shown, one may still be read by who has just asked for it, one can be written. */

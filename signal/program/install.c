@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "signal/channel/stderr.h"
-#include "signal/crash.h"
+#include "signal/images/images.h"
 #include "signal/images/snapshot.h"
 #include "signal/kernel/context.h"
 #include "signal/program/altstack.h"

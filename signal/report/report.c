@@ -27,6 +27,7 @@
 #include "signal/tiers/collect.h"
 #include "signal/tiers/fallback.h"
 #include "signal/tiers/launch.h"
+#include "signal/tiers/threads.h"
 
 #define HALT_NS  1000000U
 #define SPAWN_NS 20000000U /* where a thread makes a child */

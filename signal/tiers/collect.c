@@ -1,15 +1,13 @@
 #include "signal/tiers/collect.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 
 #include "base/mem.h"
 #include "base/status.h"
-#include "base/text.h"
 #include "signal/crash.h"
+#include "signal/images/images.h"
 #include "signal/images/snapshot.h"
-#include "signal/kernel/apart.h"
 #include "signal/kernel/clock.h"
 #include "signal/kernel/context.h"
 #include "signal/kernel/status.h"
@@ -19,6 +17,7 @@
 #include "signal/state/self.h"
 #include "signal/state/slots.h"
 #include "signal/state/state.h"
+#include "signal/tiers/threads.h"
 
 #define COLLECT_SIGNAL STK_COLLECT_SIGNAL
 #define ROUNDS         8
@@ -32,7 +31,6 @@
 enum { ANSWERED = 1, ANSWERING = 2 };
 #define MAGIC 0x53544b41U /* "STKA": beside a thread's place in the table */
 
-static struct stk_collection all STK_APART;
 static struct stk_ksigaction before;
 static _Atomic uint32_t answers, stood, release, leaving;
 static uint32_t nparked;
@@ -48,22 +46,6 @@ static bool by_own;   /* the crash's own signal asks */
 static int asked_pid; /* a forked child has a copy of all this */
 /* The queue of signals is full (RLIMIT_SIGPENDING): those that are not queued do it. */
 static _Atomic bool by_trap;
-
-/* Where the number of a thread's place, from 1, is kept; there is always room: half of it. */
-static uint16_t slots[2 * STK_OTHERS_MAX] STK_APART;
-static int32_t tids[STK_OTHERS_MAX] STK_APART; /* as they were asked */
-
-static uint16_t *slot_of(int tid)
-{
-	uint32_t h = (uint32_t)tid * 2654435769U >> 16;
-
-	for (uint32_t end = h + 2 * STK_OTHERS_MAX - 1; h != end; h++) {
-		uint16_t *s = &slots[h % (2 * STK_OTHERS_MAX)];
-		if (!*s || *s > STK_OTHERS_MAX || tids[*s - 1] == tid)
-			return s;
-	}
-	return &slots[h % (2 * STK_OTHERS_MAX)];
-}
 
 /* On its way through our handler: upon an alternate stack of ours, or of the program's with the pc
  * in libstack. The functions that we stand before run on the program's stack. */
@@ -105,18 +87,10 @@ static struct stk_other *place_of(const siginfo_t *si, int tid)
 {
 	uint32_t i;
 
-	if (is_queued(si, &i) && i < all.n && (all.v[i].tid == tid || tid <= 0))
-		return &all.v[i];
-	i = *slot_of(tid);
-	return i && i <= all.n ? &all.v[i - 1] : 0;
-}
-
-static void status_path(char *path, size_t cap, int tid)
-{
-	struct stk_text t;
-
-	stk_text_init(&t, path, cap);
-	stk_printf(&t, "/proc/self/task/%d/status", tid);
+	if (is_queued(si, &i) && i < stk_threads.n && (stk_threads.v[i].tid == tid || tid <= 0))
+		return &stk_threads.v[i];
+	i = stk_threads_place(tid);
+	return i ? &stk_threads.v[i - 1] : 0;
 }
 
 /*
@@ -128,7 +102,7 @@ static void overdue(uint64_t *until)
 {
 	char path[64], line[64];
 
-	status_path(path, sizeof(path), stk_g.crash.pid);
+	stk_threads_status(path, sizeof(path), stk_g.crash.pid);
 	const char *dumps = stk_status_find(path, "CoreDumping:", line, sizeof(line));
 	if (dumps && stk_last_number(dumps) == 1)
 		*until = stk_now_ns() + SECOND;
@@ -216,113 +190,9 @@ bool stk_collect_takes(int sig, const siginfo_t *si, ucontext_t *uc)
 	return true;
 }
 
-struct dirent64 {
-	uint64_t ino;
-	int64_t off;
-	uint16_t len;
-	uint8_t type;
-	char name[];
-};
-
-/* true: /proc is that of another PID namespace, and its numbers are not ours. */
-static bool foreign_proc(void)
-{
-	char link[24];
-	long n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof(link) - 1);
-
-	link[n > 0 ? n : 0] = 0;
-	return n > 0 && stk_number(link) != stk_g.crash.pid;
-}
-
-/* The tid in the thread's own namespace, the last of the line. */
-static int own_number(int tid)
-{
-	char path[64];
-
-	status_path(path, sizeof(path), tid);
-	return stk_status_number(path, "NSpid:");
-}
-
-/* A leader that left by pthread_exit() is a zombie as long as there are others: it stays in the
- * list, and answers no signal. */
-static int ended_leader(void)
-{
-	char buf[256];
-
-	stk_read_small("/proc/self/stat", buf, sizeof(buf));
-	const char *state = stk_stat_state(buf);
-	return state && *state == 'Z' ? stk_g.crash.pid : 0;
-}
-
-static bool add(int tid)
-{
-	if (*slot_of(tid))
-		return false;
-	if (all.n == STK_OTHERS_MAX) {
-		all.dropped++;
-		return true;
-	}
-	all.v[all.n] = (struct stk_other){.tid = tid};
-	uint16_t *s = slot_of(tid);
-	tids[all.n] = tid;
-	*s = (uint16_t)(all.n + 1);
-	all.n++;
-	return true;
-}
-
-static void add_known(void *arg, int tid)
-{
-	bool *any = arg;
-
-	if (tid != stk_g.crash.tid)
-		*any |= add(tid);
-}
-
-static bool list_known(void)
-{
-	bool any = false;
-
-	stk_threads_known(add_known, &any);
-	return any;
-}
-
-/* The tids of this process but the caller that are not in the table yet; false: there are none.
- * Where /proc does not list them they are those that were started through us. */
-static bool list_threads(void)
-{
-	static char buf[4096] STK_APART __attribute__((aligned(8)));
-	int ended = ended_leader(), own = stk_g.crash.tid;
-	long fd = sys3(SYS_open, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	bool foreign = foreign_proc(), any = false, self = false;
-	long n = 0;
-
-	all.dropped = 0;
-	while (fd >= 0 && (n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
-		for (long at = 0; at < n;) {
-			const struct dirent64 *e = (const void *)(buf + at);
-			int tid = stk_number(e->name);
-			at += e->len;
-			if (tid && foreign)
-				tid = own_number(tid);
-			self |= tid == own;
-			if (tid && tid != own && tid != ended)
-				any |= add(tid);
-		}
-	}
-	if (fd >= 0)
-		sys1(SYS_close, fd);
-	/* An empty list is none: the caller stands there at least. */
-	all.listed = fd >= 0 && !n && self;
-	return all.listed ? any : list_known() || any;
-}
-
 static void forget(void)
 {
-	/* The last first: what stands behind it in a row of slots is gone then. */
-	for (uint32_t i = all.n; i--;)
-		*slot_of(tids[i]) = 0;
-	all.n = all.answered = all.gone = all.dropped = 0;
-	all.listed = false;
+	stk_threads_forget();
 	nparked = 0;
 	atomic_store(&stood, 0);
 }
@@ -332,9 +202,9 @@ struct stk_collection *stk_collect_list(void)
 {
 	if (!is_active())
 		forget();
-	if (!all.listed)
-		list_threads();
-	return &all;
+	if (!stk_threads.listed)
+		stk_threads_list();
+	return &stk_threads;
 }
 
 static bool is_parked(int tid)
@@ -407,8 +277,8 @@ static long send(int tid, uint32_t place, bool again)
  * meanwhile is no thread any more. */
 static void ask(bool again)
 {
-	for (uint32_t i = 0; i < all.n; i++) {
-		struct stk_other *o = &all.v[i];
+	for (uint32_t i = 0; i < stk_threads.n; i++) {
+		struct stk_other *o = &stk_threads.v[i];
 		uint32_t no = 0;
 		if (!o->tid || __atomic_load_n(&o->answered, __ATOMIC_ACQUIRE))
 			continue;
@@ -419,7 +289,7 @@ static void ask(bool again)
 		}
 		if (send(o->tid, i, again) == -ESRCH) {
 			o->tid = 0;
-			all.gone++;
+			stk_threads.gone++;
 		}
 	}
 }
@@ -436,7 +306,7 @@ static bool is_hopeless(int tid)
 {
 	char path[64], line[64];
 
-	status_path(path, sizeof(path), tid);
+	stk_threads_status(path, sizeof(path), tid);
 	const char *state = stk_status_find(path, "State:", line, sizeof(line));
 	while (state && (*state == ' ' || *state == '\t'))
 		state++;
@@ -448,8 +318,8 @@ static bool is_hopeless(int tid)
 
 static bool all_hopeless(void)
 {
-	for (uint32_t i = 0, asked = 0; i < all.n; i++) {
-		const struct stk_other *o = &all.v[i];
+	for (uint32_t i = 0, asked = 0; i < stk_threads.n; i++) {
+		const struct stk_other *o = &stk_threads.v[i];
 		if (!o->tid || __atomic_load_n(&o->answered, __ATOMIC_ACQUIRE))
 			continue;
 		if (++asked > 64 || !is_hopeless(o->tid))
@@ -471,7 +341,7 @@ static void wait_answers(uint64_t deadline_ns)
 			next = now + ROUND_NS;
 			ask(rounds > 1);
 		}
-		if (count_answered() + all.gone >= all.n)
+		if (count_answered() + stk_threads.gone >= stk_threads.n)
 			return;
 		/* Where the crash's own signal is blocked, the other one is not. */
 		if (now >= deadline_ns && rounds < 2)
@@ -508,7 +378,7 @@ static bool begin(bool for_good)
 	/* What does not go on shows where it was, not where it would begin anew. */
 	if (for_good)
 		sa.flags &= ~(unsigned long)SA_RESTART;
-	if (!for_good && !list_threads())
+	if (!for_good && !stk_threads_list())
 		return false;
 	if (stk_sigaction(COLLECT_SIGNAL, &sa, &was))
 		return false;
@@ -521,7 +391,7 @@ static bool begin(bool for_good)
 /* CRASH context. */
 void stk_collect_known(uint64_t deadline_ns)
 {
-	if (!is_active() && begin(true) && list_known())
+	if (!is_active() && begin(true) && stk_threads_list_known())
 		wait_answers(deadline_ns);
 }
 
@@ -529,14 +399,14 @@ void stk_collect_known(uint64_t deadline_ns)
 struct stk_collection *stk_collect(bool for_good, uint64_t deadline_ns)
 {
 	if (!is_active() && !begin(for_good))
-		return &all;
-	for (unsigned i = 0; i < LISTS_MAX && (list_threads() || !i); i++) {
+		return &stk_threads;
+	for (unsigned i = 0; i < LISTS_MAX && (stk_threads_list() || !i); i++) {
 		wait_answers(deadline_ns);
 		if (stk_now_ns() >= deadline_ns)
 			break;
 	}
-	all.answered = count_answered();
-	return &all;
+	stk_threads.answered = count_answered();
+	return &stk_threads;
 }
 
 /* CRASH context. */

@@ -10,16 +10,7 @@
 #include <stdint.h>
 #include <ucontext.h>
 
-#include "signal/crash.h"
-
-struct stk_collection {
-	struct stk_other v[STK_OTHERS_MAX];
-	uint32_t n; /* threads asked */
-	uint32_t answered;
-	uint32_t gone;    /* those that have ended since: their tid is 0 */
-	uint32_t dropped; /* threads beyond the table: they are asked, and not known */
-	bool listed;      /* false: /proc/self/task could not be read */
-};
+#include "signal/tiers/threads.h"
 
 /* The threads of this process but the caller, not asked unless they are already. */
 struct stk_collection *stk_collect_list(void);

@@ -17,6 +17,7 @@
 #include "signal/state/seccomp.h"
 #include "signal/state/state.h"
 #include "signal/tiers/collect.h"
+#include "signal/tiers/threads.h"
 
 #define FRAMES_LAST 1000000 /* a stack of more is damage */
 

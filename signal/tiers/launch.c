@@ -24,6 +24,7 @@
 #include "signal/state/state.h"
 #include "signal/tiers/collect.h"
 #include "signal/tiers/supervise.h"
+#include "signal/tiers/threads.h"
 
 #define TRIES     100 /* of a call that ends with EINTR */
 #define TURNS_MAX 1000000

@@ -14,7 +14,6 @@
 #include "signal/kernel/apart.h"
 #include "signal/kernel/clock.h"
 #include "signal/kernel/sys.h"
-#include "signal/state/state.h"
 
 #define HOLD_NS   60000000000ULL /* for the kernel's core, where that is long */
 #define TURNS_MAX 10000000
