@@ -30,7 +30,8 @@
 #include "signal/tiers/threads.h"
 
 #define HALT_NS  1000000U
-#define SPAWN_NS 20000000U /* where a thread makes a child */
+#define SPAWN_NS 200000000U /* where a thread makes a child */
+#define START_NS 20000000U  /* where one is beginning */
 
 struct stk_reporting stk_reporting;
 
@@ -132,7 +133,9 @@ static void halt_known(void)
 		return;
 	if (!child)
 		stk_deliver_ask();
-	stk_collect_known(stk_now_ns() + (atomic_load(&stk_g.spawning) ? SPAWN_NS : HALT_NS));
+	stk_collect_known(stk_now_ns() + (atomic_load(&stk_g.spawning)   ? SPAWN_NS
+					  : atomic_load(&stk_g.starting) ? START_NS
+									 : HALT_NS));
 	if (!child)
 		stk_deliver_shut();
 }

@@ -22,6 +22,7 @@
 #define COLLECT_SIGNAL STK_COLLECT_SIGNAL
 #define ROUNDS         8
 #define ROUND_NS       1000000U
+#define NAP_NS         50000U
 #define HOPELESS_NS    5000000U
 #define LISTS_MAX      16 /* a thread that still runs may begin others */
 #define TURNS_MAX      100000
@@ -348,7 +349,9 @@ static void wait_answers(uint64_t deadline_ns)
 			ask(true);
 		if (now >= deadline_ns)
 			return;
-		if (now >= look && all_hopeless())
+		/* One that makes a child by posix_spawn(3) sleeps so, and answers when the child
+		 * has begun its program. */
+		if (now >= look && !atomic_load(&stk_g.spawning) && all_hopeless())
 			return;
 		if (now >= look)
 			look = now + HOPELESS_NS;
@@ -391,8 +394,18 @@ static bool begin(bool for_good)
 /* CRASH context. */
 void stk_collect_known(uint64_t deadline_ns)
 {
-	if (!is_active() && begin(true) && stk_threads_list_known())
-		wait_answers(deadline_ns);
+	bool begins;
+
+	if (is_active() || !begin(true))
+		return;
+	/* A thread that is beginning is known when it has taken its slot. */
+	do {
+		begins = atomic_load(&stk_g.starting) && stk_now_ns() < deadline_ns;
+		if (stk_threads_list_known())
+			wait_answers(deadline_ns);
+		if (begins)
+			stk_wait_word(&answers, atomic_load(&answers), stk_now_ns() + NAP_NS);
+	} while (begins);
 }
 
 /* CRASH context. */
