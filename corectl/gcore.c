@@ -12,9 +12,7 @@
 
 #include "targets/live.h"
 
-#define RANGE    (16U << 20)
-#define PROGRESS 200 /* milliseconds between two progress lines */
-#define TRIES    10
+#define TRIES 10 /* of one that executes a program meanwhile */
 
 struct arguments {
 	const char *out;
@@ -27,14 +25,6 @@ static volatile sig_atomic_t interrupted;
 static void on_signal(int sig)
 {
 	interrupted = sig;
-}
-
-static double now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
 static void usage(FILE *out)
@@ -99,102 +89,6 @@ static int parse(struct arguments *a, int argc, char **argv)
 	return 0;
 }
 
-static void show_progress(const struct gcore_job *j, double *shown)
-{
-	double now = now_ms();
-
-	if (!j->name || now - *shown < PROGRESS)
-		return;
-	*shown = now;
-	fprintf(stderr, "\r\033[Kcorectl: %s: %llu of %llu MB", j->name,
-		(unsigned long long)(atomic_load(&j->d->done) >> 20),
-		(unsigned long long)((j->d->size - j->d->data) >> 20));
-	fflush(stderr);
-}
-
-static void fail(struct gcore_job *j, const struct stk_err *err)
-{
-	pthread_mutex_lock(&j->lock);
-	if (!j->failed)
-		j->err = *err;
-	j->failed = true;
-	pthread_cond_broadcast(&j->turn_came);
-	pthread_mutex_unlock(&j->lock);
-}
-
-static void work(struct gcore_job *j, unsigned n)
-{
-	double shown = now_ms();
-
-	while (!j->failed) {
-		struct stk_err err;
-		uint64_t off = atomic_fetch_add(&j->next, j->step);
-		uint64_t end = off + j->step < j->d->size ? off + j->step : j->d->size;
-		if (off >= j->d->size)
-			return;
-		if (j->range(j, n, off, end, &err))
-			fail(j, &err);
-		if (!n)
-			show_progress(j, &shown);
-	}
-}
-
-struct start {
-	struct gcore_job *j;
-	unsigned n;
-};
-
-static void *work_thread(void *arg)
-{
-	struct start *s = arg;
-
-	work(s->j, s->n);
-	return NULL;
-}
-
-int gcore_run(struct gcore_job *j)
-{
-	pthread_t threads[GCORE_WORKERS];
-	struct start starts[GCORE_WORKERS];
-	unsigned started = 1;
-
-	j->next = j->d->data;
-	for (; started < j->nworkers; started++) {
-		starts[started] = (struct start){j, started};
-		if (pthread_create(&threads[started], NULL, work_thread, &starts[started]))
-			break;
-	}
-	work(j, 0);
-	while (started-- > 1)
-		pthread_join(threads[started], NULL);
-	if (j->name)
-		fputs("\r\033[K", stderr);
-	return j->failed ? j->err.code : 0;
-}
-
-static int plain_range(struct gcore_job *j, unsigned n, uint64_t off, uint64_t end,
-		       struct stk_err *err)
-{
-	return stk_dump_copy(j->d, &j->workers[n], j->file->fd, off, end, err);
-}
-
-static int plain(struct gcore_job *j, uint64_t *ret_size, struct stk_err *err)
-{
-	j->step = RANGE;
-	j->range = plain_range;
-	int r = gcore_run(j);
-	if (r) {
-		*err = j->err;
-		return r;
-	}
-	r = stk_dump_copy_first(j->d, j->file->fd, err);
-	const uint8_t *head = r ? NULL : stk_dump_head(j->d, j->workers, j->nworkers);
-	if (!r && !head)
-		r = stk_fail(err, STK_ENOMEM, "out of memory");
-	*ret_size = j->d->size;
-	return r ? r : stk_dump_put(j->file->fd, head, j->d->data, 0, err);
-}
-
 static bool ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), k = strlen(end);
@@ -210,7 +104,7 @@ static int write_core(struct gcore_job *j, const struct arguments *a, struct stk
 	j->nworkers = cpus < 1 ? 1 : cpus > GCORE_WORKERS ? GCORE_WORKERS : (unsigned)cpus;
 	pthread_mutex_init(&j->lock, NULL);
 	pthread_cond_init(&j->turn_came, NULL);
-	int r = ends_with(a->out, ".zst") ? gcore_zst(j, &size, err) : plain(j, &size, err);
+	int r = ends_with(a->out, ".zst") ? gcore_zst(j, &size, err) : gcore_plain(j, &size, err);
 	for (unsigned i = 0; i < j->nworkers; i++)
 		stk_dump_worker_done(&j->workers[i]);
 	if (!r && !a->stacks_only)
