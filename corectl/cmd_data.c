@@ -8,6 +8,7 @@
 #include "base/cursor.h"
 #include "base/signals.h"
 #include "command.h"
+#include "interrupt.h"
 #include "symbols/disasm.h"
 #include "values/args.h"
 #include "values/decode.h"
@@ -286,7 +287,7 @@ static void put_address(struct session *s, uint64_t addr)
 
 static uint64_t examine_strings(struct session *s, const struct format *f, uint64_t addr)
 {
-	for (unsigned long i = 0; i < f->count && !session_interrupt; i++) {
+	for (unsigned long i = 0; i < f->count && !interrupt_pending; i++) {
 		uint8_t c;
 		unsigned n = 0;
 		struct stk_err err;
@@ -325,7 +326,7 @@ static bool print_insn(void *arg, const struct stk_insn *in)
 
 	session_put_insn(p->s, in, 0, f && in->addr == f->pc);
 	p->next = in->addr + in->size;
-	return --p->left > 0 && !session_interrupt;
+	return --p->left > 0 && !interrupt_pending;
 }
 
 static uint64_t examine_code(struct session *s, const struct format *f, uint64_t addr)
@@ -339,7 +340,7 @@ static uint64_t examine_code(struct session *s, const struct format *f, uint64_t
 	    stk_disasm(s->target->arch, false, addr, bytes, len, print_insn, &p, &err))
 		session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)addr,
 			     s->target->ops->kind);
-	else if (p.left && !session_interrupt)
+	else if (p.left && !interrupt_pending)
 		session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)addr + len,
 			     s->target->ops->kind);
 	free(bytes);
@@ -350,7 +351,7 @@ static uint64_t examine_words(struct session *s, const struct format *f, uint64_
 {
 	unsigned row = f->letter == 'a' || f->size == 8 ? 2 : f->size == 1 ? 8 : 4;
 
-	for (unsigned long i = 0; i < f->count && !session_interrupt; i++, addr += f->size) {
+	for (unsigned long i = 0; i < f->count && !interrupt_pending; i++, addr += f->size) {
 		uint64_t v = 0;
 		struct stk_err err;
 		if (stk_mem_read(s->target, addr, &v, f->size, &err)) {

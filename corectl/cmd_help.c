@@ -45,8 +45,8 @@ static void cmd_help(struct session *s, const char *args)
 			help_one(s, c);
 		return;
 	}
-	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++) {
+	for (unsigned i = 0; s->commands[i]; i++)
+		for (const struct command *c = s->commands[i]; c->names; c++) {
 			if (strcmp(group, c->group) != 0)
 				stk_printf(&s->out, "%s%s:\n", *group ? "\n" : "", c->group);
 			group = c->group;

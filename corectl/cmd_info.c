@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "interrupt.h"
 
 #define GROUP "Target and settings"
 
@@ -21,7 +22,7 @@ static void put_range(struct session *s, uint64_t start, uint64_t end)
 static void cmd_modules(struct session *s, const char *args)
 {
 	(void)args;
-	for (unsigned i = 0; i < s->modules->n && !session_interrupt; i++) {
+	for (unsigned i = 0; i < s->modules->n && !interrupt_pending; i++) {
 		struct stk_module *m = s->modules->v[i];
 		bool debug = stk_module_has_debug(m);
 		put_range(s, m->start, m->end);
@@ -41,7 +42,7 @@ static void cmd_modules(struct session *s, const char *args)
 static void cmd_maps(struct session *s, const char *args)
 {
 	(void)args;
-	for (unsigned i = 0; i < s->target->nsegments && !session_interrupt; i++) {
+	for (unsigned i = 0; i < s->target->nsegments && !interrupt_pending; i++) {
 		const struct stk_segment *g = &s->target->segments[i];
 		const struct stk_mapping *m = stk_mapping_at(s->target, g->start);
 		uint64_t size = g->end - g->start;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "interrupt.h"
 #include "symbols/disasm.h"
 
 #define GROUP "Source and code"
@@ -152,7 +153,7 @@ static bool print_insn(void *arg, const struct stk_insn *in)
 	 */
 	bool here = in->addr == p->pc || (p->pc == p->end && in->addr + in->size == p->end);
 	session_put_insn(p->s, in, p->start, here);
-	return !session_interrupt;
+	return !interrupt_pending;
 }
 
 static void cmd_disass(struct session *s, const char *args)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "interrupt.h"
 
 #define GROUP "Stacks"
 /* Frames that are not shown: the callers know what the last one was called with. */
@@ -83,7 +84,7 @@ static void cmd_threads(struct session *s, const char *args)
 	(void)args;
 	for (unsigned n = s->target->nthreads; n >= 10; n /= 10)
 		width++;
-	for (unsigned i = 0; i < s->target->nthreads && !session_interrupt; i++)
+	for (unsigned i = 0; i < s->target->nthreads && !interrupt_pending; i++)
 		list_thread(s, i, width);
 }
 
@@ -114,7 +115,7 @@ static void cmd_thread(struct session *s, const char *args);
 
 static bool stopped(const struct session *s)
 {
-	return session_interrupt || s->quit || s->out.cut;
+	return interrupt_pending || s->quit || s->out.cut;
 }
 
 static void put_heading(struct session *s, unsigned i, bool blank)

@@ -34,11 +34,10 @@ struct command {
 	void (*run)(struct session *s, const char *args);
 };
 
-/* The tables of the groups; each ends with an empty row. */
+/* The tables of the groups; each ends with an empty row. main.c makes the session's list of them,
+ * so that this file knows no group. */
 extern const struct command stack_commands[], source_commands[], data_commands[], info_commands[],
     process_commands[], help_commands[];
-
-extern const struct command *const command_tables[];
 
 /* Run one line. */
 void command_line(struct session *s, const char *line);
@@ -61,6 +60,6 @@ const char *command_setting(unsigned i);
 const char *command_info(unsigned i);
 
 /* Write docs/commands.md. */
-void command_dump(struct stk_text *out);
+void command_dump(struct stk_text *out, const struct command *const *tables);
 
 #endif

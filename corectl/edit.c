@@ -14,6 +14,8 @@
 #include <readline/readline.h>
 
 #include "command.h"
+#include "edit.h"
+#include "interrupt.h"
 #include "symbols/scope.h"
 #include "symbols/symtab.h"
 
@@ -52,8 +54,8 @@ static void complete_command(const char *names, const char *text)
 
 static void complete_commands(const char *text)
 {
-	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++)
+	for (unsigned i = 0; current->commands[i]; i++)
+		for (const struct command *c = current->commands[i]; c->names; c++)
 			complete_command(c->names, text);
 }
 
@@ -179,7 +181,7 @@ static int wait_key(struct pollfd *p)
 	sigprocmask(SIG_BLOCK, &block, &before);
 	errno = EINTR;
 	int n =
-	    session_interrupt || continued || rl_pending_signal() ? -1 : ppoll(p, 1, NULL, &before);
+	    interrupt_pending || continued || rl_pending_signal() ? -1 : ppoll(p, 1, NULL, &before);
 	int err = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	errno = err;
@@ -190,7 +192,7 @@ static int wait_key(struct pollfd *p)
  * in which the key is awaited, and then goes on with them. */
 static int keep_interrupt(void)
 {
-	session_catch_interrupt();
+	interrupt_catch();
 	return 0;
 }
 
@@ -202,7 +204,7 @@ static int keep_interrupt(void)
 
 static void drop_line(void)
 {
-	session_interrupt = 0;
+	interrupt_pending = 0;
 	RL_UNSETSTATE(INSIDE_LINE); /* an aborted completion leaves its own */
 	rl_echo_signal_char(SIGINT);
 	fputc('\n', rl_outstream);
@@ -226,11 +228,11 @@ static int read_key(FILE *f)
 			rl_check_signals();
 		if (continued)
 			show_again();
-		if (session_interrupt && RL_ISSTATE(INSIDE_LINE) && !aborted) {
+		if (interrupt_pending && RL_ISSTATE(INSIDE_LINE) && !aborted) {
 			aborted = true;
 			return CTRL('G'); /* ends what waits; the next key's call drops the line */
 		}
-		if (session_interrupt) {
+		if (interrupt_pending) {
 			aborted = false;
 			drop_line();
 			continue;
@@ -278,7 +280,7 @@ void edit_loop(struct session *s)
 			add_history(line);
 		command_line(s, line);
 		free(line);
-		session_interrupt = 0; /* it ended the command, not the line to come */
+		interrupt_pending = 0; /* it ended the command, not the line to come */
 	}
 	if (!s->quit)
 		putchar('\n');

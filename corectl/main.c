@@ -7,8 +7,14 @@
 
 #include "command.h"
 #include "cores.h"
+#include "edit.h"
 #include "gcore.h"
+#include "interrupt.h"
 #include "session.h"
+
+static const struct command *const tables[] = {
+    stack_commands,   source_commands, data_commands, info_commands,
+    process_commands, help_commands,   NULL};
 
 /* The wait status tells a shell that Ctrl-C ended its command: it stops its loop too. */
 static void die_interrupted(void)
@@ -92,7 +98,7 @@ static int run(struct session *s, const struct options *o)
 	if (r)
 		return r;
 	/* Until here Ctrl-C ends the program, as the signal does. */
-	session_catch_interrupt();
+	interrupt_catch();
 	if (o->verb && !strcmp(o->verb, "stack"))
 		s->incomplete |= stk_report_write(&s->out, s->modules, &ro) != 0;
 	else
@@ -103,7 +109,7 @@ static int run(struct session *s, const struct options *o)
 
 int main(int argc, char **argv)
 {
-	static struct session s;
+	static struct session s = {.commands = tables};
 	struct options o = {0};
 
 	if (argc > 1 && !strcmp(argv[1], "gcore"))
@@ -129,7 +135,7 @@ int main(int argc, char **argv)
 		char buf[65536];
 		struct stk_text t;
 		stk_text_init(&t, buf, sizeof(buf));
-		command_dump(&t);
+		command_dump(&t, tables);
 		fputs(buf, stdout);
 	} else {
 		r = run(&s, &o);

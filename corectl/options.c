@@ -200,22 +200,6 @@ static int sort_operands(struct options *o, const char **v, unsigned n)
 	return o->core ? 0 : usage("no core or process given", NULL);
 }
 
-/* The XDG Base Directory Specification: a relative path is to be ignored. */
-const char *options_cache_dir(const struct options *o)
-{
-	static char dir[4096];
-	const char *base = secure_getenv("XDG_CACHE_HOME"), *sub = "";
-
-	if (!base || *base != '/') {
-		base = secure_getenv("HOME");
-		sub = "/.cache";
-	}
-	if (o->no_cache || !base || *base != '/' ||
-	    (size_t)snprintf(dir, sizeof(dir), "%s%s/libstack", base, sub) >= sizeof(dir))
-		return NULL;
-	return dir;
-}
-
 int options_parse(struct options *o, int argc, char **argv)
 {
 	const char *v[3];

@@ -8,14 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "pager.h"
-#include "session.h"
 
 static int write_all(int fd, const char *bytes, size_t len)
 {
 	while (len) {
 		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno == EINTR && !session_interrupt)
+		if (n < 0 && errno == EINTR && !interrupt_pending)
 			continue;
 		if (n < 0)
 			return -errno;
