@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "interrupt.h"
+#include "output/report.h"
 
 #define GROUP "Stacks"
 /* Frames that are not shown: the callers know what the last one was called with. */

@@ -4,89 +4,21 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "operands.h"
 #include "targets/live.h"
 
 #define TRIES 10 /* of one that executes a program meanwhile */
-
-struct arguments {
-	const char *out;
-	int pid;
-	bool full, stacks_only, short_pause, help;
-};
 
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int sig)
 {
 	interrupted = sig;
-}
-
-static void usage(FILE *out)
-{
-	fputs("usage: corectl gcore [OPTIONS] PID      write the core of a running process\n"
-	      "options:\n"
-	      "  -o FILE           where to (default core.PID); FILE.zst is compressed\n"
-	      "  --full            all memory, whatever coredump_filter and MADV_DONTDUMP say\n"
-	      "  --stacks-only     registers, stacks and what they point into: a small core\n"
-	      "  --short-pause     stop the process for its stacks only; the rest is copied while\n"
-	      "                    it runs, and may be newer\n",
-	      out);
-}
-
-static int bad_usage(const char *what, const char *arg)
-{
-	fprintf(stderr, "corectl: gcore: %s%s%s; see corectl gcore --help\n", what, arg ? ": " : "",
-		arg ? arg : "");
-	return 64;
-}
-
-static int parse_pid(const char *s, int *ret)
-{
-	char *end;
-	long v = strtol(s, &end, 10);
-
-	if (end == s || *end || v <= 0 || v > 0x7fffffff)
-		return bad_usage("not a process id", s);
-	*ret = (int)v;
-	return 0;
-}
-
-static int parse(struct arguments *a, int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++) {
-		const char *s = argv[i], *name = s + (s[0] == '-') + (s[0] == '-' && s[1] == '-');
-		if (s[0] != '-') {
-			int r =
-			    a->pid ? bad_usage("more than one process", s) : parse_pid(s, &a->pid);
-			if (r)
-				return r;
-		} else if (!strcmp(name, "o") && i + 1 < argc) {
-			a->out = argv[++i];
-		} else if (!strcmp(name, "o")) {
-			return bad_usage("the option needs a value", s);
-		} else if (!strcmp(name, "full")) {
-			a->full = true;
-		} else if (!strcmp(name, "stacks-only")) {
-			a->stacks_only = true;
-		} else if (!strcmp(name, "short-pause")) {
-			a->short_pause = true;
-		} else if (!strcmp(name, "help") || !strcmp(name, "h")) {
-			a->help = true;
-		} else {
-			return bad_usage("unknown option", s);
-		}
-	}
-	if (a->stacks_only && a->full)
-		return bad_usage("--full and --stacks-only exclude each other", NULL);
-	if (!a->pid && !a->help)
-		return bad_usage("no process given", NULL);
-	return 0;
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -96,7 +28,7 @@ static bool ends_with(const char *s, const char *end)
 	return n >= k && !strcmp(s + n - k, end);
 }
 
-static int write_core(struct gcore_job *j, const struct arguments *a, struct stk_err *err)
+static int write_core(struct gcore_job *j, const struct options *a, struct stk_err *err)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	uint64_t size = 0;
@@ -180,7 +112,7 @@ static int plan(int pid, struct stk_dump_options *wanted, struct stk_target **re
 }
 
 /* Everything between the first stop and the file under its name. */
-static int dump(const struct arguments *a, struct stk_dump_file *file, struct outcome *o,
+static int dump(const struct options *a, struct stk_dump_file *file, struct outcome *o,
 		struct stk_err *err)
 {
 	struct stk_dump_options wanted = {.full = a->full,
@@ -215,7 +147,7 @@ static int dump(const struct arguments *a, struct stk_dump_file *file, struct ou
 	return r;
 }
 
-static int tell(const struct arguments *a, const struct outcome *o)
+static int tell(const struct options *a, const struct outcome *o)
 {
 	struct stat st = {0};
 
@@ -286,27 +218,25 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-int gcore_main(int argc, char **argv)
+int gcore_main(struct options *a)
 {
-	struct arguments a = {0};
 	struct stk_dump_file file;
 	struct outcome o = {0};
 	struct stk_err err;
 	char name[32];
-	int r = parse(&a, argc, argv);
+	int r = operands_only_process(a);
 
-	if (r || a.help) {
-		if (!r)
-			usage(stdout);
+	if (!r && a->stacks_only && a->full)
+		r = options_wrong(a, "--full and --stacks-only exclude each other", NULL);
+	if (r)
 		return r;
-	}
-	snprintf(name, sizeof(name), "core.%d", a.pid);
-	a.out = a.out ? a.out : name;
+	snprintf(name, sizeof(name), "core.%d", a->pid);
+	a->out = a->out ? a->out : name;
 	catch_signals();
 	/* Before the process is stopped: a folder that cannot be written to costs it nothing. */
-	r = stk_dump_file_open(&file, a.out, &err);
+	r = stk_dump_file_open(&file, a->out, &err);
 	if (!r) {
-		r = dump(&a, &file, &o, &err);
+		r = dump(a, &file, &o, &err);
 		stk_dump_file_drop(&file);
 	}
 	if (r && interrupted) {
@@ -319,5 +249,5 @@ int gcore_main(int argc, char **argv)
 		fprintf(stderr, "corectl: %s; no core is written\n", err.msg);
 		return 2;
 	}
-	return tell(&a, &o);
+	return tell(a, &o);
 }

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "options.h"
 #include "targets/dump.h"
 #include "targets/dump_file.h"
 
@@ -29,7 +30,7 @@ struct gcore_job {
 };
 
 /* `corectl gcore …`: the exit status. */
-int gcore_main(int argc, char **argv);
+int gcore_main(struct options *o);
 
 /* Do every range. 0, or the first failure in j->err. */
 int gcore_run(struct gcore_job *j);

@@ -22,31 +22,6 @@
 #define LIBRARY            "libstack.so.1"
 #define SCRIPTS_MAX        4 /* interpreters of interpreters, as the kernel (BINPRM_BUF_SIZE) */
 
-bool run_parse(struct run *r, char **argv, bool *help)
-{
-	for (; *argv && **argv == '-'; argv++) {
-		const char *a = *argv + 1 + ((*argv)[1] == '-');
-		if (!strcmp(*argv, "--")) {
-			argv++;
-			break;
-		}
-		if (!strcmp(a, "no-follow")) {
-			r->no_follow = true;
-		} else if (!strcmp(a, "help") || !strcmp(a, "h")) {
-			*help = true;
-			return true;
-		} else {
-			fprintf(stderr, "corectl: run: unknown option: %s; see corectl --help\n",
-				*argv);
-			return false;
-		}
-	}
-	if (!*argv)
-		fputs("corectl: run: no program given; see corectl --help\n", stderr);
-	r->argv = *argv ? argv : NULL;
-	return *argv != NULL;
-}
-
 /* Where the library is: in the build tree, or where it is installed. */
 static int find_library(char *ret, size_t cap)
 {
@@ -204,21 +179,25 @@ static int set_environment(const char *library, bool no_follow)
 	return 0;
 }
 
-int run_program(const struct run *r)
+int run_main(struct options *o)
 {
 	char library[PATH_MAX + 64], buf[PATH_MAX];
-	const char *path = find_program(r->argv[0], buf, sizeof(buf));
+	const char *program = o->operands[0];
+
+	if (!program)
+		return options_wrong(o, "no program given", NULL);
+	const char *path = find_program(program, buf, sizeof(buf));
 	int e = find_library(library, sizeof(library));
 
 	if (!path)
-		return cannot(r->argv[0], "is not found in PATH");
+		return cannot(program, "is not found in PATH");
 	if (!e)
 		e = check_program(path);
 	if (!e)
-		e = set_environment(library, r->no_follow);
+		e = set_environment(library, o->no_follow);
 	if (e)
 		return e;
-	execvp(r->argv[0], r->argv);
-	fprintf(stderr, "corectl: run: %s: %s\n", r->argv[0], strerror(errno));
+	execvp(program, (char *const *)o->operands);
+	fprintf(stderr, "corectl: run: %s: %s\n", program, strerror(errno));
 	return STATUS_CANNOT_OPEN;
 }

@@ -5,6 +5,7 @@
  * selected.
  */
 #include "interrupt.h"
+#include "output/report.h"
 #include "session.h"
 
 bool session_stack(struct session *s)

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,8 +36,7 @@ static void write_head(struct stk_text *out, const struct stk_target *t)
 	stk_puts(out, ".\n");
 }
 
-/* What the core is. Where answers go to a program, it stands among the diagnostics. */
-static void show_head(struct session *s)
+void session_show_head(struct session *s)
 {
 	char buf[1024];
 	struct stk_text err;
@@ -153,15 +151,6 @@ int session_open(struct session *s, const struct options *o)
 	}
 	s->target->interrupt = &interrupt_pending;
 	stk_live_answer(s->target);
-	bool stack = o->verb && !strcmp(o->verb, "stack");
-	if (!stack || o->pid)
-		show_head(s);
-	session_remarks(s);
-	if (stack)
-		return 0;
-	session_select_tid(s, o->pid ? stk_live_info(s->target)->asked_tid : 0);
-	if (s->interactive && session_need_frame(s))
-		session_show_frame(s);
 	return 0;
 }
 

@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "options.h"
-#include "output/report.h"
 #include "screen.h"
 #include "symbols/disasm.h"
 #include "symbols/source.h"
@@ -54,6 +53,10 @@ void session_close(struct session *s);
 
 /* Another look at the same process takes the place of this one. */
 void session_replace(struct session *s, struct stk_target *t, struct stk_modules *ms);
+
+/* What the core or the process is. Where answers go to a program, it stands among the diagnostics.
+ */
+void session_show_head(struct session *s);
 
 /* ` "NAME"` of a thread, or nothing. */
 void session_put_name(struct stk_text *out, const struct stk_thread *t);

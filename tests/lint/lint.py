@@ -167,6 +167,12 @@ def docs(t):
     t.equal(status, 0, "status of corectl --dump-commands")
     t.check(out == text("docs/commands.md"),
             "docs/commands.md is stale: corectl --dump-commands > docs/commands.md")
+    usage, manual = s.corectl("--help")[0], text("docs/man/corectl.1").replace("\\-", "-")
+    names = re.findall(r"^  (-\S+)", usage, re.M) + re.findall(r"^ *corectl \[OPTIONS\] ([a-z]+) ", usage, re.M)
+    t.check(len(names) > 20, "options and verbs in corectl --help: %s" % names)
+    for name in names:
+        t.check(re.search(r"^\.(B|BI|BR)\b.*?[ ,]%s\b" % re.escape(name), manual, re.M),
+                "docs/man/corectl.1 does not have %s" % name)
 
 
 def paths(t):
