@@ -146,6 +146,6 @@ bool session_address(struct session *s, const char *text, uint64_t *ret)
 	if (unknown)
 		session_fail(s, "%s is not known in frame %zu", text, s->frame);
 	else
-		session_fail(s, "'%s' is no number, $register, function or symbol", text);
+		session_fail(s, "'%s' is not a number, $register, function or symbol", text);
 	return false;
 }

@@ -64,7 +64,7 @@ static void run_all(struct session *s, const struct options *o)
 		run_stream(s, stdin, "standard input");
 }
 
-/* Whatever makes the status 1 has said so; a stack says it only among the answers. */
+/* Whatever makes the status 1 told it on stderr, except a stack, which tells it in its answer. */
 static int status(struct session *s)
 {
 	bool said = s->failed;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One line becomes one command: its name is looked up in the tables, what it needs is checked, and
+ * its function writes the answer. Afterwards, in this order: the engine's remarks, whether memory
+ * was newer than the registers, the rest of the answer, the end of the pager.
+ */
 #include "command.h"
 #include "interrupt.h"
 
@@ -78,7 +83,8 @@ static bool needs_met(struct session *s, enum needs needs, bool alone)
 		return s->target->siginfo.present;
 	case NEEDS_PROCESS:
 		if (!stk_live_info(s->target))
-			session_fail(s, "a core does not run: this is for live processes (-p PID)");
+			session_fail(
+			    s, "this command needs a live process (-p PID), and this is a core");
 		return stk_live_info(s->target);
 	case NEEDS_NOTHING:
 		break;
@@ -182,8 +188,11 @@ void command_dump(struct stk_text *out, const struct command *const *tables)
 {
 	const char *group = "";
 
-	stk_puts(out, "# Commands of corectl\n\nMade by `corectl --dump-commands` from the command "
-		      "table. Unique prefixes of names do; Enter repeats.\n\n");
+	stk_puts(
+	    out,
+	    "# Commands of corectl\n\nMade by `corectl --dump-commands` from the command "
+	    "table. "
+	    "A name may be shortened while it stays unique; Enter repeats the last command.\n\n");
 	for (unsigned i = 0; tables[i]; i++)
 		for (const struct command *c = tables[i]; c->names; c++) {
 			if (strcmp(group, c->group) != 0)

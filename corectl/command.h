@@ -34,22 +34,22 @@ struct command {
 	void (*run)(struct session *s, const char *args);
 };
 
-/* The tables of the groups; each ends with an empty row. main.c makes the session's list of them,
- * so that this file knows no group. */
+/* The tables of the groups; each ends with an empty row. answer.c lists them for the session: so
+ * command.c calls no group, and the groups may call it. */
 extern const struct command stack_commands[], source_commands[], data_commands[], info_commands[],
     process_commands[], help_commands[];
 
 /* Run one line. */
 void command_line(struct session *s, const char *line);
 
-/* Run a command of the table, if what it needs is there (else said so). */
+/* Run a command of the table, or tell what it needs and does not have. */
 void command_run(struct session *s, const struct command *c, const char *args);
 
-/* After a command: what it learned of the target, the rest of its answer, and whether anybody still
- * reads the answers. */
+/* After a command: show what it learned of the target and the rest of its answer, and see whether
+ * anybody still reads the answers. */
 void command_finish(struct session *s);
 
-/* Find by name or unique prefix; NULL: none, or ambiguous (said so unless `quiet`). */
+/* Find by name or unique prefix; NULL: none, or ambiguous; the user is told unless `quiet`. */
 const struct command *command_find(struct session *s, const char *name, size_t len, bool quiet);
 
 /* What stands between the name and the synopsis: x/FMT is written together. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The prompt: line editing, history, completion (readline). */
+/*
+ * The prompt: line editing, history, completion (readline). edit_loop() reads a line, runs it, and
+ * so on. While it waits for a key, read_key() alone lets signals in: Ctrl-C drops the line, Ctrl-Z
+ * gives the terminal back first, and after fg the line is shown again.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -147,7 +151,7 @@ static char *history_path(void)
 	return path;
 }
 
-/* Stopped and now running again, wherever that found us. */
+/* Set by SIGCONT, which may come at any place: we were stopped and run again. */
 static volatile sig_atomic_t continued;
 
 static void on_continue(int sig)
@@ -166,8 +170,8 @@ static void show_again(void)
 	rl_redisplay();
 }
 
-/* Wait for a key, as ppoll(2). The signals that readline handles are let in only here: none is lost
- * between the look and the wait. */
+/* Wait for a key; returns as ppoll(2) does. The signals that readline handles come in only here:
+ * one that came between the check and the wait would be seen a key too late. */
 static int wait_key(struct pollfd *p)
 {
 	sigset_t block, before;
@@ -188,8 +192,8 @@ static int wait_key(struct pollfd *p)
 	return n;
 }
 
-/* Ctrl-C keeps our handler at the prompt: what readline's does frees the completions or the search
- * in which the key is awaited, and then goes on with them. */
+/* Our handler for Ctrl-C stays at the prompt. That of readline would free the completions or the
+ * search inside which we wait for the key, and readline would go on with them afterwards. */
 static int keep_interrupt(void)
 {
 	interrupt_catch();

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * `corectl gcore`, in this order: the file is made under a temporary name, the process is stopped,
+ * what its core will hold is planned, memory is copied, the process goes on, and the file gets its
+ * name. With --stacks-only and --short-pause the process goes on before the copying: its stacks,
+ * and what they point to, were copied while it stood.
+ */
 #include "gcore.h"
 
 #include <errno.h>
@@ -12,7 +18,7 @@
 #include "operands.h"
 #include "targets/live.h"
 
-#define TRIES 10 /* of one that executes a program meanwhile */
+#define TRIES 10 /* where the process executes another program meanwhile */
 
 static volatile sig_atomic_t interrupted;
 
@@ -53,7 +59,8 @@ struct outcome {
 	bool newer;
 };
 
-/* Ctrl-Z would stop us, and with us what stands: it waits until that goes on. */
+/* Ctrl-Z would stop us, and the process that we hold would stay stopped as long: Ctrl-Z waits until
+ * the process goes on. */
 static void hold_ctrl_z(int how)
 {
 	sigset_t stop;
@@ -73,7 +80,7 @@ static void let_run(struct stk_target *t, struct outcome *o)
 	hold_ctrl_z(SIG_UNBLOCK);
 }
 
-/* The process stands, or has stood, and what its core is to hold is known. */
+/* Stop the process and plan what its core will hold. */
 static int open_and_plan(int pid, struct stk_dump_options *wanted, struct stk_target **ret,
 			 struct stk_dump **ret_plan, struct stk_err *err)
 {
@@ -97,7 +104,8 @@ static int open_and_plan(int pid, struct stk_dump_options *wanted, struct stk_ta
 	return r;
 }
 
-/* One that executes a program meanwhile is asked again: its memory cannot be read then. */
+/* A process that executes another program meanwhile is stopped once more: while it does, its memory
+ * cannot be read. */
 static int plan(int pid, struct stk_dump_options *wanted, struct stk_target **ret,
 		struct stk_dump **ret_plan, struct stk_err *err)
 {
@@ -193,9 +201,9 @@ static void *take_signals(void *arg)
 }
 
 /*
- * The first one is noted, the second ends us at once. They are for a thread of their own: one that
- * reads memory of a file system that hangs takes none (a killable wait), and those that it has not
- * taken are not given to others.
+ * The first such signal is noted, the second ends corectl at once. A thread of its own takes them:
+ * a thread that reads memory of a file system that hangs takes no signal but SIGKILL, and the
+ * kernel gives a signal that it chose this thread for to no other.
  */
 static void catch_signals(void)
 {
@@ -206,14 +214,14 @@ static void catch_signals(void)
 	for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(ends[i], &sa, NULL);
-	/* That thread takes no others: Ctrl-Z would stop all. */
+	/* That thread takes no other signals: Ctrl-Z would stop all threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &was);
 	bool apart = !pthread_create(&t, NULL, take_signals, NULL);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
 	if (apart)
 		mask_ends(SIG_BLOCK);
-	/* EFBIG and EPIPE say the same with words. */
+	/* write(2) tells the same by EFBIG and EPIPE, and then we can say it with words. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -233,7 +241,8 @@ int gcore_main(struct options *a)
 	snprintf(name, sizeof(name), "core.%d", a->pid);
 	a->out = a->out ? a->out : name;
 	catch_signals();
-	/* Before the process is stopped: a folder that cannot be written to costs it nothing. */
+	/* Before the process is stopped: it does not stand for a folder that cannot be written to.
+	 */
 	r = stk_dump_file_open(&file, a->out, &err);
 	if (!r) {
 		r = dump(a, &file, &o, &err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A core as it is: the workers copy the ranges, then follow the memory that was copied first and,
- * at the beginning of the file, the head, which is complete only now.
+ * A core as it is. The workers copy the ranges; then the memory that was copied while the process
+ * stood is written over them; last comes the head at the beginning of the file, because it counts
+ * what could not be read.
  */
 #include "gcore.h"
 

@@ -7,7 +7,7 @@
 
 /*
  * Each fills `core`, `bin` and `pid` of the options from the operands, for one kind of verb. 0, or
- * 64: they do not fit, which is said.
+ * 64: they do not fit, and the user is told.
  */
 
 /* A process where one of them is digits alone (a file of that name is ./4242), else a core. */

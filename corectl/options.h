@@ -62,7 +62,8 @@ struct options {
 	unsigned given; /* a bit for each row of the table of options */
 };
 
-/* `verbs` ends with a row that has no function. 0, or 64: something is wrong, which is said. */
+/* `verbs` ends with a row that has no function. 0, or 64: something is wrong, and the user is told.
+ */
 int options_parse(struct options *o, const struct verb *verbs, int argc, char **argv);
 void options_done(struct options *o);
 

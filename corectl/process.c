@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A live process as the target of a session. */
+/* A live process as the target: how it is opened, and what the user is told about it. */
 #include <string.h>
 
 #include "interrupt.h"
@@ -13,7 +13,7 @@ int session_open_process(struct session *s, int pid, struct stk_target **ret, st
 	return stk_live_open(pid, &o, ret, err);
 }
 
-/* 0.04, 3.2, 15: two digits where they tell something. */
+/* 0.04, 3.2, 15: two digits, and none behind the point from 10 on. */
 static void put_ms(struct stk_text *out, int64_t ns)
 {
 	unsigned long us = (unsigned long)(ns + 500) / 1000;
@@ -48,7 +48,7 @@ void session_put_process(struct stk_text *out, const struct stk_target *t)
 		stk_puts(out, "held until `detach' or the end of corectl.\n");
 	}
 	if (i->was_stopped)
-		stk_puts(out, "It was stopped by a signal before, and stays so.\n");
+		stk_puts(out, "A signal had stopped it before, and it stays stopped.\n");
 }
 
 void session_say_age(struct session *s)
@@ -56,11 +56,11 @@ void session_say_age(struct session *s)
 	const struct stk_live_info *i = s->target ? stk_live_info(s->target) : NULL;
 
 	if (i && i->gone)
-		session_note(s, "process %d %s: of its memory only what was copied is left", i->pid,
-			     i->gone);
+		session_note(s, "process %d %s: only memory that was copied before can be shown",
+			     i->pid, i->gone);
 	else if (i && i->newer)
 		session_note(s, "memory shown here is newer than the registers: the process runs "
 				"on (`refresh' takes a new look)");
 	if (i)
-		stk_live_answer(s->target); /* said once */
+		stk_live_answer(s->target); /* each answer is told once */
 }

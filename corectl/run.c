@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * corectl becomes the program: process id, signals, job control and status are those of the program
- * by itself. All that is done before is to find the library and to see that it can be preloaded.
+ * corectl becomes the program: process id, signals, job control and status are then the program's
+ * own. Before that it looks for the program, for the library beside itself, and for reasons why the
+ * dynamic linker could not preload it: a program that silently runs without would be taken for one
+ * with it.
  */
 #include "run.h"
 
@@ -136,7 +138,7 @@ static int check_elf(const char *path, int fd, const Elf64_Ehdr *eh)
 	return 0;
 }
 
-/* 0: nothing is known against preloading; what is not a program is left for exec to say. */
+/* 0: no reason against preloading was found. What is no program at all, exec will tell. */
 static int check_program(const char *name)
 {
 	char path[PATH_MAX], head[PATH_MAX];
@@ -163,7 +165,7 @@ static int check_program(const char *name)
 	return r;
 }
 
-/* Behind what is preloaded already: AddressSanitizer wants to be the first. */
+/* The library goes behind what is preloaded already: AddressSanitizer must be the first. */
 static int set_environment(const char *library, bool no_follow)
 {
 	const char *old = getenv("LD_PRELOAD");

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Opening a target: a compressed core is unpacked first, a process is stopped and copied; then its
+ * modules are found. Where the process has another root folder, its own debug files are searched
+ * there. Nothing is unwound before somebody asks.
+ */
 #include "session.h"
 
 #include <stdio.h>
@@ -59,7 +64,7 @@ void session_put_name(struct stk_text *out, const struct stk_thread *t)
 	stk_putc(out, '"');
 }
 
-/* As it is, or what is packed in it. */
+/* A compressed core is unpacked into a file that has no name, and that is opened. */
 static int open_core(struct session *s, const char *path, struct stk_err *err)
 {
 	const char *why = NULL;
@@ -76,8 +81,8 @@ static int open_core(struct session *s, const char *path, struct stk_err *err)
 	return r;
 }
 
-/* The folder for inflated debug files; NULL: none. The XDG Base Directory Specification: a relative
- * path is to be ignored. */
+/* The folder for inflated debug files; NULL: none. A relative path in the variable is ignored, as
+ * the XDG Base Directory Specification wants it. */
 static const char *cache_dir(const struct options *o)
 {
 	static char dir[4096];

@@ -32,8 +32,8 @@ struct session {
 	struct stk_text out;
 	char buf[65536];
 	const struct stk_remark *remark_seen; /* the last one shown */
-	long long since;         /* of the core, or the start of the process; 0: not known */
-	const char *stale_named; /* the source last said to be newer than that */
+	long long since;         /* when the core was written or the process began; 0: not known */
+	const char *stale_named; /* the user was told that this source is newer */
 	struct stk_symbol_options symbols;
 	bool hold, detached; /* of a process */
 	bool failed, incomplete, quit;
@@ -106,7 +106,7 @@ bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap);
  * it is marked. */
 void session_put_insn(struct session *s, const struct stk_insn *in, uint64_t start, bool here);
 /* A number, $register[+-N], function or symbol name [+-N]. false: none of these, or a register that
- * is not known in the frame (said so). */
+ * is not known in the frame; the user is told. */
 bool session_address(struct session *s, const char *text, uint64_t *ret);
 
 #endif
