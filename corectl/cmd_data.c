@@ -8,6 +8,7 @@
 #include "base/cursor.h"
 #include "base/signals.h"
 #include "command.h"
+#include "interrupt.h"
 #include "symbols/disasm.h"
 #include "values/args.h"
 #include "values/decode.h"
@@ -109,7 +110,7 @@ static void cmd_regs(struct session *s, const char *args)
 }
 
 /* The words of the parameter called name[0 … len) of the selected frame. false: no such one, or not
- * all of it is known (said so). */
+ * all of it is known, and the user is told. */
 static bool words_of_param(struct session *s, const char *name, size_t len, uint64_t *ret,
 			   unsigned *ret_n)
 {
@@ -286,7 +287,7 @@ static void put_address(struct session *s, uint64_t addr)
 
 static uint64_t examine_strings(struct session *s, const struct format *f, uint64_t addr)
 {
-	for (unsigned long i = 0; i < f->count && !session_interrupt; i++) {
+	for (unsigned long i = 0; i < f->count && !interrupt_pending; i++) {
 		uint8_t c;
 		unsigned n = 0;
 		struct stk_err err;
@@ -325,7 +326,7 @@ static bool print_insn(void *arg, const struct stk_insn *in)
 
 	session_put_insn(p->s, in, 0, f && in->addr == f->pc);
 	p->next = in->addr + in->size;
-	return --p->left > 0 && !session_interrupt;
+	return --p->left > 0 && !interrupt_pending;
 }
 
 static uint64_t examine_code(struct session *s, const struct format *f, uint64_t addr)
@@ -339,7 +340,7 @@ static uint64_t examine_code(struct session *s, const struct format *f, uint64_t
 	    stk_disasm(s->target->arch, false, addr, bytes, len, print_insn, &p, &err))
 		session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)addr,
 			     s->target->ops->kind);
-	else if (p.left && !session_interrupt)
+	else if (p.left && !interrupt_pending)
 		session_fail(s, "cannot read 0x%lx: not in the %s", (unsigned long)addr + len,
 			     s->target->ops->kind);
 	free(bytes);
@@ -350,7 +351,7 @@ static uint64_t examine_words(struct session *s, const struct format *f, uint64_
 {
 	unsigned row = f->letter == 'a' || f->size == 8 ? 2 : f->size == 1 ? 8 : 4;
 
-	for (unsigned long i = 0; i < f->count && !session_interrupt; i++, addr += f->size) {
+	for (unsigned long i = 0; i < f->count && !interrupt_pending; i++, addr += f->size) {
 		uint64_t v = 0;
 		struct stk_err err;
 		if (stk_mem_read(s->target, addr, &v, f->size, &err)) {
@@ -413,20 +414,21 @@ static void cmd_siginfo(struct session *s, const char *args)
 
 const struct command data_commands[] = {
     {"args", GROUP, "", "Show the arguments of the selected frame as machine words",
-     "`_` could not be recovered; `0x7?` rests on evidence that does not prove it.", COMPLETE_NONE,
-     NEEDS_FRAME, cmd_args},
+     "`_` is a value that could not be recovered, `0x7?` a guess that evidence supports.",
+     COMPLETE_NONE, NEEDS_FRAME, cmd_args},
     {"regs registers", GROUP, "[-a | NAME...]", "Show the registers of the selected frame",
-     "In outer frames `_` marks what the calls in between did not preserve. With -a also the "
-     "segment registers and bases, and in frame 0 the vector registers.",
+     "In outer frames `_` marks a register that the calls in between did not preserve. -a adds the "
+     "segment registers and bases and, in frame 0, the vector registers.",
      COMPLETE_NONE, NEEDS_FRAME, cmd_regs},
-    {"decode", GROUP, "VALUE[,VALUE...]|ARG TYPES", "Take a packed word apart",
-     "TYPES are C types, u8/uint8 forms, arrays and types of the debug information, separated "
-     "by commas; C alignment applies. ARG is a parameter of the selected frame. Example: `decode "
-     "0xc419010001 bool,bool,bool,uint8`.",
+    {"decode", GROUP, "VALUE[,VALUE...]|ARG TYPES", "Show the values that are packed into a word",
+     "TYPES are separated by commas and aligned as in C: C types, forms like u8 or uint8, arrays, "
+     "and types that the debug information knows. ARG is a parameter of the selected frame. "
+     "Example: "
+     "`decode 0xc419010001 bool,bool,bool,uint8`.",
      COMPLETE_NONE, NEEDS_NOTHING, cmd_decode},
     {"x", GROUP, "/FMT [ADDR]", "Examine memory",
      "FMT is a count, a letter of x d u o t a c s i, and a size b h w g. ADDR is a number, "
-     "$register or symbol, with +N or -N; without it, and on Enter, x goes on.",
+     "$register or symbol, with +N or -N; without it, and on Enter, x goes on where it ended.",
      COMPLETE_FUNCTION, NEEDS_NOTHING, cmd_x},
     {"siginfo", GROUP, "", "Show the signal that ended the program", NULL, COMPLETE_NONE,
      NEEDS_SIGNAL, cmd_siginfo},

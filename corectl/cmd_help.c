@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Help and the way out. */
 #include <string.h>
 
 #include "command.h"
@@ -45,16 +46,18 @@ static void cmd_help(struct session *s, const char *args)
 			help_one(s, c);
 		return;
 	}
-	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++) {
+	for (unsigned i = 0; s->commands[i]; i++)
+		for (const struct command *c = s->commands[i]; c->names; c++) {
 			if (strcmp(group, c->group) != 0)
 				stk_printf(&s->out, "%s%s:\n", *group ? "\n" : "", c->group);
 			group = c->group;
 			stk_printf(&s->out, "  %-10.*s %s\n", (int)strcspn(c->names, " "), c->names,
 				   c->brief);
 		}
-	stk_puts(&s->out,
-		 "\nUnique prefixes of names do; Enter repeats. `help NAME` tells more.\n");
+	stk_puts(
+	    &s->out,
+	    "\nA name may be shortened while it stays unique; Enter repeats the last command.\n"
+	    "`help NAME` tells more.\n");
 }
 
 static void cmd_quit(struct session *s, const char *args)
@@ -66,5 +69,5 @@ static void cmd_quit(struct session *s, const char *args)
 const struct command help_commands[] = {
     {"help", GROUP, "[COMMAND]", "List the commands, or explain one", NULL, COMPLETE_COMMAND,
      NEEDS_NOTHING, cmd_help},
-    {"quit q exit", GROUP, "", "Leave", NULL, COMPLETE_NONE, NEEDS_NOTHING, cmd_quit},
+    {"quit q exit", GROUP, "", "Leave corectl", NULL, COMPLETE_NONE, NEEDS_NOTHING, cmd_quit},
     {0}};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "interrupt.h"
 
 #define GROUP "Target and settings"
 
@@ -21,7 +22,7 @@ static void put_range(struct session *s, uint64_t start, uint64_t end)
 static void cmd_modules(struct session *s, const char *args)
 {
 	(void)args;
-	for (unsigned i = 0; i < s->modules->n && !session_interrupt; i++) {
+	for (unsigned i = 0; i < s->modules->n && !interrupt_pending; i++) {
 		struct stk_module *m = s->modules->v[i];
 		bool debug = stk_module_has_debug(m);
 		put_range(s, m->start, m->end);
@@ -41,7 +42,7 @@ static void cmd_modules(struct session *s, const char *args)
 static void cmd_maps(struct session *s, const char *args)
 {
 	(void)args;
-	for (unsigned i = 0; i < s->target->nsegments && !session_interrupt; i++) {
+	for (unsigned i = 0; i < s->target->nsegments && !interrupt_pending; i++) {
 		const struct stk_segment *g = &s->target->segments[i];
 		const struct stk_mapping *m = stk_mapping_at(s->target, g->start);
 		uint64_t size = g->end - g->start;
@@ -231,16 +232,16 @@ const struct command info_commands[] = {
      "The state tells whether the file found is the one that ran: ok, unverified (no build-id "
      "to compare), from memory, missing, wrong build.",
      COMPLETE_NONE, NEEDS_NOTHING, cmd_modules},
-    {"maps", GROUP, "", "List the memory segments and what of them is in the core or process", NULL,
+    {"maps", GROUP, "", "List the memory segments, and how much of each is there", NULL,
      COMPLETE_NONE, NEEDS_NOTHING, cmd_maps},
     {"set", GROUP,
      "substitute-path FROM TO | listsize N | unwinder own|libunwind | color WHEN | "
      "pagination on|off",
      "Change a setting",
-     "Without a value the present one is shown, without a name all. WHEN is auto, always or never. "
-     "Answers longer than "
-     "the screen go to $PAGER, else to less, where pagination is on.",
+     "Without a value it shows the present one, without a name all settings. WHEN is auto, always "
+     "or "
+     "never. While pagination is on, answers longer than the screen go to $PAGER, else to less.",
      COMPLETE_SETTING, NEEDS_NOTHING, cmd_set},
     {"info", GROUP, "threads|registers|sharedlibrary|args|frame|proc mappings|signals",
-     "The gdb spellings", NULL, COMPLETE_INFO, NEEDS_NOTHING, cmd_info},
+     "Show what gdb shows under these names", NULL, COMPLETE_INFO, NEEDS_NOTHING, cmd_info},
     {0}};

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "command.h"
+#include "interrupt.h"
 #include "symbols/disasm.h"
 
 #define GROUP "Source and code"
 
-/* A text that was changed after the crash may not be the one that ran; said once for a file. */
+/* A text that was changed after the crash may not be the one that ran; the user is told once for a
+ * file. */
 static void note_stale(struct session *s, const char *path, const struct stk_source_file *f)
 {
 	if (!s->since || stk_source_mtime(f) <= s->since || s->stale_named == path)
@@ -152,7 +154,7 @@ static bool print_insn(void *arg, const struct stk_insn *in)
 	 */
 	bool here = in->addr == p->pc || (p->pc == p->end && in->addr + in->size == p->end);
 	session_put_insn(p->s, in, p->start, here);
-	return !session_interrupt;
+	return !interrupt_pending;
 }
 
 static void cmd_disass(struct session *s, const char *args)
@@ -186,10 +188,11 @@ static void cmd_disass(struct session *s, const char *args)
 
 const struct command source_commands[] = {
     {"ls list l", GROUP, "[FUNC | FILE:LINE | LINE | -]", "List source text",
-     "Around the selected frame's line, which is marked with =>; then, again, the lines that "
-     "follow. `ls -` shows those before.",
+     "Lines around that of the selected frame, which is marked with =>. The next `ls` shows the "
+     "lines that follow, `ls -` those before.",
      COMPLETE_FUNCTION, NEEDS_FRAME_ALONE, cmd_list},
     {"disass disassemble", GROUP, "[FUNC | ADDR]",
-     "Disassemble the function of the selected frame, or another", "The pc is marked with =>.",
-     COMPLETE_FUNCTION, NEEDS_FRAME_ALONE, cmd_disass},
+     "Disassemble the function of the selected frame, or another",
+     "The instruction at the pc is marked with =>.", COMPLETE_FUNCTION, NEEDS_FRAME_ALONE,
+     cmd_disass},
     {0}};

@@ -5,12 +5,15 @@
 #include <string.h>
 
 #include "command.h"
+#include "interrupt.h"
+#include "output/report.h"
 
 #define GROUP "Stacks"
-/* Frames that are not shown: the callers know what the last one was called with. */
+/* Frames that are unwound and not shown: what the last shown one was called with is known from its
+ * callers. */
 #define BEHIND 32
 
-/* A whole number alone; false: something else (said so). */
+/* A whole number alone; false: something else, and the user is told. */
 static bool number(struct session *s, const char *args, long *ret)
 {
 	char *end;
@@ -83,7 +86,7 @@ static void cmd_threads(struct session *s, const char *args)
 	(void)args;
 	for (unsigned n = s->target->nthreads; n >= 10; n /= 10)
 		width++;
-	for (unsigned i = 0; i < s->target->nthreads && !session_interrupt; i++)
+	for (unsigned i = 0; i < s->target->nthreads && !interrupt_pending; i++)
 		list_thread(s, i, width);
 }
 
@@ -114,7 +117,7 @@ static void cmd_thread(struct session *s, const char *args);
 
 static bool stopped(const struct session *s)
 {
-	return session_interrupt || s->quit || s->out.cut;
+	return interrupt_pending || s->quit || s->out.cut;
 }
 
 static void put_heading(struct session *s, unsigned i, bool blank)
@@ -243,11 +246,11 @@ static void cmd_down(struct session *s, const char *args)
 
 const struct command stack_commands[] = {
     {"bt backtrace where", GROUP, "[N|-N]", "Show the stack of the selected thread",
-     "With N the innermost N frames, with -N the outermost. Every frame from 0 to the start of "
-     "the thread is shown; nothing is left out.",
+     "With N the innermost N frames, with -N the outermost N, else every frame from 0 to the start "
+     "of the thread.",
      COMPLETE_NONE, NEEDS_THREAD, cmd_bt},
     {"threads", GROUP, "", "List the threads",
-     "Thread 1 is the one that crashed; in a live process it is the main thread.", COMPLETE_NONE,
+     "Thread 1 is the one that crashed or, in a live process, the main thread.", COMPLETE_NONE,
      NEEDS_THREAD, cmd_threads},
     {"thread t", GROUP, "[N | tid T | apply all|LIST COMMAND]",
      "Show or select a thread, or run a command for several", NULL, COMPLETE_COMMAND, NEEDS_THREAD,

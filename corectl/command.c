@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One line becomes one command: its name is looked up in the tables, what it needs is checked, and
+ * its function writes the answer. Afterwards, in this order: the engine's remarks, whether memory
+ * was newer than the registers, the rest of the answer, the end of the pager.
+ */
 #include "command.h"
+#include "interrupt.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
-
-const struct command *const command_tables[] = {
-    stack_commands,   source_commands, data_commands, info_commands,
-    process_commands, help_commands,   NULL};
 
 /* Does `name` stand among the blank-separated `names`: 2 exactly, 1 as a prefix, 0 not at all. */
 static int name_match(const char *names, const char *name, size_t len)
@@ -33,8 +35,8 @@ static void say_ambiguous(struct session *s, const char *name, size_t len)
 	struct stk_text t;
 
 	stk_text_init(&t, buf, sizeof(buf));
-	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++)
+	for (unsigned i = 0; s->commands[i]; i++)
+		for (const struct command *c = s->commands[i]; c->names; c++)
 			if (name_match(c->names, name, len))
 				stk_printf(&t, " %.*s", (int)strcspn(c->names, " "), c->names);
 	session_fail(s, "ambiguous command '%.*s':%s", (int)len, name, buf);
@@ -45,8 +47,8 @@ const struct command *command_find(struct session *s, const char *name, size_t l
 	const struct command *found = NULL;
 	unsigned n = 0;
 
-	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++) {
+	for (unsigned i = 0; s->commands[i]; i++)
+		for (const struct command *c = s->commands[i]; c->names; c++) {
 			int m = name_match(c->names, name, len);
 			if (m == 2)
 				return c;
@@ -81,7 +83,8 @@ static bool needs_met(struct session *s, enum needs needs, bool alone)
 		return s->target->siginfo.present;
 	case NEEDS_PROCESS:
 		if (!stk_live_info(s->target))
-			session_fail(s, "a core does not run: this is for live processes (-p PID)");
+			session_fail(
+			    s, "this command needs a live process (-p PID), and this is a core");
 		return stk_live_info(s->target);
 	case NEEDS_NOTHING:
 		break;
@@ -118,8 +121,8 @@ static bool one_line(struct session *s, const char *line, size_t len)
 
 void command_finish(struct session *s)
 {
-	if (session_interrupt) {
-		session_interrupt = 0;
+	if (interrupt_pending) {
+		interrupt_pending = 0;
 		session_fail(s, "interrupted");
 		s->interrupted = s->quit |= !s->interactive;
 	}
@@ -127,7 +130,7 @@ void command_finish(struct session *s)
 	session_say_age(s);
 	stk_text_flush(&s->out);
 	screen_end(&s->screen);
-	session_interrupt = 0; /* what was pressed in the pager was meant for it */
+	interrupt_pending = 0; /* what was pressed in the pager was meant for it */
 	if (!s->screen.error)
 		return;
 	/* A reader that has left, as in `| head`, is no failure. */
@@ -146,7 +149,7 @@ void command_line(struct session *s, const char *line)
 		len--;
 	if (*line == '#' || (!len && !s->interactive))
 		return;
-	session_interrupt = 0;
+	interrupt_pending = 0;
 	s->repeated = !len;
 	s->out.cut = false;
 	screen_begin(&s->screen, s->interactive);
@@ -181,14 +184,17 @@ static void dump_one(struct stk_text *out, const struct command *c)
 	stk_puts(out, "\n\n");
 }
 
-void command_dump(struct stk_text *out)
+void command_dump(struct stk_text *out, const struct command *const *tables)
 {
 	const char *group = "";
 
-	stk_puts(out, "# Commands of corectl\n\nMade by `corectl --dump-commands` from the command "
-		      "table. Unique prefixes of names do; Enter repeats.\n\n");
-	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++) {
+	stk_puts(
+	    out,
+	    "# Commands of corectl\n\nMade by `corectl --dump-commands` from the command "
+	    "table. "
+	    "A name may be shortened while it stays unique; Enter repeats the last command.\n\n");
+	for (unsigned i = 0; tables[i]; i++)
+		for (const struct command *c = tables[i]; c->names; c++) {
 			if (strcmp(group, c->group) != 0)
 				stk_printf(out, "## %s\n\n", c->group);
 			group = c->group;

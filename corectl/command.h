@@ -34,23 +34,22 @@ struct command {
 	void (*run)(struct session *s, const char *args);
 };
 
-/* The tables of the groups; each ends with an empty row. */
+/* The tables of the groups; each ends with an empty row. answer.c lists them for the session: so
+ * command.c calls no group, and the groups may call it. */
 extern const struct command stack_commands[], source_commands[], data_commands[], info_commands[],
     process_commands[], help_commands[];
-
-extern const struct command *const command_tables[];
 
 /* Run one line. */
 void command_line(struct session *s, const char *line);
 
-/* Run a command of the table, if what it needs is there (else said so). */
+/* Run a command of the table, or tell what it needs and does not have. */
 void command_run(struct session *s, const struct command *c, const char *args);
 
-/* After a command: what it learned of the target, the rest of its answer, and whether anybody still
- * reads the answers. */
+/* After a command: show what it learned of the target and the rest of its answer, and see whether
+ * anybody still reads the answers. */
 void command_finish(struct session *s);
 
-/* Find by name or unique prefix; NULL: none, or ambiguous (said so unless `quiet`). */
+/* Find by name or unique prefix; NULL: none, or ambiguous; the user is told unless `quiet`. */
 const struct command *command_find(struct session *s, const char *name, size_t len, bool quiet);
 
 /* What stands between the name and the synopsis: x/FMT is written together. */
@@ -61,6 +60,6 @@ const char *command_setting(unsigned i);
 const char *command_info(unsigned i);
 
 /* Write docs/commands.md. */
-void command_dump(struct stk_text *out);
+void command_dump(struct stk_text *out, const struct command *const *tables);
 
 #endif

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See cores.h. What the kernel does with cores stands in core(5) and /proc/sys/kernel/core_pattern.
+ */
 #include "cores.h"
 
 #include <dirent.h>
@@ -76,7 +78,7 @@ void cores_say_where(void)
 			"corectl: the kernel leaves cores as `%s'%s (kernel.core_pattern)\n",
 			pattern, *pattern == '/' ? "" : " in the folder where the program works");
 	if (!given && !getrlimit(RLIMIT_CORE, &limit) && !limit.rlim_cur)
-		fputs("corectl: programs that are started here leave none, the limit is 0: "
-		      "`ulimit -c unlimited' first\n",
+		fputs("corectl: programs that are started here leave no core, because its size is "
+		      "limited to 0: run `ulimit -c unlimited' first\n",
 		      stderr);
 }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The prompt: line editing, history, completion (readline). */
+/*
+ * The prompt: line editing, history, completion (readline). edit_loop() reads a line, runs it, and
+ * so on. While it waits for a key, read_key() alone lets signals in: Ctrl-C drops the line, Ctrl-Z
+ * gives the terminal back first, and after fg the line is shown again.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +18,8 @@
 #include <readline/readline.h>
 
 #include "command.h"
+#include "edit.h"
+#include "interrupt.h"
 #include "symbols/scope.h"
 #include "symbols/symtab.h"
 
@@ -52,8 +58,8 @@ static void complete_command(const char *names, const char *text)
 
 static void complete_commands(const char *text)
 {
-	for (unsigned i = 0; command_tables[i]; i++)
-		for (const struct command *c = command_tables[i]; c->names; c++)
+	for (unsigned i = 0; current->commands[i]; i++)
+		for (const struct command *c = current->commands[i]; c->names; c++)
 			complete_command(c->names, text);
 }
 
@@ -145,7 +151,7 @@ static char *history_path(void)
 	return path;
 }
 
-/* Stopped and now running again, wherever that found us. */
+/* Set by SIGCONT, which may come at any place: we were stopped and run again. */
 static volatile sig_atomic_t continued;
 
 static void on_continue(int sig)
@@ -164,8 +170,8 @@ static void show_again(void)
 	rl_redisplay();
 }
 
-/* Wait for a key, as ppoll(2). The signals that readline handles are let in only here: none is lost
- * between the look and the wait. */
+/* Wait for a key; returns as ppoll(2) does. The signals that readline handles come in only here:
+ * one that came between the check and the wait would be seen a key too late. */
 static int wait_key(struct pollfd *p)
 {
 	sigset_t block, before;
@@ -179,18 +185,18 @@ static int wait_key(struct pollfd *p)
 	sigprocmask(SIG_BLOCK, &block, &before);
 	errno = EINTR;
 	int n =
-	    session_interrupt || continued || rl_pending_signal() ? -1 : ppoll(p, 1, NULL, &before);
+	    interrupt_pending || continued || rl_pending_signal() ? -1 : ppoll(p, 1, NULL, &before);
 	int err = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	errno = err;
 	return n;
 }
 
-/* Ctrl-C keeps our handler at the prompt: what readline's does frees the completions or the search
- * in which the key is awaited, and then goes on with them. */
+/* Our handler for Ctrl-C stays at the prompt. That of readline would free the completions or the
+ * search inside which we wait for the key, and readline would go on with them afterwards. */
 static int keep_interrupt(void)
 {
-	session_catch_interrupt();
+	interrupt_catch();
 	return 0;
 }
 
@@ -202,7 +208,7 @@ static int keep_interrupt(void)
 
 static void drop_line(void)
 {
-	session_interrupt = 0;
+	interrupt_pending = 0;
 	RL_UNSETSTATE(INSIDE_LINE); /* an aborted completion leaves its own */
 	rl_echo_signal_char(SIGINT);
 	fputc('\n', rl_outstream);
@@ -226,11 +232,11 @@ static int read_key(FILE *f)
 			rl_check_signals();
 		if (continued)
 			show_again();
-		if (session_interrupt && RL_ISSTATE(INSIDE_LINE) && !aborted) {
+		if (interrupt_pending && RL_ISSTATE(INSIDE_LINE) && !aborted) {
 			aborted = true;
 			return CTRL('G'); /* ends what waits; the next key's call drops the line */
 		}
-		if (session_interrupt) {
+		if (interrupt_pending) {
 			aborted = false;
 			drop_line();
 			continue;
@@ -278,7 +284,7 @@ void edit_loop(struct session *s)
 			add_history(line);
 		command_line(s, line);
 		free(line);
-		session_interrupt = 0; /* it ended the command, not the line to come */
+		interrupt_pending = 0; /* it ended the command, not the line to come */
 	}
 	if (!s->quit)
 		putchar('\n');

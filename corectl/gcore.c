@@ -1,198 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * `corectl gcore`, in this order: the file is made under a temporary name, the process is stopped,
+ * what its core will hold is planned, memory is copied, the process goes on, and the file gets its
+ * name. With --stacks-only and --short-pause the process goes on before the copying: its stacks,
+ * and what they point to, were copied while it stood.
+ */
 #include "gcore.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "operands.h"
 #include "targets/live.h"
 
-#define RANGE    (16U << 20)
-#define PROGRESS 200 /* milliseconds between two progress lines */
-#define TRIES    10
-
-struct arguments {
-	const char *out;
-	int pid;
-	bool full, stacks_only, short_pause, help;
-};
+#define TRIES 10 /* where the process executes another program meanwhile */
 
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int sig)
 {
 	interrupted = sig;
-}
-
-static double now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
-
-static void usage(FILE *out)
-{
-	fputs("usage: corectl gcore [OPTIONS] PID      write the core of a running process\n"
-	      "options:\n"
-	      "  -o FILE           where to (default core.PID); FILE.zst is compressed\n"
-	      "  --full            all memory, whatever coredump_filter and MADV_DONTDUMP say\n"
-	      "  --stacks-only     registers, stacks and what they point into: a small core\n"
-	      "  --short-pause     stop the process for its stacks only; the rest is copied while\n"
-	      "                    it runs, and may be newer\n",
-	      out);
-}
-
-static int bad_usage(const char *what, const char *arg)
-{
-	fprintf(stderr, "corectl: gcore: %s%s%s; see corectl gcore --help\n", what, arg ? ": " : "",
-		arg ? arg : "");
-	return 64;
-}
-
-static int parse_pid(const char *s, int *ret)
-{
-	char *end;
-	long v = strtol(s, &end, 10);
-
-	if (end == s || *end || v <= 0 || v > 0x7fffffff)
-		return bad_usage("not a process id", s);
-	*ret = (int)v;
-	return 0;
-}
-
-static int parse(struct arguments *a, int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++) {
-		const char *s = argv[i], *name = s + (s[0] == '-') + (s[0] == '-' && s[1] == '-');
-		if (s[0] != '-') {
-			int r =
-			    a->pid ? bad_usage("more than one process", s) : parse_pid(s, &a->pid);
-			if (r)
-				return r;
-		} else if (!strcmp(name, "o") && i + 1 < argc) {
-			a->out = argv[++i];
-		} else if (!strcmp(name, "o")) {
-			return bad_usage("the option needs a value", s);
-		} else if (!strcmp(name, "full")) {
-			a->full = true;
-		} else if (!strcmp(name, "stacks-only")) {
-			a->stacks_only = true;
-		} else if (!strcmp(name, "short-pause")) {
-			a->short_pause = true;
-		} else if (!strcmp(name, "help") || !strcmp(name, "h")) {
-			a->help = true;
-		} else {
-			return bad_usage("unknown option", s);
-		}
-	}
-	if (a->stacks_only && a->full)
-		return bad_usage("--full and --stacks-only exclude each other", NULL);
-	if (!a->pid && !a->help)
-		return bad_usage("no process given", NULL);
-	return 0;
-}
-
-static void show_progress(const struct gcore_job *j, double *shown)
-{
-	double now = now_ms();
-
-	if (!j->name || now - *shown < PROGRESS)
-		return;
-	*shown = now;
-	fprintf(stderr, "\r\033[Kcorectl: %s: %llu of %llu MB", j->name,
-		(unsigned long long)(atomic_load(&j->d->done) >> 20),
-		(unsigned long long)((j->d->size - j->d->data) >> 20));
-	fflush(stderr);
-}
-
-static void fail(struct gcore_job *j, const struct stk_err *err)
-{
-	pthread_mutex_lock(&j->lock);
-	if (!j->failed)
-		j->err = *err;
-	j->failed = true;
-	pthread_cond_broadcast(&j->turn_came);
-	pthread_mutex_unlock(&j->lock);
-}
-
-static void work(struct gcore_job *j, unsigned n)
-{
-	double shown = now_ms();
-
-	while (!j->failed) {
-		struct stk_err err;
-		uint64_t off = atomic_fetch_add(&j->next, j->step);
-		uint64_t end = off + j->step < j->d->size ? off + j->step : j->d->size;
-		if (off >= j->d->size)
-			return;
-		if (j->range(j, n, off, end, &err))
-			fail(j, &err);
-		if (!n)
-			show_progress(j, &shown);
-	}
-}
-
-struct start {
-	struct gcore_job *j;
-	unsigned n;
-};
-
-static void *work_thread(void *arg)
-{
-	struct start *s = arg;
-
-	work(s->j, s->n);
-	return NULL;
-}
-
-int gcore_run(struct gcore_job *j)
-{
-	pthread_t threads[GCORE_WORKERS];
-	struct start starts[GCORE_WORKERS];
-	unsigned started = 1;
-
-	j->next = j->d->data;
-	for (; started < j->nworkers; started++) {
-		starts[started] = (struct start){j, started};
-		if (pthread_create(&threads[started], NULL, work_thread, &starts[started]))
-			break;
-	}
-	work(j, 0);
-	while (started-- > 1)
-		pthread_join(threads[started], NULL);
-	if (j->name)
-		fputs("\r\033[K", stderr);
-	return j->failed ? j->err.code : 0;
-}
-
-static int plain_range(struct gcore_job *j, unsigned n, uint64_t off, uint64_t end,
-		       struct stk_err *err)
-{
-	return stk_dump_copy(j->d, &j->workers[n], j->file->fd, off, end, err);
-}
-
-static int plain(struct gcore_job *j, uint64_t *ret_size, struct stk_err *err)
-{
-	j->step = RANGE;
-	j->range = plain_range;
-	int r = gcore_run(j);
-	if (r) {
-		*err = j->err;
-		return r;
-	}
-	r = stk_dump_copy_first(j->d, j->file->fd, err);
-	const uint8_t *head = r ? NULL : stk_dump_head(j->d, j->workers, j->nworkers);
-	if (!r && !head)
-		r = stk_fail(err, STK_ENOMEM, "out of memory");
-	*ret_size = j->d->size;
-	return r ? r : stk_dump_put(j->file->fd, head, j->d->data, 0, err);
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -202,7 +34,7 @@ static bool ends_with(const char *s, const char *end)
 	return n >= k && !strcmp(s + n - k, end);
 }
 
-static int write_core(struct gcore_job *j, const struct arguments *a, struct stk_err *err)
+static int write_core(struct gcore_job *j, const struct options *a, struct stk_err *err)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	uint64_t size = 0;
@@ -210,7 +42,7 @@ static int write_core(struct gcore_job *j, const struct arguments *a, struct stk
 	j->nworkers = cpus < 1 ? 1 : cpus > GCORE_WORKERS ? GCORE_WORKERS : (unsigned)cpus;
 	pthread_mutex_init(&j->lock, NULL);
 	pthread_cond_init(&j->turn_came, NULL);
-	int r = ends_with(a->out, ".zst") ? gcore_zst(j, &size, err) : plain(j, &size, err);
+	int r = ends_with(a->out, ".zst") ? gcore_zst(j, &size, err) : gcore_plain(j, &size, err);
 	for (unsigned i = 0; i < j->nworkers; i++)
 		stk_dump_worker_done(&j->workers[i]);
 	if (!r && !a->stacks_only)
@@ -227,7 +59,8 @@ struct outcome {
 	bool newer;
 };
 
-/* Ctrl-Z would stop us, and with us what stands: it waits until that goes on. */
+/* Ctrl-Z would stop us, and the process that we hold would stay stopped as long: Ctrl-Z waits until
+ * the process goes on. */
 static void hold_ctrl_z(int how)
 {
 	sigset_t stop;
@@ -247,7 +80,7 @@ static void let_run(struct stk_target *t, struct outcome *o)
 	hold_ctrl_z(SIG_UNBLOCK);
 }
 
-/* The process stands, or has stood, and what its core is to hold is known. */
+/* Stop the process and plan what its core will hold. */
 static int open_and_plan(int pid, struct stk_dump_options *wanted, struct stk_target **ret,
 			 struct stk_dump **ret_plan, struct stk_err *err)
 {
@@ -271,7 +104,8 @@ static int open_and_plan(int pid, struct stk_dump_options *wanted, struct stk_ta
 	return r;
 }
 
-/* One that executes a program meanwhile is asked again: its memory cannot be read then. */
+/* A process that executes another program meanwhile is stopped once more: while it does, its memory
+ * cannot be read. */
 static int plan(int pid, struct stk_dump_options *wanted, struct stk_target **ret,
 		struct stk_dump **ret_plan, struct stk_err *err)
 {
@@ -286,7 +120,7 @@ static int plan(int pid, struct stk_dump_options *wanted, struct stk_target **re
 }
 
 /* Everything between the first stop and the file under its name. */
-static int dump(const struct arguments *a, struct stk_dump_file *file, struct outcome *o,
+static int dump(const struct options *a, struct stk_dump_file *file, struct outcome *o,
 		struct stk_err *err)
 {
 	struct stk_dump_options wanted = {.full = a->full,
@@ -321,7 +155,7 @@ static int dump(const struct arguments *a, struct stk_dump_file *file, struct ou
 	return r;
 }
 
-static int tell(const struct arguments *a, const struct outcome *o)
+static int tell(const struct options *a, const struct outcome *o)
 {
 	struct stat st = {0};
 
@@ -367,9 +201,9 @@ static void *take_signals(void *arg)
 }
 
 /*
- * The first one is noted, the second ends us at once. They are for a thread of their own: one that
- * reads memory of a file system that hangs takes none (a killable wait), and those that it has not
- * taken are not given to others.
+ * The first such signal is noted, the second ends corectl at once. A thread of its own takes them:
+ * a thread that reads memory of a file system that hangs takes no signal but SIGKILL, and the
+ * kernel gives a signal that it chose this thread for to no other.
  */
 static void catch_signals(void)
 {
@@ -380,39 +214,38 @@ static void catch_signals(void)
 	for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(ends[i], &sa, NULL);
-	/* That thread takes no others: Ctrl-Z would stop all. */
+	/* That thread takes no other signals: Ctrl-Z would stop all threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &was);
 	bool apart = !pthread_create(&t, NULL, take_signals, NULL);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
 	if (apart)
 		mask_ends(SIG_BLOCK);
-	/* EFBIG and EPIPE say the same with words. */
+	/* write(2) tells the same by EFBIG and EPIPE, and then we can say it with words. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 }
 
-int gcore_main(int argc, char **argv)
+int gcore_main(struct options *a)
 {
-	struct arguments a = {0};
 	struct stk_dump_file file;
 	struct outcome o = {0};
 	struct stk_err err;
 	char name[32];
-	int r = parse(&a, argc, argv);
+	int r = operands_only_process(a);
 
-	if (r || a.help) {
-		if (!r)
-			usage(stdout);
+	if (!r && a->stacks_only && a->full)
+		r = options_wrong(a, "--full and --stacks-only exclude each other", NULL);
+	if (r)
 		return r;
-	}
-	snprintf(name, sizeof(name), "core.%d", a.pid);
-	a.out = a.out ? a.out : name;
+	snprintf(name, sizeof(name), "core.%d", a->pid);
+	a->out = a->out ? a->out : name;
 	catch_signals();
-	/* Before the process is stopped: a folder that cannot be written to costs it nothing. */
-	r = stk_dump_file_open(&file, a.out, &err);
+	/* Before the process is stopped: it does not stand for a folder that cannot be written to.
+	 */
+	r = stk_dump_file_open(&file, a->out, &err);
 	if (!r) {
-		r = dump(&a, &file, &o, &err);
+		r = dump(a, &file, &o, &err);
 		stk_dump_file_drop(&file);
 	}
 	if (r && interrupted) {
@@ -425,5 +258,5 @@ int gcore_main(int argc, char **argv)
 		fprintf(stderr, "corectl: %s; no core is written\n", err.msg);
 		return 2;
 	}
-	return tell(&a, &o);
+	return tell(a, &o);
 }

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "options.h"
 #include "targets/dump.h"
 #include "targets/dump_file.h"
 
@@ -29,13 +30,15 @@ struct gcore_job {
 };
 
 /* `corectl gcore …`: the exit status. */
-int gcore_main(int argc, char **argv);
+int gcore_main(struct options *o);
 
 /* Do every range. 0, or the first failure in j->err. */
 int gcore_run(struct gcore_job *j);
 
-/* The same into zstd frames (RFC 8878), one for each range, and the head before them; *ret_size:
- * of the file. */
+/* The whole core as it is; *ret_size: of the file. */
+int gcore_plain(struct gcore_job *j, uint64_t *ret_size, struct stk_err *err);
+
+/* The same into zstd frames (RFC 8878), one for each range, and the head before them. */
 int gcore_zst(struct gcore_job *j, uint64_t *ret_size, struct stk_err *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A core as zstd frames, one after the other: RFC 8878 lets them be read as one. So each worker
- * compresses ranges of its own, and what stands first in the core, but is known last, is put into
- * room that was left for it; a skippable frame fills the rest of that.
+ * A core as zstd frames, one after the other: RFC 8878 lets them be read as one file. So each
+ * worker compresses ranges of its own, and waits for its turn to write. The head stands first in
+ * the core but is known last: room is left for it, and a skippable frame fills what the head does
+ * not need.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,255 +1,251 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The command line. */
-#include <stdio.h>
+/*
+ * The options. getopt_long_only(3) reads the arguments in order, by the names of the table, and
+ * each option goes to its field. The first operand may be a verb; once a verb that takes a program
+ * has its first operand, the rest belongs to that program. At the end each option that was given
+ * must be one of the verb's. Help is written from the same table.
+ */
+#include "options.h"
+
+#include <getopt.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "cores.h"
-#include "session.h"
+struct row {
+	const char *name;  /* as help shows it; one dash and two are the same */
+	const char *alias; /* another name, without dashes; NULL: none */
+	const char *value; /* what it takes; NULL: nothing */
+	unsigned verbs;
+	size_t
+	    at; /* in struct options: a bool, or a string where there is a value; 0: see `take` */
+	int (*take)(struct options *o, const char *value);
+	const char *help; /* NULL: not shown */
+};
 
-void options_usage(FILE *out)
+static int take_command(struct options *o, const char *value)
 {
-	fputs(
-	    "usage: corectl [OPTIONS] CORE [BIN]             open a core (either order)\n"
-	    "       corectl [OPTIONS] core [BIN] [CORE]      the same; CORE is ./core by default\n"
-	    "       corectl [OPTIONS] -p PID [BIN]           look at a process; also attach PID\n"
-	    "       corectl [OPTIONS] stack CORE|PID [BIN]   print every thread and leave\n"
-	    "       corectl gcore [OPTIONS] PID              write the core of a process; gcore "
-	    "--help\n"
-	    "       corectl run [--no-follow] PROG ARGS      run PROG with libstack preloaded; "
-	    "with\n"
-	    "                         --no-follow its children run without\n"
-	    "options:\n"
-	    "  -batch            no prompt: run the commands given and leave\n"
-	    "  -ex COMMAND       run a command (may be repeated)\n"
-	    "  -x FILE           run the commands of a file\n"
-	    "  -c CORE           the core, as debuggers take it\n"
-	    "  --hold            a live process stays stopped until `detach' or the end\n"
-	    "  --all             stack: frames of the runtime too, and fp, sp, pc of each\n"
-	    "  --debug-dir DIR   search DIR for debug files before /usr/lib/debug\n"
-	    "  --sysroot DIR     put DIR before the paths of the target\n"
-	    "  --no-cache        neither use nor keep inflated debug files\n"
-	    "  --color WHEN      auto, always or never\n"
-	    "  --help, --version\n",
-	    out);
+	o->commands[o->ncommands++] = value;
+	return 0;
 }
 
-static int usage(const char *what, const char *arg)
+static int take_file(struct options *o, const char *value)
 {
-	fprintf(stderr, "corectl: %s%s%s; see corectl --help\n", what, arg ? ": " : "",
-		arg ? arg : "");
+	o->is_file[o->ncommands] = true;
+	return take_command(o, value);
+}
+
+static int take_pid(struct options *o, const char *value)
+{
+	o->pid = options_pid(value);
+	return o->pid ? 0 : options_wrong(o, "-p takes the number of a process, not", value);
+}
+
+static int take_color(struct options *o, const char *value)
+{
+	return screen_parse_color(value, &o->color)
+		   ? 0
+		   : options_wrong(o, "--color takes auto, always or never, not", value);
+}
+
+#define AT(field) offsetof(struct options, field)
+
+static const struct row rows[] = {
+    {"-batch", NULL, NULL, FOR_LOOKS | FOR_OTHERS, AT(batch), NULL,
+     "no prompt: run the commands given and leave"},
+    {"-ex", "eval-command", "COMMAND", FOR_CORE | FOR_ATTACH, 0, take_command,
+     "run a command (may be repeated)"},
+    {"-x", "command", "FILE", FOR_CORE | FOR_ATTACH, 0, take_file, "run the commands of a file"},
+    {"-c", "core", "CORE", FOR_CORE | FOR_STACK, AT(core), NULL, "the core, in gdb's spelling"},
+    {"-p", "pid", "PID", FOR_LOOKS | FOR_GCORE, 0, take_pid, "the process, in gdb's spelling"},
+    {"--hold", NULL, NULL, FOR_LOOKS, AT(hold), NULL,
+     "keep a live process stopped until `detach' or the end"},
+    {"--debug-dir", NULL, "DIR", FOR_LOOKS | FOR_OTHERS, AT(debug_dir), NULL,
+     "search DIR for debug files before /usr/lib/debug"},
+    {"--sysroot", NULL, "DIR", FOR_LOOKS | FOR_OTHERS, AT(sysroot), NULL,
+     "put DIR before the paths of the target"},
+    {"--no-cache", NULL, NULL, FOR_LOOKS | FOR_OTHERS, AT(no_cache), NULL,
+     "neither use nor keep inflated debug files"},
+    {"--color", NULL, "WHEN", FOR_LOOKS | FOR_OTHERS, 0, take_color,
+     "colours: auto, always or never"},
+    {"--help", "h", NULL, FOR_ALL, AT(help), NULL,
+     "print this; `corectl VERB --help' explains one verb"},
+    {"--version", NULL, NULL, FOR_ALL, AT(version), NULL, "print the version"},
+    {"--dump-commands", NULL, NULL, FOR_ALL, AT(dump_commands), NULL, NULL},
+    {"--all", NULL, NULL, FOR_STACK, AT(all), NULL,
+     "show the runtime's frames too, and fp, sp, pc of each"},
+    {"-o", NULL, "FILE", FOR_GCORE, AT(out), NULL,
+     "where to (default core.PID); FILE.zst is compressed"},
+    {"--full", NULL, NULL, FOR_GCORE, AT(full), NULL,
+     "all memory, whatever coredump_filter and MADV_DONTDUMP say"},
+    {"--stacks-only", NULL, NULL, FOR_GCORE, AT(stacks_only), NULL,
+     "registers, stacks and what they point into: a small core"},
+    {"--short-pause", NULL, NULL, FOR_GCORE, AT(short_pause), NULL,
+     "stop the process for its stacks only: the rest may be newer"},
+    {"--no-follow", NULL, NULL, FOR_RUN, AT(no_follow), NULL,
+     "the processes that PROG starts run without libstack"},
+};
+
+#define ROWS    (sizeof(rows) / sizeof(*rows))
+#define OPERAND 1   /* what getopt_long_only() returns for one, because of the '-' */
+#define ROW_0   256 /* what it returns for rows[0] */
+
+int options_wrong(const struct options *o, const char *what, const char *arg)
+{
+	const char *verb = o->verb->name;
+
+	fprintf(stderr, "corectl: %s%s%s%s%s; see corectl %s%s--help\n", verb ? verb : "",
+		verb ? ": " : "", what, arg ? ": " : "", arg ? arg : "", verb ? verb : "",
+		verb ? " " : "");
 	return 64;
 }
 
-/* Options with a value: "--name VALUE", "--name=VALUE", with one dash or two. */
-static const char *value_of(const char *name, char **argv, int argc, int *i, bool *missing)
-{
-	const char *a = argv[*i];
-	size_t n = strlen(name);
-
-	a += *a == '-';
-	a += *a == '-';
-	if (strncmp(a, name, n) != 0)
-		return NULL;
-	if (a[n] == '=' && n > 1)
-		return a + n + 1;
-	if (a[n])
-		return NULL;
-	if (*i + 1 >= argc) {
-		*missing = true;
-		return NULL;
-	}
-	return argv[++*i];
-}
-
-static bool flag(const char *name, const char *a)
-{
-	a += *a == '-';
-	a += *a == '-';
-	return !strcmp(a, name);
-}
-
-static void add_command(struct options *o, const char *text, bool is_file)
-{
-	o->commands[o->ncommands] = text;
-	o->is_file[o->ncommands++] = is_file;
-}
-
-/* Digits alone; 0: something else. */
-static int pid_of(const char *text)
+int options_pid(const char *text)
 {
 	size_t n = strlen(text);
 
 	return n && n < 10 && strspn(text, "0123456789") == n ? (int)strtol(text, NULL, 10) : 0;
 }
 
-static int parse_option(struct options *o, int argc, char **argv, int *i)
+static const char *without_dashes(const char *name)
 {
-	bool missing = false;
-	const char *v, *a = argv[*i];
+	name += *name == '-';
+	return name + (*name == '-');
+}
 
-	if ((v = value_of("ex", argv, argc, i, &missing)) ||
-	    (v = value_of("eval-command", argv, argc, i, &missing)))
-		add_command(o, v, false);
-	else if (!missing && ((v = value_of("x", argv, argc, i, &missing)) ||
-			      (v = value_of("command", argv, argc, i, &missing))))
-		add_command(o, v, true);
-	else if (!missing && ((v = value_of("c", argv, argc, i, &missing)) ||
-			      (v = value_of("core", argv, argc, i, &missing))))
-		o->core = v;
-	else if (!missing && (v = value_of("debug-dir", argv, argc, i, &missing)))
-		o->debug_dir = v;
-	else if (!missing && (v = value_of("sysroot", argv, argc, i, &missing)))
-		o->sysroot = v;
-	else if (!missing && ((v = value_of("p", argv, argc, i, &missing)) ||
-			      (v = value_of("pid", argv, argc, i, &missing))))
-		return (o->pid = pid_of(v)) ? 0 : usage("-p takes the number of a process, not", v);
-	else if (!missing && (v = value_of("color", argv, argc, i, &missing)))
-		return screen_parse_color(v, &o->color)
-			   ? 0
-			   : usage("--color takes auto, always or never, not", v);
-	else if (missing)
-		return usage("the option needs a value", a);
-	else if (flag("batch", a))
-		o->batch = true;
-	else if (flag("no-cache", a))
-		o->no_cache = true;
-	else if (flag("help", a) || flag("h", a))
-		o->help = true;
-	else if (flag("version", a))
-		o->version = true;
-	else if (flag("dump-commands", a))
-		o->dump_commands = true;
-	else if (flag("hold", a))
-		o->hold = true;
-	else if (flag("all", a))
-		o->all = true;
+/* getopt takes a prefix for the name where no other name begins so. The next option that does would
+ * end that: names are to be written out. */
+static bool written_out(const struct row *row, const char *given)
+{
+	const char *text = without_dashes(given), *name = without_dashes(row->name);
+	size_t n = strcspn(text, "=");
+
+	return (strlen(name) == n && !memcmp(text, name, n)) ||
+	       (row->alias && strlen(row->alias) == n && !memcmp(text, row->alias, n));
+}
+
+/* What getopt_long_only() returned for the argument `given`. */
+static int take(struct options *o, int found, const char *given, const char *value)
+{
+	if (found == ':')
+		return options_wrong(o, "the option needs a value", given);
+	if (found == '?' && optopt >= ROW_0)
+		return options_wrong(o, "the option takes no value", given);
+	const struct row *row = found == '?' ? NULL : &rows[found - ROW_0];
+	if (!row || !written_out(row, given))
+		return options_wrong(o, "unknown option", given);
+	o->given |= 1U << (found - ROW_0);
+	if (row->take)
+		return row->take(o, value);
+	if (row->value)
+		*(const char **)((char *)o + row->at) = value;
 	else
-		return usage("unknown option", a);
+		*(bool *)((char *)o + row->at) = true;
 	return 0;
 }
 
-static bool verb_is(const struct options *o, const char *verb)
+/* The first operand may name the verb. */
+static void operand(struct options *o, const struct verb *verbs, const char *text)
 {
-	return o->verb && !strcmp(o->verb, verb);
+	if (!o->noperands && o->verb == verbs)
+		for (const struct verb *v = verbs + 1; v->run; v++)
+			if (!strcmp(v->name, text)) {
+				o->verb = v;
+				return;
+			}
+	o->operands[o->noperands++] = text;
 }
 
-/* An operand of digits alone is a process, also where a file has that name (./4242), except after
- * the verb `core`. What is left over is the program. */
-static int process_operands(struct options *o, const char **v, unsigned n)
+static int check_given(const struct options *o)
 {
-	if (o->core)
-		return usage("a core and a process", o->core);
-	for (unsigned i = 0; i < n; i++) {
-		int pid = o->pid ? 0 : pid_of(v[i]);
-		if (pid)
-			o->pid = pid;
-		else if (!o->bin)
-			o->bin = v[i];
+	for (unsigned i = 0; i < ROWS; i++)
+		if ((o->given >> i & 1) && !(rows[i].verbs & (o->verb->bit | FOR_OTHERS)))
+			return options_wrong(o, "the option has no meaning here", rows[i].name);
+	return 0;
+}
+
+int options_parse(struct options *o, const struct verb *verbs, int argc, char **argv)
+{
+	struct option names[2 * ROWS + 1] = {0}, *name = names;
+	int found, r = 0;
+
+	o->verb = verbs;
+	o->operands = calloc((size_t)argc + 1, sizeof(*o->operands));
+	o->commands = calloc((size_t)argc + 1, sizeof(*o->commands));
+	o->is_file = calloc((size_t)argc + 1, sizeof(*o->is_file));
+	if (!o->operands || !o->commands || !o->is_file)
+		return options_wrong(o, "out of memory", NULL);
+	for (int i = 0; i < (int)ROWS; i++) {
+		int has = rows[i].value ? required_argument : no_argument;
+		*name++ = (struct option){without_dashes(rows[i].name), has, NULL, ROW_0 + i};
+		if (rows[i].alias)
+			*name++ = (struct option){rows[i].alias, has, NULL, ROW_0 + i};
+	}
+	while (!r && !(o->verb->program && o->noperands)) {
+		const char *given = argv[optind];
+		found = getopt_long_only(argc, argv, "-:", names, NULL);
+		if (found == -1)
+			break;
+		if (found == OPERAND)
+			operand(o, verbs, optarg);
 		else
-			return usage("too many files", v[i]);
+			r = take(o, found, given, optarg);
 	}
-	return o->pid ? 0 : usage("attach takes the number of a process", n ? v[0] : NULL);
+	while (!r && optind < argc) /* what stands behind `--', or belongs to the program */
+		o->operands[o->noperands++] = argv[optind++];
+	return r ? r : check_given(o);
 }
 
-static bool names_process(const struct options *o, const char **v, unsigned n)
+void options_done(struct options *o)
 {
-	bool any = o->pid || verb_is(o, "attach");
-
-	for (unsigned i = 0; i < n && !verb_is(o, "core"); i++)
-		any |= pid_of(v[i]) != 0;
-	return any;
+	free(o->operands);
+	free(o->commands);
+	free(o->is_file);
 }
 
-/* Which operand is the core: the one whose ELF type says so. */
-static int sort_operands(struct options *o, const char **v, unsigned n)
+static void put_row(FILE *out, const struct row *row)
 {
-	const char *rest[2];
-	unsigned k = 0;
+	char name[64];
 
-	if (names_process(o, v, n))
-		return process_operands(o, v, n);
-	if (o->hold)
-		return usage("--hold is for a live process", NULL);
-	for (unsigned i = 0; i < n; i++) {
-		bool core = cores_is_core(v[i]);
-		if (core && o->core)
-			return usage("more than one core", v[i]);
-		if (core)
-			o->core = v[i];
-		else if (k < 2)
-			rest[k++] = v[i];
-		else
-			return usage("too many files", v[i]);
-	}
-	if (!o->core && k == 2)
-		o->core = rest[0], rest[0] = rest[1], k = 1;
-	if (!o->core && verb_is(o, "core")) {
-		o->core = cores_newest();
-		o->searched = true;
-	}
-	if (!o->core && k) {
-		o->core = rest[0];
-		k = 0;
-	}
-	if (k == 2)
-		return usage("more than one program", rest[1]);
-	if (k)
-		o->bin = rest[0];
-	return o->core ? 0 : usage("no core or process given", NULL);
+	snprintf(name, sizeof(name), "%s%s%s", row->name, row->value ? " " : "",
+		 row->value ? row->value : "");
+	if (row->help)
+		fprintf(out, "  %-17s %s\n", name, row->help);
 }
 
-/* The XDG Base Directory Specification: a relative path is to be ignored. */
-const char *options_cache_dir(const struct options *o)
+/* The rows that are for one of `verbs`; `own`: those that are for one verb alone, or those that are
+ * not. `head` goes before the first, unless it is NULL. */
+static void put_rows(FILE *out, unsigned verbs, bool own, const char *head)
 {
-	static char dir[4096];
-	const char *base = secure_getenv("XDG_CACHE_HOME"), *sub = "";
-
-	if (!base || *base != '/') {
-		base = secure_getenv("HOME");
-		sub = "/.cache";
-	}
-	if (o->no_cache || !base || *base != '/' ||
-	    (size_t)snprintf(dir, sizeof(dir), "%s%s/libstack", base, sub) >= sizeof(dir))
-		return NULL;
-	return dir;
-}
-
-int options_parse(struct options *o, int argc, char **argv)
-{
-	const char *v[3];
-	unsigned n = 0;
-	bool only_files = false;
-
-	o->commands = calloc((size_t)argc, sizeof(*o->commands));
-	o->is_file = calloc((size_t)argc, sizeof(*o->is_file));
-	if (!o->commands || !o->is_file)
-		return usage("out of memory", NULL);
-	for (int i = 1; i < argc; i++) {
-		if (!only_files && !strcmp(argv[i], "--")) {
-			only_files = true;
+	for (unsigned i = 0; i < ROWS; i++) {
+		unsigned whose = rows[i].verbs & FOR_ALL;
+		if (!(whose & verbs) || !(whose & (whose - 1)) != own)
 			continue;
-		}
-		if (!only_files && argv[i][0] == '-' && argv[i][1]) {
-			int r = parse_option(o, argc, argv, &i);
-			if (r)
-				return r;
-			continue;
-		}
-		bool first = !n && !o->verb && !only_files;
-		if (first && (!strcmp(argv[i], "core") || !strcmp(argv[i], "stack") ||
-			      !strcmp(argv[i], "attach"))) {
-			o->verb = argv[i];
-			continue;
-		}
-		if (first && !strcmp(argv[i], "run"))
-			return run_parse(&o->run, argv + i + 1, &o->help) ? 0 : 64;
-		if (n == 3)
-			return usage("too many files", argv[i]);
-		v[n++] = argv[i];
+		if (head)
+			fprintf(out, "options of %s:\n", head);
+		head = NULL;
+		put_row(out, &rows[i]);
 	}
-	if (o->help || o->version || o->dump_commands)
-		return 0;
-	return sort_operands(o, v, n);
+}
+
+void options_usage(FILE *out, const struct options *o, const struct verb *verbs)
+{
+	bool all = o->verb == verbs;
+	const char *head = "usage:";
+
+	for (const struct verb *v = verbs; v->run; v++) {
+		char text[64];
+		if (!all && v != o->verb)
+			continue;
+		snprintf(text, sizeof(text), "%s%s%s", v->name ? v->name : "", v->name ? " " : "",
+			 v->synopsis);
+		fprintf(out, "%-6s corectl [OPTIONS] %-22s %s\n", head, text, v->help);
+		head = "";
+	}
+	fputs("options:\n", out);
+	if (!all)
+		put_rows(out, o->verb->bit, true, NULL);
+	put_rows(out, all ? FOR_ALL : o->verb->bit, false, NULL);
+	for (const struct verb *v = verbs + 1; all && v->run; v++)
+		put_rows(out, v->bit, true, v->name);
 }

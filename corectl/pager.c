@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The pager runs below a shell, because $PAGER is a shell command. It gets back the signals that we
+ * ignore or catch, and reads from a pipe.
+ */
 #include "pager.h"
 
 #include <errno.h>

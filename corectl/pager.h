@@ -15,7 +15,7 @@ bool pager_screen(unsigned *ret_rows, unsigned *ret_columns);
 pid_t pager_start(int *ret_fd, size_t *ret_room);
 
 /* Close `fd` and wait until the user leaves the pager. false: it could not be run, and the shell
- * has said so. */
+ * has told why. */
 bool pager_wait(pid_t pid, int fd);
 
 #endif

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A live process as the target of a session. */
+/* A live process as the target: how it is opened, and what the user is told about it. */
 #include <string.h>
 
+#include "interrupt.h"
 #include "session.h"
 
 int session_open_process(struct session *s, int pid, struct stk_target **ret, struct stk_err *err)
 {
 	struct stk_live_options o = {
-	    .copy = true, .brief = !s->hold, .interrupt = &session_interrupt};
+	    .copy = true, .brief = !s->hold, .interrupt = &interrupt_pending};
 
 	return stk_live_open(pid, &o, ret, err);
 }
 
-/* 0.04, 3.2, 15: two digits where they tell something. */
+/* 0.04, 3.2, 15: two digits, and none behind the point from 10 on. */
 static void put_ms(struct stk_text *out, int64_t ns)
 {
 	unsigned long us = (unsigned long)(ns + 500) / 1000;
@@ -47,7 +48,7 @@ void session_put_process(struct stk_text *out, const struct stk_target *t)
 		stk_puts(out, "held until `detach' or the end of corectl.\n");
 	}
 	if (i->was_stopped)
-		stk_puts(out, "It was stopped by a signal before, and stays so.\n");
+		stk_puts(out, "A signal had stopped it before, and it stays stopped.\n");
 }
 
 void session_say_age(struct session *s)
@@ -55,53 +56,11 @@ void session_say_age(struct session *s)
 	const struct stk_live_info *i = s->target ? stk_live_info(s->target) : NULL;
 
 	if (i && i->gone)
-		session_note(s, "process %d %s: of its memory only what was copied is left", i->pid,
-			     i->gone);
+		session_note(s, "process %d %s: only memory that was copied before can be shown",
+			     i->pid, i->gone);
 	else if (i && i->newer)
 		session_note(s, "memory shown here is newer than the registers: the process runs "
 				"on (`refresh' takes a new look)");
 	if (i)
-		stk_live_answer(s->target); /* said once */
-}
-
-void session_select_tid(struct session *s, int tid)
-{
-	const struct stk_thread *t = stk_thread_by_tid(s->target, tid);
-
-	session_select_thread(s, t ? (unsigned)t->num - 1 : 0);
-	session_select_frame(s);
-}
-
-void session_refresh(struct session *s)
-{
-	const struct stk_live_info *i = stk_live_info(s->target);
-	int tid = s->thread < s->target->nthreads ? s->target->threads[s->thread].tid : 0;
-	struct stk_target *t = NULL;
-	struct stk_modules *ms = NULL;
-	struct stk_err err;
-
-	bool ended = !stk_live_same(s->target) && !strcmp(i->gone, STK_LIVE_ENDED);
-	stk_live_answer(s->target);
-	if (ended) {
-		session_fail(s, "process %d has ended: the last look stays", i->pid);
-		return;
-	}
-	/* There can be one tracer only. */
-	if (s->hold)
-		stk_live_resume(s->target);
-	if (session_open_process(s, i->pid, &t, &err) ||
-	    stk_modules_open(t, &s->symbols, &ms, &err)) {
-		stk_target_close(t);
-		s->detached = s->hold;
-		if (err.code != STK_EINTR) /* that is said of every command */
-			session_fail(s, "%s: the last look stays%s", err.msg,
-				     s->hold ? ", and the process runs on" : "");
-		return;
-	}
-	session_replace(s, t, ms);
-	session_put_process(&s->out, t);
-	session_select_tid(s, tid);
-	if (!stk_thread_by_tid(t, tid))
-		session_note(s, "thread %d has ended", tid);
-	session_show_frame(s);
+		stk_live_answer(s->target); /* each answer is told once */
 }

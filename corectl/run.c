@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * corectl becomes the program: process id, signals, job control and status are those of the program
- * by itself. All that is done before is to find the library and to see that it can be preloaded.
+ * corectl becomes the program: process id, signals, job control and status are then the program's
+ * own. Before that it looks for the program, for the library beside itself, and for reasons why the
+ * dynamic linker could not preload it: a program that silently runs without would be taken for one
+ * with it.
  */
 #include "run.h"
 
@@ -21,31 +23,6 @@
 #define STATUS_CANNOT_OPEN 2
 #define LIBRARY            "libstack.so.1"
 #define SCRIPTS_MAX        4 /* interpreters of interpreters, as the kernel (BINPRM_BUF_SIZE) */
-
-bool run_parse(struct run *r, char **argv, bool *help)
-{
-	for (; *argv && **argv == '-'; argv++) {
-		const char *a = *argv + 1 + ((*argv)[1] == '-');
-		if (!strcmp(*argv, "--")) {
-			argv++;
-			break;
-		}
-		if (!strcmp(a, "no-follow")) {
-			r->no_follow = true;
-		} else if (!strcmp(a, "help") || !strcmp(a, "h")) {
-			*help = true;
-			return true;
-		} else {
-			fprintf(stderr, "corectl: run: unknown option: %s; see corectl --help\n",
-				*argv);
-			return false;
-		}
-	}
-	if (!*argv)
-		fputs("corectl: run: no program given; see corectl --help\n", stderr);
-	r->argv = *argv ? argv : NULL;
-	return *argv != NULL;
-}
 
 /* Where the library is: in the build tree, or where it is installed. */
 static int find_library(char *ret, size_t cap)
@@ -161,7 +138,7 @@ static int check_elf(const char *path, int fd, const Elf64_Ehdr *eh)
 	return 0;
 }
 
-/* 0: nothing is known against preloading; what is not a program is left for exec to say. */
+/* 0: no reason against preloading was found. What is no program at all, exec will tell. */
 static int check_program(const char *name)
 {
 	char path[PATH_MAX], head[PATH_MAX];
@@ -188,7 +165,7 @@ static int check_program(const char *name)
 	return r;
 }
 
-/* Behind what is preloaded already: AddressSanitizer wants to be the first. */
+/* The library goes behind what is preloaded already: AddressSanitizer must be the first. */
 static int set_environment(const char *library, bool no_follow)
 {
 	const char *old = getenv("LD_PRELOAD");
@@ -204,21 +181,25 @@ static int set_environment(const char *library, bool no_follow)
 	return 0;
 }
 
-int run_program(const struct run *r)
+int run_main(struct options *o)
 {
 	char library[PATH_MAX + 64], buf[PATH_MAX];
-	const char *path = find_program(r->argv[0], buf, sizeof(buf));
+	const char *program = o->operands[0];
+
+	if (!program)
+		return options_wrong(o, "no program given", NULL);
+	const char *path = find_program(program, buf, sizeof(buf));
 	int e = find_library(library, sizeof(library));
 
 	if (!path)
-		return cannot(r->argv[0], "is not found in PATH");
+		return cannot(program, "is not found in PATH");
 	if (!e)
 		e = check_program(path);
 	if (!e)
-		e = set_environment(library, r->no_follow);
+		e = set_environment(library, o->no_follow);
 	if (e)
 		return e;
-	execvp(r->argv[0], r->argv);
-	fprintf(stderr, "corectl: run: %s: %s\n", r->argv[0], strerror(errno));
+	execvp(program, (char *const *)o->operands);
+	fprintf(stderr, "corectl: run: %s: %s\n", program, strerror(errno));
 	return STATUS_CANNOT_OPEN;
 }

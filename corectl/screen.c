@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The way of a byte: screen_write() escapes what must not reach a terminal, emit() holds the answer
+ * back until it is longer than the screen, and put_out() writes. A longer answer goes to the pager,
+ * and what the pager got is kept until it has certainly read something: a pager that cannot be run
+ * has shown nothing, and the answer goes to standard output after all.
+ */
 #include "screen.h"
 
 #include <errno.h>
@@ -8,14 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "pager.h"
-#include "session.h"
 
 static int write_all(int fd, const char *bytes, size_t len)
 {
 	while (len) {
 		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno == EINTR && !session_interrupt)
+		if (n < 0 && errno == EINTR && !interrupt_pending)
 			continue;
 		if (n < 0)
 			return -errno;

@@ -3,36 +3,20 @@
 #ifndef CORECTL_SESSION_H
 #define CORECTL_SESSION_H
 
-#include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "base/text.h"
-#include "output/report.h"
-#include "run.h"
+#include "options.h"
 #include "screen.h"
 #include "symbols/disasm.h"
 #include "symbols/source.h"
 #include "targets/live.h"
 #include "unwind/second.h"
 
-struct options {
-	const char *core, *bin;
-	int pid; /* 0: a core */
-	const char *debug_dir, *sysroot;
-	bool searched;         /* `core` was not named */
-	const char *verb;      /* "core", "stack" or NULL */
-	const char **commands; /* -ex and -x in order: text, or a file where is_file */
-	bool *is_file;
-	unsigned ncommands;
-	bool batch, help, version, dump_commands, no_cache;
-	struct run run;
-	bool hold; /* the process stays stopped */
-	bool all;  /* stack: frames of the runtime too */
-	enum color_when color;
-};
+struct command;
 
 struct session {
+	const struct command *const *commands; /* the tables of commands (command.h) */
 	struct stk_target *target;
 	struct stk_modules *modules;
 	struct stk_sources *sources;
@@ -48,8 +32,8 @@ struct session {
 	struct stk_text out;
 	char buf[65536];
 	const struct stk_remark *remark_seen; /* the last one shown */
-	long long since;         /* of the core, or the start of the process; 0: not known */
-	const char *stale_named; /* the source last said to be newer than that */
+	long long since;         /* when the core was written or the process began; 0: not known */
+	const char *stale_named; /* the user was told that this source is newer */
 	struct stk_symbol_options symbols;
 	bool hold, detached; /* of a process */
 	bool failed, incomplete, quit;
@@ -62,11 +46,7 @@ struct session {
 	bool repeated;   /* this command comes from Enter */
 };
 
-extern volatile sig_atomic_t session_interrupt;
-
-/* From here on Ctrl-C sets session_interrupt; a SIGINT that is ignored, as in a shell's background
- * job, stays so. */
-void session_catch_interrupt(void);
+/* --- session.c: the target comes and goes --- */
 
 int session_open(struct session *s, const struct options *o);
 void session_close(struct session *s);
@@ -74,15 +54,22 @@ void session_close(struct session *s);
 /* Another look at the same process takes the place of this one. */
 void session_replace(struct session *s, struct stk_target *t, struct stk_modules *ms);
 
-/* process.c */
+/* What the core or the process is. Where answers go to a program, it stands among the diagnostics.
+ */
+void session_show_head(struct session *s);
+
+/* ` "NAME"` of a thread, or nothing. */
+void session_put_name(struct stk_text *out, const struct stk_thread *t);
+
+/* --- process.c: a live process as the target --- */
+
 int session_open_process(struct session *s, int pid, struct stk_target **ret, struct stk_err *err);
 /* What it is, and how long it stood still. */
 void session_put_process(struct stk_text *out, const struct stk_target *t);
-void session_refresh(struct session *s);
 /* After an answer: whether memory in it is newer than the registers, on stderr. */
 void session_say_age(struct session *s);
-/* Select a thread, thread 1 where it is not there, and its frame. */
-void session_select_tid(struct session *s, int tid);
+
+/* --- select.c: the selected thread and frame --- */
 
 /* Unwind the selected thread. false: there is none, or it has no frame. */
 bool session_stack(struct session *s);
@@ -95,42 +82,31 @@ const struct stk_scope *session_scope(struct session *s);
 void session_select_thread(struct session *s, unsigned index);
 /* Select the innermost frame whose source can be read, else 0. */
 void session_select_frame(struct session *s);
-
-/* ` "NAME"` of a thread, or nothing. */
-void session_put_name(struct stk_text *out, const struct stk_thread *t);
-
+/* Select a thread, thread 1 where it is not there, and its frame. */
+void session_select_tid(struct session *s, int tid);
 /* Show the selected frame and its source line. */
 void session_show_frame(struct session *s);
 
+/* --- say.c: what stands beside the answers --- */
+
 /* The remarks that the target got since the last time, on stderr. */
 void session_remarks(struct session *s);
-
 /* An SGR sequence (screen.h) between answers, where there are colours. */
 void session_color(struct session *s, const char *sgr);
-
 /* Something that the user should know, no failure: one line on stderr. */
 void session_note(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* A command failed: one line on stderr, exit status 1. */
 void session_fail(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* --- address.c: addresses and what stands there --- */
+
 /* `addr` as <symbol+off>; false: no symbol. */
 bool session_symbol(struct session *s, uint64_t addr, char *buf, size_t cap);
-
 /* One line of disassembly, at an offset from `start` or, where that is 0, with its symbol. `here`:
  * it is marked. */
 void session_put_insn(struct session *s, const struct stk_insn *in, uint64_t start, bool here);
-
 /* A number, $register[+-N], function or symbol name [+-N]. false: none of these, or a register that
- * is not known in the frame (said so). */
+ * is not known in the frame; the user is told. */
 bool session_address(struct session *s, const char *text, uint64_t *ret);
-
-int options_parse(struct options *o, int argc, char **argv);
-void options_usage(FILE *out);
-/* The folder for inflated debug files, or NULL: none. */
-const char *options_cache_dir(const struct options *o);
-
-/* The prompt. Returns when the user leaves. */
-void edit_loop(struct session *s);
 
 #endif

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The first bytes of the file choose a row of `formats`. Then one loop: read a buffer, let the
+ * row's function take a step, write what came of it with holes where it is zero. Where the input is
+ * damaged or cut off, what was unpacked until then is kept: half a core still has stacks.
+ */
 #include "unpack.h"
 
 #include <errno.h>

@@ -1,89 +1,9 @@
 #include "step/cfi.h"
+#include "step/pointer.h"
 
 #define SCAN_ENTRIES 65536 /* of .eh_frame, where there is no search table */
 #define TABLE_MAX    (1U << 26)
 #define AUGMENT_MAX  8 /* characters of an augmentation string */
-
-/* LSB Core 5, "DWARF Exception Header Encoding". */
-enum {
-	PE_absptr = 0x00,
-	PE_uleb128 = 0x01,
-	PE_udata2 = 0x02,
-	PE_udata4 = 0x03,
-	PE_udata8 = 0x04,
-	PE_signed = 0x08,
-	PE_sleb128 = 0x09,
-	PE_sdata2 = 0x0a,
-	PE_sdata4 = 0x0b,
-	PE_sdata8 = 0x0c,
-	PE_format = 0x0f,
-	PE_pcrel = 0x10,
-	PE_datarel = 0x30,
-	PE_aligned = 0x50,
-	PE_base = 0x70,
-	PE_indirect = 0x80,
-	PE_omit = 0xff,
-};
-
-/* The number alone. */
-static uint64_t number(struct stk_win *w, uint8_t enc)
-{
-	switch (enc & PE_format) {
-	case PE_absptr:
-	case PE_signed:
-	case PE_udata8:
-	case PE_sdata8:
-		return stk_cur_u64(&w->c);
-	case PE_uleb128:
-		return stk_cur_uleb(&w->c);
-	case PE_sleb128:
-		return (uint64_t)stk_cur_sleb(&w->c);
-	case PE_udata2:
-		return stk_cur_u16(&w->c);
-	case PE_udata4:
-		return stk_cur_u32(&w->c);
-	case PE_sdata2:
-		return (uint64_t)(int64_t)(int16_t)stk_cur_u16(&w->c);
-	case PE_sdata4:
-		return (uint64_t)(int64_t)(int32_t)stk_cur_u32(&w->c);
-	default:
-		w->c.bad = true;
-		return 0;
-	}
-}
-
-uint64_t stk_cfi_pointer(struct stk_win *w, uint8_t enc, uint64_t data)
-{
-	uint64_t at, v;
-
-	stk_win_more(w);
-	at = stk_win_pos(w);
-	if (enc == PE_omit)
-		return 0;
-	if (enc == PE_aligned) {
-		stk_win_skip(w, -at & 7);
-		stk_win_more(w);
-		return stk_cur_u64(&w->c);
-	}
-	v = number(w, enc);
-	if (!v)
-		return 0;
-	switch (enc & PE_base) {
-	case 0:
-		break;
-	case PE_pcrel:
-		v += at;
-		break;
-	case PE_datarel:
-		v += data;
-		break;
-	default: /* relative to what only an older system knows */
-		w->c.bad = true;
-	}
-	if ((enc & PE_indirect) && !stk_read_word(w->mem, v, &v))
-		w->c.bad = true;
-	return v;
-}
 
 /* A CIE or an FDE, its window behind the second field. */
 struct entry {

@@ -78,9 +78,6 @@ struct stk_cfi_cie {
 bool stk_cfi_run(struct stk_win *w, const struct stk_cfi_cie *cie, const struct stk_arch *arch,
 		 uint64_t insn, uint64_t end, uint64_t start, uint64_t pc, struct stk_cfi_row *ret);
 
-/* A pointer in encoding `enc`; `data` is the base of DW_EH_PE_datarel. Sets w->c.bad. */
-uint64_t stk_cfi_pointer(struct stk_win *w, uint8_t enc, uint64_t data);
-
 /*
  * The value of the block at `block` of `from`, over the registers `regs` and the memory `mem`, with
  * `*first` on the stack if it is not NULL (the CFA, for rules of registers). false: it asks for

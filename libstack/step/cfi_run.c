@@ -1,5 +1,6 @@
 /* Call frame instructions (DWARF 5 §6.4.2, §6.4.3, figure 7.24; LSB Core 5 for the GNU ones). */
 #include "step/cfi.h"
+#include "step/pointer.h"
 
 #define OPS_MAX   65536
 #define SAVED_MAX 8 /* nested DW_CFA_remember_state; compilers nest once or twice */

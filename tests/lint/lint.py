@@ -22,6 +22,9 @@ RESERVED = [
 FREESTANDING = {"memcpy", "memset", "memmove", "memcmp", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"}
 SANITIZERS = re.compile(r"^__(start___|stop___)?(asan|ubsan|sanitizer|sancov|tsan)_")
 
+# Folders in which no files call each other in a circle.
+ONE_WAY = ("corectl", "libstack")
+
 LIBRARIES = ("libc.so libdw.so libelf.so libunwind libcapstone.so libreadline.so libtinfo.so "
              "ld-linux linux-vdso libz.so libdeflate.so liblzma.so libbz2.so libzstd.so libm.so libasan libubsan "
              "libgcc_s libpthread.so libdl.so librt.so libstdc++").split()
@@ -57,25 +60,37 @@ def is_own(included):
     return os.path.exists(os.path.join(s.SOURCE, "libstack", included))
 
 
-def symbols(t, *targets):
-    """What the objects of CMake targets define, and what they want: a name to one that wants it."""
+def objects(t, *targets):
+    """(source file, object file) of each file in CMake targets."""
     if not shutil.which("nm"):
         s.skip("nm is not installed")
-    defined, wanted = set(), {}
     for target in targets:
-        objects = []
+        found = []
         for below in ("", "signal"):
-            for folder, _, names in os.walk(os.path.join(os.environ["BUILD"], below,
-                                                         "CMakeFiles/%s.dir" % target)):
-                objects += [os.path.join(folder, n) for n in names if n.endswith(".o")]
-        t.check(objects, "no objects of " + target)
-        for path in objects:
-            out = subprocess.run(["nm", "-P", path], stdout=subprocess.PIPE, check=True).stdout.decode()
-            for name, kind in (line.split()[:2] for line in out.splitlines()):
-                if kind in "Uw":
-                    wanted.setdefault(name, os.path.basename(path))
-                else:
-                    defined.add(name)
+            start = os.path.join(os.environ["BUILD"], below, "CMakeFiles/%s.dir" % target)
+            for folder, _, names in os.walk(start):
+                found += [(os.path.join(below, os.path.relpath(folder, start), n[:-2]),
+                           os.path.join(folder, n)) for n in names if n.endswith(".o")]
+        t.check(found, "no objects of " + target)
+        yield from ((os.path.normpath(source), path) for source, path in found)
+
+
+def names_of(path):
+    """What an object file defines for others, and what it wants (nm(1): lower case is its own)."""
+    out = subprocess.run(["nm", "-P", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+    kinds = [line.split()[:2] for line in out.splitlines()]
+    return ({name for name, kind in kinds if kind in "ui" or (kind.isupper() and kind != "U")},
+            {name for name, kind in kinds if kind in "Uvw"})
+
+
+def symbols(t, *targets):
+    """What the objects of CMake targets define, and what they want: a name to one that wants it."""
+    defined, wanted = set(), {}
+    for source, path in objects(t, *targets):
+        has, wants = names_of(path)
+        defined |= has
+        for name in wants:
+            wanted.setdefault(name, os.path.basename(source))
     return defined, wanted
 
 
@@ -89,6 +104,39 @@ def freestanding(t, *targets):
 def base(t):
     """base/ needs nothing but itself."""
     freestanding(t, "stack_base")
+
+
+def circle(calls, start):
+    """The shortest way along `calls` (file to {file: name}) from a file back to it, or None."""
+    ways, seen = [[start]], set()
+    for way in ways:
+        for other in sorted(calls.get(way[-1], ())):
+            if other == start:
+                return way + [start]
+            if other not in seen:
+                seen.add(other)
+                ways.append(way + [other])
+    return None
+
+
+def circles(t):
+    """No files of one folder call each other in a circle: each can be read after those it calls."""
+    folders = {}
+    files = set(tracked(*(folder + "/*.c" for folder in ONE_WAY)))
+    for source, path in objects(t, "corectl", "stack_base", "stack_engine_objects"):
+        if source in files:  # not what an older build has left
+            folders.setdefault(os.path.dirname(source), {})[os.path.basename(source)] = names_of(path)
+    t.equal(sorted(folders), sorted({os.path.dirname(name) for name in files}), "folders with objects")
+    for folder, names in sorted(folders.items()):
+        home = {name: file for file, (defined, _) in names.items() for name in defined}
+        calls = {file: {home[name]: name for name in sorted(wanted) if name in home}
+                 for file, (_, wanted) in names.items()}
+        told = set()
+        for file in sorted(calls):
+            way = circle(calls, file) if file not in told else None
+            told.update(way or ())
+            t.check(not way, "%s: a circle: %s" % (folder, way and file + "".join(
+                " -> %s (%s)" % (b, calls[a][b]) for a, b in zip(way, way[1:]))))
 
 
 def wraps(t):
@@ -119,6 +167,12 @@ def docs(t):
     t.equal(status, 0, "status of corectl --dump-commands")
     t.check(out == text("docs/commands.md"),
             "docs/commands.md is stale: corectl --dump-commands > docs/commands.md")
+    usage, manual = s.corectl("--help")[0], text("docs/man/corectl.1").replace("\\-", "-")
+    names = re.findall(r"^  (-\S+)", usage, re.M) + re.findall(r"^ *corectl \[OPTIONS\] ([a-z]+) ", usage, re.M)
+    t.check(len(names) > 20, "options and verbs in corectl --help: %s" % names)
+    for name in names:
+        t.check(re.search(r"^\.(B|BI|BR)\b.*?[ ,]%s\b" % re.escape(name), manual, re.M),
+                "docs/man/corectl.1 does not have %s" % name)
 
 
 def paths(t):
@@ -180,7 +234,8 @@ def machines(t):
     t.check(os.path.exists(os.path.join(s.SOURCE, "libstack/base/arch_x86_64.c")), "no architecture")
 
 
-RULES = {f.__name__: f for f in (layers, base, wraps, crash, format, docs, paths, scripts, links, size, machines)}
+RULES = {f.__name__: f for f in (layers, base, circles, wraps, crash, format, docs, paths, scripts, links, size,
+                                  machines)}
 
 
 def main():

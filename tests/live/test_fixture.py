@@ -76,7 +76,7 @@ def check_names(t, core, program, calls):
     for name in sorted({name for name, *_ in calls}):
         out, err, status = s.corectl(core, program, "-batch", "-ex", "ls " + name,
                                      "-ex", "disass " + name)
-        inlined = not status == 0 and "'%s' is no number" % name in err
+        inlined = not status == 0 and "'%s' is not a number" % name in err
         t.check(re.search(r"^ *\d+:", out, re.M), "ls of %s: %s%s" % (name, out[:300], err))
         t.check(inlined or "\n%s in " % name in out, "disass of %s: %s%s" % (name, out[:300], err))
 

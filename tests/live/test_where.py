@@ -7,7 +7,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import support as s
 
 NONE = "corectl: core: no such file or directory\n"
-LIMIT = ("corectl: programs that are started here leave none, the limit is 0: `ulimit -c unlimited' first\n")
+LIMIT = ("corectl: programs that are started here leave no core, because its size is limited to 0: run "
+         "`ulimit -c unlimited' first\n")
 SYSTEMD = ("corectl: systemd keeps the cores of this machine: `coredumpctl list' shows them, "
            "`coredumpctl -o core dump' writes the newest here\n")
 CASES = {
