@@ -92,8 +92,8 @@ def prefix(t):
         "libstack.so", "libstack.so.1", "libstack.so.0.1.0", "libstack.a", "libstack-core.a",
         "libstack-anchor.o", "pkgconfig/libstack.pc", "cmake/libstack/libstackConfig.cmake",
         "cmake/libstack/libstackConfigVersion.cmake", "libstack/relink/helper.c.o",
-        "libstack/relink/helper_core.c.o", "libstack/relink/helper_hold.c.o",
-        "libstack/relink/helper_names.c.o",
+        "libstack/relink/core.c.o", "libstack/relink/hold.c.o",
+        "libstack/relink/names.c.o",
         "libstack/relink/libstack-engine.a", "libstack/relink/relink.sh")}
     t.equal(sorted(found - wanted), [], "files that are not known")
     t.equal(sorted(wanted - found), [], "files that are missing")
@@ -220,7 +220,7 @@ def embedded(t):
         t.check(bare > os.path.getsize(HELPER), "the helper is not in libstack.a")
     else:
         t.check(bare < 2 << 20, "libstack.a has %d bytes" % bare)
-        held = os.path.join(BUILD, "signal/CMakeFiles/stack_embed.dir/embed.S.o")
+        held = os.path.join(BUILD, "signal/CMakeFiles/stack_embed.dir/helper/embed.S.o")
         build(t, ["ar", "r", archive, held])
     for name in ("libstack.a", "libstack-anchor.o"):
         shutil.copy(os.path.join(LIB, name), work)
