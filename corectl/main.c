@@ -84,6 +84,7 @@ static int status(struct session *s)
 static int run(struct session *s, const struct options *o)
 {
 	struct stk_report_options ro = {.system = o->all, .all_stopped = o->pid != 0};
+	struct stk_trace_text text;
 	int r;
 
 	r = session_open(s, o);
@@ -94,7 +95,8 @@ static int run(struct session *s, const struct options *o)
 	/* Until here Ctrl-C ends the program, as the signal does. */
 	session_catch_interrupt();
 	if (o->verb && !strcmp(o->verb, "stack"))
-		s->incomplete |= stk_report_write(&s->out, s->modules, &ro) != 0;
+		s->incomplete |=
+		    stk_report_emit(stk_trace_text(&text, &s->out), s->modules, &ro) != 0;
 	else
 		run_all(s, o);
 	command_finish(s);

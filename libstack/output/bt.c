@@ -9,13 +9,7 @@ static void put_place(struct stk_text *out, const struct stk_trace_frame *t)
 		stk_printf(out, "%s+0x%lx", t->module, (unsigned long)t->module_off);
 	else
 		stk_printf(out, "0x%lx", (unsigned long)t->pc);
-	if (t->near)
-		stk_puts(out, " (near)");
-	if (t->inlined)
-		stk_puts(out, " (inlined)");
-	if (t->signal)
-		stk_puts(out, " (signal frame)");
-	stk_puts(out, stk_trace_how_mark(t->how));
+	stk_trace_put_marks(out, t);
 }
 
 void stk_bt_write_frame(struct stk_text *out, struct stk_modules *ms, const struct stk_stack *s,

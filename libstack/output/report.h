@@ -27,15 +27,15 @@ struct stk_report_options {
 	enum stk_args_mode args;
 	const char *why; /* the line below the header, or NULL */
 	/* What is to be done and said before the last line; NULL: nothing. */
-	void (*before_end)(void *arg, struct stk_text *out);
+	void (*before_end)(void *arg, struct stk_trace_sink sink);
 	void *arg;
 	const char *interrupted; /* why it ends early if the target's interrupt flag is set */
 };
 
-/* The trace form (docs/FORMATS.md) of a whole target; `o` NULL: all threads. Returns 0, or 1 when
- * something was incomplete (a stack that does not end at its base, threads that are missing). */
-int stk_report_write(struct stk_text *out, struct stk_modules *ms,
-		     const struct stk_report_options *o);
+/* What is known of a whole target, as events; `o` NULL: all threads. Returns 0, or 1 when something
+ * was incomplete (a stack that does not end at its base, threads that are missing). */
+int stk_report_emit(struct stk_trace_sink sink, struct stk_modules *ms,
+		    const struct stk_report_options *o);
 
 /* One frame in the debugger's form:
  *  `number`  0x000055d0c1a4c163 in packed({0x19010001})\n    at /src/app.c:8 …
