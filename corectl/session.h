@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "output/frame.h"
 #include "output/report.h"
 #include "run.h"
 #include "screen.h"

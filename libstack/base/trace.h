@@ -122,9 +122,10 @@ struct stk_trace_sink {
 	void *arg;
 };
 
+/* Also for other sinks of this shape. */
 #define STK_EMIT(sink, what, ...)                                                                  \
 	({                                                                                         \
-		struct stk_trace_sink to_ = (sink);                                                \
+		__typeof__(sink) to_ = (sink);                                                     \
 		to_.on->what(to_.arg, ##__VA_ARGS__);                                              \
 	})
 

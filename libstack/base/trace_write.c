@@ -76,11 +76,7 @@ static void text_thread(void *arg, const struct stk_trace_thread *t)
 		stk_printf(out, "threads %s (%u", t->numbers, t->count);
 	else
 		stk_printf(out, "thread %s (tid %d", t->numbers, t->tid);
-	if (t->name) {
-		stk_puts(out, " \"");
-		stk_put_escaped(out, t->name, "\"");
-		stk_putc(out, '"');
-	}
+	stk_put_name(out, t->name);
 	stk_printf(out, ") [%s]:\n", t->state);
 }
 

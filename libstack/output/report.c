@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/signals.h"
-#include "output/view.h"
+#include "output/frame.h"
+#include "values/args.h"
 
 #define HANDLER_MAX 16
 
@@ -98,7 +99,7 @@ static const char *param_name(void *arg, unsigned param)
 static void put_frame(struct report *r, const unsigned *group, unsigned n, size_t i)
 {
 	struct stk_words words, more;
-	struct stk_trace_frame f = stk_view_frame(r->ms, &r->stacks[group[0]], i, &words);
+	struct stk_trace_frame f = stk_frame_view(r->ms, &r->stacks[group[0]], i, &words);
 
 	f.detail = r->o.system;
 	f.hidden = r->o.secure;
