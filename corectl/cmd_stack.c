@@ -116,7 +116,7 @@ static void put_heading(struct session *s, unsigned i, bool blank)
 		stk_putc(&s->out, '\n');
 	session_color(s, SGR_MARK);
 	stk_printf(&s->out, "Thread %u (tid %d", i + 1, s->target->threads[i].tid);
-	session_put_name(&s->out, &s->target->threads[i]);
+	stk_put_name(&s->out, s->target->threads[i].name);
 	stk_puts(&s->out, "):");
 	session_color(s, SGR_OFF);
 	stk_putc(&s->out, '\n');

@@ -97,9 +97,6 @@ void session_select_thread(struct session *s, unsigned index);
 /* Select the innermost frame whose source can be read, else 0. */
 void session_select_frame(struct session *s);
 
-/* ` "NAME"` of a thread, or nothing. */
-void session_put_name(struct stk_text *out, const struct stk_thread *t);
-
 /* Show the selected frame and its source line. */
 void session_show_frame(struct session *s);
 
