@@ -91,12 +91,13 @@ static void give_commands(struct session *s, const struct options *o)
 static void give_report(struct session *s, const struct options *o)
 {
 	struct stk_report_options ro = {.system = o->all, .all_stopped = o->pid != 0};
+	struct stk_trace_text text;
 
 	if (o->pid)
 		session_show_head(s);
 	session_remarks(s);
 	interrupt_catch();
-	s->incomplete |= stk_report_write(&s->out, s->modules, &ro) != 0;
+	s->incomplete |= stk_report_emit(stk_trace_text(&text, &s->out), s->modules, &ro) != 0;
 }
 
 /* The wait status tells a shell that Ctrl-C ended its command: it stops its loop too. */

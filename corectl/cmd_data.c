@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/cursor.h"
-#include "base/signals.h"
 #include "command.h"
 #include "interrupt.h"
 #include "symbols/disasm.h"
@@ -28,13 +27,12 @@ static void cmd_args(struct session *s, const char *args)
 		return;
 	}
 	if (!sc->nparams)
-		stk_puts(&s->out, "no arguments\n");
+		STK_EMIT(stk_rows_text(&s->out), argless);
 	for (unsigned i = 0; i < sc->nparams; i++) {
 		struct stk_words w;
 		stk_frame_arg(s->modules, &s->stack, s->frame, i, &w);
-		stk_printf(&s->out, "%s = ", sc->params[i].name ? sc->params[i].name : "?");
-		stk_words_write_param(&s->out, &w, i);
-		stk_putc(&s->out, '\n');
+		STK_EMIT(stk_rows_text(&s->out), arg,
+			 &(struct stk_row_arg){sc->params[i].name, &w, i});
 	}
 }
 
@@ -52,27 +50,27 @@ static bool in_names(const char *args, const char *name)
 	return false;
 }
 
-/* The vector registers that the core keeps, most significant byte first. Calls keep none, so they
- * are those of frame 0. */
-static void put_vectors(struct session *s, int width)
+/* The vector registers that the core keeps. Calls keep none, so they are those of frame 0. */
+static void list_vectors(struct session *s, unsigned column)
 {
 	const struct stk_arch *a = s->target->arch;
 	const struct stk_thread *t = s->stack.thread;
 
 	for (unsigned i = 0; i < a->vec_n; i++) {
 		struct stk_cur all = stk_cur_init(t->fpregs.p, t->fpregs.len);
-		stk_cur_skip(&all, a->vec_note_off + i * a->vec_size);
-		const uint8_t *p = stk_cur_bytes(&all, a->vec_size);
-		if (!p)
-			return;
 		char name[16];
 		struct stk_text n;
 		stk_text_init(&n, name, sizeof(name));
 		stk_printf(&n, "xmm%u", i);
-		stk_printf(&s->out, "%-*s0x", width, name);
-		for (unsigned k = a->vec_size; k--;)
-			stk_printf(&s->out, "%02x", p[k]);
-		stk_putc(&s->out, '\n');
+		stk_cur_skip(&all, a->vec_note_off + i * a->vec_size);
+		struct stk_row_reg row = {.name = name,
+					  .column = column,
+					  .known = true,
+					  .bytes = stk_cur_bytes(&all, a->vec_size),
+					  .size = a->vec_size};
+		if (!row.bytes)
+			return;
+		STK_EMIT(stk_rows_text(&s->out), reg, &row);
 	}
 }
 
@@ -82,31 +80,27 @@ static void cmd_regs(struct session *s, const char *args)
 	const struct stk_frame *f = session_frame(s);
 	bool all = !strcmp(args, "-a"), any = false;
 	bool named = *args && !all;
-	int width = all ? 9 : 7;
+	unsigned column = all ? 9 : 7;
 
 	for (unsigned i = 0; i < a->nregs; i++) {
 		int d = a->regs[i].dwarf;
-		uint64_t v = 0;
-		bool known;
+		struct stk_row_reg row = {.name = a->regs[i].name, .column = column};
 		if (named ? !in_names(args, a->regs[i].name) : !a->regs[i].report && !all)
 			continue;
 		any = true;
 		if (d >= 0) {
-			known = stk_reg_known(&f->regs, (unsigned)d);
-			v = f->regs.r[d];
+			row.known = stk_reg_known(&f->regs, (unsigned)d);
+			row.value = f->regs.r[d];
 		} else {
-			known = !f->phys && stk_thread_reg(s->target, s->stack.thread, i, &v);
+			row.known =
+			    !f->phys && stk_thread_reg(s->target, s->stack.thread, i, &row.value);
 		}
-		if (known)
-			stk_printf(&s->out, "%-*s0x%lx\n", width, a->regs[i].name,
-				   (unsigned long)v);
-		else
-			stk_printf(&s->out, "%-*s_\n", width, a->regs[i].name);
+		STK_EMIT(stk_rows_text(&s->out), reg, &row);
 	}
 	if (named && !any)
 		session_fail(s, "no register '%s'; `regs -a' shows all", args);
 	if (all && !f->phys)
-		put_vectors(s, width);
+		list_vectors(s, column);
 }
 
 /* The words of the parameter called name[0 … len) of the selected frame. false: no such one, or not
@@ -397,19 +391,8 @@ static void cmd_x(struct session *s, const char *args)
 
 static void cmd_siginfo(struct session *s, const char *args)
 {
-	const struct stk_siginfo *si = &s->target->siginfo;
-	const char *name = stk_signal_name(si->signo),
-		   *code = stk_sigcode_name(si->signo, si->code);
-
 	(void)args;
-	stk_printf(&s->out, "signal  %d (%s: %s)\n", si->signo, name ? name : "?",
-		   name ? stk_signal_text(si->signo) : "?");
-	stk_printf(&s->out, "code    %d (%s)\n", si->code, code ? code : "?");
-	stk_printf(&s->out, "errno   %d\n", si->err);
-	if (stk_sigcode_has_addr(si->signo, si->code))
-		stk_printf(&s->out, "address 0x%lx\n", (unsigned long)si->addr);
-	if (stk_sigcode_has_sender(si->signo, si->code))
-		stk_printf(&s->out, "sender  pid %d uid %u\n", si->pid, si->uid);
+	STK_EMIT(stk_rows_text(&s->out), siginfo, &s->target->siginfo);
 }
 
 const struct command data_commands[] = {

@@ -8,34 +8,19 @@
 
 #define GROUP "Target and settings"
 
-/* A range of addresses, as wide as those of user space are. */
-static void put_range(struct session *s, uint64_t start, uint64_t end)
-{
-	char text[64];
-	struct stk_text t;
-
-	stk_text_init(&t, text, sizeof(text));
-	stk_printf(&t, "0x%lx-0x%lx", (unsigned long)start, (unsigned long)end);
-	stk_printf(&s->out, "%-29s", text);
-}
-
 static void cmd_modules(struct session *s, const char *args)
 {
 	(void)args;
 	for (unsigned i = 0; i < s->modules->n && !interrupt_pending; i++) {
 		struct stk_module *m = s->modules->v[i];
-		bool debug = stk_module_has_debug(m);
-		put_range(s, m->start, m->end);
-		stk_printf(&s->out, "  %-11s  ", stk_module_state_name(m->state));
-		stk_put_bytes(&s->out, m->build_id, m->build_id_len);
-		stk_printf(&s->out, "%s  %s", m->build_id_len ? "" : "-", m->path);
-		if (m->file && strcmp(m->file, m->path) != 0)
-			stk_printf(&s->out, " (file %s)", m->file);
-		if (m->debug_file)
-			stk_printf(&s->out, " (debug %s)", m->debug_file);
-		else if (!debug)
-			stk_puts(&s->out, " (no debug information)");
-		stk_putc(&s->out, '\n');
+		bool debug = stk_module_has_debug(m); /* finds its files */
+		struct stk_row_module row = {
+		    .m = {m->start, m->end, m->build_id, m->build_id_len, m->path, false},
+		    .state = stk_module_state_name(m->state),
+		    .file = m->file && strcmp(m->file, m->path) != 0 ? m->file : NULL,
+		    .debug_file = m->debug_file,
+		    .debug = debug};
+		STK_EMIT(stk_rows_text(&s->out), module, &row);
 	}
 }
 
@@ -45,19 +30,15 @@ static void cmd_maps(struct session *s, const char *args)
 	for (unsigned i = 0; i < s->target->nsegments && !interrupt_pending; i++) {
 		const struct stk_segment *g = &s->target->segments[i];
 		const struct stk_mapping *m = stk_mapping_at(s->target, g->start);
-		uint64_t size = g->end - g->start;
-		put_range(s, g->start, g->end);
-		stk_printf(&s->out, "  %c%c%c  ", g->r ? 'r' : '-', g->w ? 'w' : '-',
-			   g->x ? 'x' : '-');
-		if (stk_live_info(s->target))
-			stk_printf(&s->out, "%lu KB%s", (unsigned long)size / 1024,
-				   g->r ? " in the process" : "");
-		else if (g->have == size)
-			stk_printf(&s->out, "%lu KB", (unsigned long)size / 1024);
-		else
-			stk_printf(&s->out, "%lu of %lu KB", (unsigned long)g->have / 1024,
-				   (unsigned long)size / 1024);
-		stk_printf(&s->out, "%s%s\n", m ? "  " : "", m ? m->path : "");
+		STK_EMIT(stk_rows_text(&s->out), map,
+			 &(struct stk_row_map){.start = g->start,
+					       .end = g->end,
+					       .r = g->r,
+					       .w = g->w,
+					       .x = g->x,
+					       .live = stk_live_info(s->target) != NULL,
+					       .have = g->have,
+					       .path = m ? m->path : NULL});
 	}
 }
 

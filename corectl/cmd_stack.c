@@ -41,7 +41,7 @@ static void cmd_bt(struct session *s, const char *args)
 		struct stk_stack part;
 		s->unwind(s->modules, &s->target->threads[s->thread], (size_t)n + BEHIND, &part);
 		size_t shown = part.n < (size_t)n ? part.n : (size_t)n;
-		stk_bt_write(&s->out, s->modules, &part, 0, shown);
+		stk_frame_rows(stk_rows_text(&s->out), s->modules, &part, 0, shown);
 		s->incomplete |= shown == part.n && !stk_stack_complete(&part);
 		stk_stack_done(&part);
 		return;
@@ -52,42 +52,35 @@ static void cmd_bt(struct session *s, const char *args)
 	if (!kernel && !session_need_frame(s))
 		return;
 	size_t from = n && (size_t)-n < s->stack.n ? s->stack.n - (size_t)-n : 0;
-	stk_bt_write(&s->out, s->modules, &s->stack, from, s->stack.n);
+	stk_frame_rows(stk_rows_text(&s->out), s->modules, &s->stack, from, s->stack.n);
 }
 
-/* `width` of the number's column. */
-static void list_thread(struct session *s, unsigned i, int width)
+/* `of`: the greatest number of the list. */
+static void list_thread(struct session *s, unsigned i, unsigned of)
 {
 	const struct stk_thread *t = &s->target->threads[i];
 	struct stk_stack st;
+	struct stk_trace_frame f;
 
-	stk_printf(&s->out, "%c %*u  tid %d", i == s->thread ? '*' : ' ', width, i + 1, t->tid);
-	session_put_name(&s->out, t);
 	s->unwind(s->modules, t, 1, &st);
-	if (st.n) {
-		const char *name = stk_frame_name(&st.v[0]);
-		const struct stk_scope *sc =
-		    st.v[0].scopes ? &st.v[0].scopes->v[st.v[0].level] : NULL;
-		stk_printf(&s->out, "  0x%016lx in %s", (unsigned long)st.v[0].pc,
-			   name ? name : "??");
-		if (sc && sc->file)
-			stk_printf(&s->out, " at %s:%u", sc->file, sc->line);
-	} else {
-		stk_printf(&s->out, "  %s", st.reason);
-	}
-	stk_putc(&s->out, '\n');
+	if (st.n)
+		f = stk_frame_view(s->modules, &st, 0, NULL);
+	STK_EMIT(stk_rows_text(&s->out), thread,
+		 &(struct stk_row_thread){.number = i + 1,
+					  .of = of,
+					  .selected = i == s->thread,
+					  .tid = t->tid,
+					  .name = t->name,
+					  .frame = st.n ? &f : NULL,
+					  .reason = st.reason});
 	stk_stack_done(&st);
 }
 
 static void cmd_threads(struct session *s, const char *args)
 {
-	int width = 1;
-
 	(void)args;
-	for (unsigned n = s->target->nthreads; n >= 10; n /= 10)
-		width++;
 	for (unsigned i = 0; i < s->target->nthreads && !interrupt_pending; i++)
-		list_thread(s, i, width);
+		list_thread(s, i, s->target->nthreads);
 }
 
 /* "1-3 7" or "all": is thread number n in the list? */
@@ -126,7 +119,7 @@ static void put_heading(struct session *s, unsigned i, bool blank)
 		stk_putc(&s->out, '\n');
 	session_color(s, SGR_MARK);
 	stk_printf(&s->out, "Thread %u (tid %d", i + 1, s->target->threads[i].tid);
-	session_put_name(&s->out, &s->target->threads[i]);
+	stk_put_name(&s->out, s->target->threads[i].name);
 	stk_puts(&s->out, "):");
 	session_color(s, SGR_OFF);
 	stk_putc(&s->out, '\n');

@@ -99,7 +99,7 @@ void session_show_frame(struct session *s)
 
 	if (!f)
 		return;
-	stk_bt_write_frame(&s->out, s->modules, &s->stack, s->frame, 2);
+	stk_frame_row(stk_rows_text(&s->out), s->modules, &s->stack, s->frame, 0);
 	s->list_file = NULL;
 	if (sc && sc->file && !stk_source_open(s->sources, sc->file, &file, NULL)) {
 		const char *line = stk_source_line(file, sc->line, &len);

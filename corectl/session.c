@@ -35,7 +35,7 @@ static void write_head(struct stk_text *out, const struct stk_target *t)
 		stk_printf(out, ", address 0x%lx", (unsigned long)si->addr);
 	if (t->nthreads) {
 		stk_printf(out, ", in thread 1 (tid %d", t->threads[0].tid);
-		session_put_name(out, &t->threads[0]);
+		stk_put_name(out, t->threads[0].name);
 		stk_putc(out, ')');
 	}
 	stk_puts(out, ".\n");
@@ -53,15 +53,6 @@ void session_show_head(struct session *s)
 	stk_text_init_stream(&err, buf, sizeof(buf), screen_write_error, &s->screen);
 	write_head(&err, s->target);
 	stk_text_flush(&err);
-}
-
-void session_put_name(struct stk_text *out, const struct stk_thread *t)
-{
-	if (!t->name)
-		return;
-	stk_puts(out, " \"");
-	stk_put_escaped(out, t->name, "\"");
-	stk_putc(out, '"');
 }
 
 /* A compressed core is unpacked into a file that has no name, and that is opened. */

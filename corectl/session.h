@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "options.h"
+#include "output/frame.h"
 #include "screen.h"
 #include "symbols/disasm.h"
 #include "symbols/source.h"
@@ -57,9 +58,6 @@ void session_replace(struct session *s, struct stk_target *t, struct stk_modules
 /* What the core or the process is. Where answers go to a program, it stands among the diagnostics.
  */
 void session_show_head(struct session *s);
-
-/* ` "NAME"` of a thread, or nothing. */
-void session_put_name(struct stk_text *out, const struct stk_thread *t);
 
 /* --- process.c: a live process as the target --- */
 

@@ -68,6 +68,15 @@ void stk_put_escaped(struct stk_text *t, const char *s, const char *special)
 	}
 }
 
+void stk_put_name(struct stk_text *t, const char *name)
+{
+	if (!name)
+		return;
+	stk_puts(t, " \"");
+	stk_put_escaped(t, name, "\"");
+	stk_putc(t, '"');
+}
+
 void stk_put_bytes(struct stk_text *t, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

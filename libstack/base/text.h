@@ -38,6 +38,9 @@ void stk_putn(struct stk_text *t, const char *s, size_t n);
 /* A text from outside: control bytes, backslashes and the bytes of `special` as \xNN. */
 void stk_put_escaped(struct stk_text *t, const char *s, const char *special);
 
+/* ` "NAME"`, escaped, or nothing where it is NULL. */
+void stk_put_name(struct stk_text *t, const char *name);
+
 /* Bytes as two hexadecimal digits each. */
 void stk_put_bytes(struct stk_text *t, const uint8_t *p, size_t n);
 

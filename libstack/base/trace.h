@@ -1,9 +1,9 @@
 /*
- * The trace grammar: one writer and one parser of the text that libstack prints on a crash and
- * `corectl stack` prints of a core. docs/FORMATS.md describes the text. Freestanding.
+ * What a report is made of, and its text (docs/FORMATS.md). Freestanding.
  *
- * The writer is a set of calls, one per line or block, made in the order of the text. The parser
- * turns the text back into the same calls' data through callbacks, so that write(parse(x)) == x.
+ * Who finds out what a report says (the engine, the report in process, the parser of a saved one)
+ * emits events in the order of the text; a sink makes something of them. The text is such a sink;
+ * the parser turns it back into the same events, so that text(parse(x)) == x.
  */
 #ifndef STK_BASE_TRACE_H
 #define STK_BASE_TRACE_H
@@ -89,35 +89,17 @@ enum stk_trace_unlisted {
 	STK_UNLISTED_MAYBE, /* there may be some: "perhaps K missing" */
 };
 
-/* The lines that say it; in the second the threads are those that the library has seen begin. */
-#define STK_TRACE_UNLISTED "[other threads are not known: /proc/self/task cannot be read]\n"
-#define STK_TRACE_STARTED  "[threads are those started by libc: /proc/self/task cannot be read]\n"
+/* The notes that say it; in the second the threads are those that the library has seen begin. */
+#define STK_TRACE_UNLISTED "[other threads are not known: /proc/self/task cannot be read]"
+#define STK_TRACE_STARTED  "[threads are those started by libc: /proc/self/task cannot be read]"
 
 struct stk_trace_end {
 	unsigned shown, total; /* total: one of those that nobody could list among them */
 	enum stk_trace_unlisted unlisted;
 	const char *missing_reason; /* with shown < total */
-	bool apart;                 /* an empty line before it: no modules stand there */
 };
 
-void stk_trace_write_head(struct stk_text *out, const struct stk_trace_head *h);
-void stk_trace_write_why(struct stk_text *out, const char *why);
-/* Writes the empty line that separates it from what stands before. */
-void stk_trace_write_thread(struct stk_text *out, const struct stk_trace_thread *t);
-void stk_trace_write_frame(struct stk_text *out, const struct stk_trace_frame *f);
-/* The mark of a frame that was not found by the usual means, with a space before it; or "". */
-const char *stk_trace_how_mark(enum stk_how how);
-void stk_trace_write_elided(struct stk_text *out, uint64_t frames);
-void stk_trace_write_stopped(struct stk_text *out, const char *reason);
-/* One register; the first of the block is preceded by an empty line (`first`). */
-void stk_trace_write_reg(struct stk_text *out, bool first, const char *name, uint64_t value);
-void stk_trace_write_module(struct stk_text *out, bool first, const struct stk_trace_module *m);
-/* What stands before the number of the missing, with a space behind it; or "". */
-const char *stk_trace_unlisted_text(enum stk_trace_unlisted unlisted);
-void stk_trace_write_end(struct stk_text *out, const struct stk_trace_end *e);
-
-/* What the parser meets, in order. A NULL callback skips. Strings live until the callback returns.
- */
+/* Each is there. Strings live until the callback returns. */
 struct stk_trace_events {
 	void (*head)(void *arg, const struct stk_trace_head *h);
 	void (*why)(void *arg, const char *why);
@@ -125,15 +107,62 @@ struct stk_trace_events {
 	void (*frame)(void *arg, const struct stk_trace_frame *f);
 	void (*elided)(void *arg, uint64_t frames);
 	void (*stopped)(void *arg, const char *reason);
-	void (*reg)(void *arg, bool first, const char *name, uint64_t value);
-	void (*module)(void *arg, bool first, const struct stk_trace_module *m);
+	void (*reg)(void *arg, const char *name, uint64_t value);
+	void (*module)(void *arg, const struct stk_trace_module *m);
 	void (*end)(void *arg, const struct stk_trace_end *e);
-	/* A line that is none of these (a program's own output in between, tier notes). */
-	void (*other)(void *arg, const char *line, unsigned len);
+	/* A line that is none of these: how we came by the report, in brackets; of a saved one also
+	 * what the program wrote in between. */
+	void (*note)(void *arg, const char *line, size_t len);
+	/* The next event takes time: what came so far goes out. */
+	void (*flush)(void *arg);
 };
 
-/* Parse a whole text. Returns the number of lines that were not understood (given to `other`). */
-unsigned stk_trace_parse(const char *text, size_t len, const struct stk_trace_events *ev,
-			 void *arg);
+struct stk_trace_sink {
+	const struct stk_trace_events *on;
+	void *arg;
+};
+
+/* Also for other sinks of this shape. */
+#define STK_EMIT(sink, what, ...)                                                                  \
+	({                                                                                         \
+		__typeof__(sink) to_ = (sink);                                                     \
+		to_.on->what(to_.arg, ##__VA_ARGS__);                                              \
+	})
+
+/* Emit a note; what is longer than 2 KB is cut. */
+void stk_trace_note(struct stk_trace_sink sink, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A part of the text with something before its first line. */
+enum stk_trace_block {
+	STK_BLOCK_NONE,
+	STK_BLOCK_HEAD,
+	STK_BLOCK_THREAD,
+	STK_BLOCK_REGS,
+	STK_BLOCK_MODULES,
+	STK_BLOCK_ANY, /* nothing is written before the next line, whatever it begins */
+};
+
+/* The text form. */
+struct stk_trace_text {
+	struct stk_text *out;
+	enum stk_trace_block block; /* of the event before */
+};
+
+/* A sink that writes the text of a new report to `out`. Both live as long as it. */
+struct stk_trace_sink stk_trace_text(struct stk_trace_text *t, struct stk_text *out);
+
+/* How many frames are left out before the frame `i` of `n`; 0 but for one of them. */
+uint64_t stk_trace_elided(uint64_t i, uint64_t n);
+
+/* The marks behind the place of a frame, a space before each. */
+void stk_trace_put_marks(struct stk_text *out, const struct stk_trace_frame *f);
+/* That of a frame that was not found by the usual means; or "". */
+const char *stk_trace_how_mark(enum stk_how how);
+/* What stands before the number of the missing, with a space behind it; or "". */
+const char *stk_trace_unlisted_text(enum stk_trace_unlisted unlisted);
+
+/* Parse a whole text. Returns the number of lines that were not understood (given as notes). */
+unsigned stk_trace_parse(const char *text, size_t len, struct stk_trace_sink sink);
 
 #endif

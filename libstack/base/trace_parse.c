@@ -11,14 +11,11 @@
 
 #define SCRATCH 16384 /* names of one event, unescaped; longer ones make a line foreign */
 
-enum section { NOTHING, HEAD, THREAD, REGS, MODULES };
-
 struct parser {
-	const struct stk_trace_events *ev;
-	void *arg;
+	struct stk_trace_sink sink;
 	const char *end;
-	enum section section;
-	size_t used; /* of scratch */
+	enum stk_trace_block section; /* that of the line before */
+	size_t used;                  /* of scratch */
 	char scratch[SCRATCH];
 };
 
@@ -166,7 +163,6 @@ static const char *string(struct parser *ps, struct line l)
 /* The comparison of a written event with [p, end) and a newline after it. */
 struct check {
 	const char *p, *end;
-	unsigned skip; /* bytes written before it that need not stand there */
 	bool bad, done;
 };
 
@@ -175,9 +171,7 @@ static int compare(void *arg, const char *bytes, size_t len)
 	struct check *c = arg;
 
 	for (; len && !c->bad; bytes++, len--) {
-		if (c->skip)
-			c->skip--;
-		else if (c->p < c->end)
+		if (c->p < c->end)
 			c->bad = *c->p++ != *bytes;
 		else if (c->done || *bytes != '\n')
 			c->bad = true;
@@ -187,33 +181,26 @@ static int compare(void *arg, const char *bytes, size_t len)
 	return c->bad ? -1 : 0;
 }
 
-static void check_begin(struct stk_text *out, char *buf, size_t cap, struct check *c)
-{
-	stk_text_init_stream(out, buf, cap, compare, c);
-}
-
 static bool check_end(struct stk_text *out, const struct check *c)
 {
 	stk_text_flush(out);
 	return !c->bad && c->done;
 }
 
-/* true: the writer, called as `write_call` on `out`, writes what stands in [from, to). */
-#define WRITTEN_AS(from, to, skipped, write_call)                                                  \
+/* true: the event, written, is what stands in [from, to), but for what separates it from the lines
+ * before. */
+#define WRITTEN_AS(from, to, what, ...)                                                            \
 	({                                                                                         \
-		struct check c_ = {.p = (from), .end = (to), .skip = (skipped)};                   \
-		struct stk_text text_, *out = &text_;                                              \
+		struct check c_ = {.p = (from), .end = (to)};                                      \
+		struct stk_text out_;                                                              \
+		struct stk_trace_text text_;                                                       \
 		char buf_[256];                                                                    \
-		check_begin(out, buf_, sizeof(buf_), &c_);                                         \
-		write_call;                                                                        \
-		check_end(out, &c_);                                                               \
+		stk_text_init_stream(&out_, buf_, sizeof(buf_), compare, &c_);                     \
+		struct stk_trace_sink sink_ = stk_trace_text(&text_, &out_);                       \
+		text_.block = STK_BLOCK_ANY;                                                       \
+		STK_EMIT(sink_, what, __VA_ARGS__);                                                \
+		check_end(&out_, &c_);                                                             \
 	})
-
-#define EMIT(ps, what, ...)                                                                        \
-	do {                                                                                       \
-		if ((ps)->ev->what)                                                                \
-			(ps)->ev->what((ps)->arg, __VA_ARGS__);                                    \
-	} while (0)
 
 static bool signal_line(struct line l, int *ret)
 {
@@ -253,10 +240,10 @@ static bool parse_head(struct parser *ps, struct line first, struct line l)
 	if (h.has_from && (!signed_number(&l, &h.from_pid) || !take(&l, " uid ") ||
 			   !unsigned_number(&l, &h.from_uid)))
 		return false;
-	if (!WRITTEN_AS(first.p, end, 0, stk_trace_write_head(out, &h)))
+	if (!WRITTEN_AS(first.p, end, head, &h))
 		return false;
-	ps->section = HEAD;
-	EMIT(ps, head, &h);
+	ps->section = STK_BLOCK_HEAD;
+	STK_EMIT(ps->sink, head, &h);
 	return true;
 }
 
@@ -265,10 +252,10 @@ static bool parse_why(struct parser *ps, struct line l)
 	struct line whole = l;
 	const char *why;
 
-	if (ps->section != HEAD || !take(&l, "why: ") || !(why = string(ps, l)) ||
-	    !WRITTEN_AS(whole.p, whole.end, 0, stk_trace_write_why(out, why)))
+	if (ps->section != STK_BLOCK_HEAD || !take(&l, "why: ") || !(why = string(ps, l)) ||
+	    !WRITTEN_AS(whole.p, whole.end, why, why))
 		return false;
-	EMIT(ps, why, why);
+	STK_EMIT(ps->sink, why, why);
 	return true;
 }
 
@@ -305,10 +292,10 @@ static bool parse_thread(struct parser *ps, struct line l)
 			return false;
 	}
 	if (!take(&l, ") [") || !take_end(&l, "]:") || !(t.state = string(ps, l)) ||
-	    !WRITTEN_AS(whole.p, whole.end, 1, stk_trace_write_thread(out, &t)))
+	    !WRITTEN_AS(whole.p, whole.end, thread, &t))
 		return false;
-	ps->section = THREAD;
-	EMIT(ps, thread, &t);
+	ps->section = STK_BLOCK_THREAD;
+	STK_EMIT(ps->sink, thread, &t);
 	return true;
 }
 
@@ -357,8 +344,8 @@ static bool parse_frame(struct parser *ps, struct line name, struct line place)
 	struct stk_words words;
 	struct line list, whole = {name.p, place.end};
 
-	if (ps->section != THREAD || !take(&place, "\t") || !split_last(&name, "(", &list) ||
-	    !left(&name))
+	if (ps->section != STK_BLOCK_THREAD || !take(&place, "\t") ||
+	    !split_last(&name, "(", &list) || !left(&name))
 		return false;
 	list.p--;
 	if (!stk_words_parse(list.p, (unsigned)left(&list), &words) || !parse_marks(&place, &f) ||
@@ -367,9 +354,9 @@ static bool parse_frame(struct parser *ps, struct line name, struct line place)
 	f.words = &words;
 	if (stk_same(f.name, "??"))
 		f.name = NULL;
-	if (!WRITTEN_AS(whole.p, whole.end, 0, stk_trace_write_frame(out, &f)))
+	if (!WRITTEN_AS(whole.p, whole.end, frame, &f))
 		return false;
-	EMIT(ps, frame, &f);
+	STK_EMIT(ps->sink, frame, &f);
 	return true;
 }
 
@@ -378,10 +365,10 @@ static bool parse_elided(struct parser *ps, struct line l)
 	struct line whole = l;
 	uint64_t n;
 
-	if (ps->section != THREAD || !take(&l, "...") || !number(&l, 10, UINT64_MAX, &n) ||
-	    !WRITTEN_AS(whole.p, whole.end, 0, stk_trace_write_elided(out, n)))
+	if (ps->section != STK_BLOCK_THREAD || !take(&l, "...") ||
+	    !number(&l, 10, UINT64_MAX, &n) || !WRITTEN_AS(whole.p, whole.end, elided, n))
 		return false;
-	EMIT(ps, elided, n);
+	STK_EMIT(ps->sink, elided, n);
 	return true;
 }
 
@@ -390,10 +377,10 @@ static bool parse_stopped(struct parser *ps, struct line l)
 	struct line whole = l;
 	const char *reason;
 
-	if (ps->section != THREAD || !take(&l, "stopped: ") || !(reason = string(ps, l)) ||
-	    !WRITTEN_AS(whole.p, whole.end, 0, stk_trace_write_stopped(out, reason)))
+	if (ps->section != STK_BLOCK_THREAD || !take(&l, "stopped: ") ||
+	    !(reason = string(ps, l)) || !WRITTEN_AS(whole.p, whole.end, stopped, reason))
 		return false;
-	EMIT(ps, stopped, reason);
+	STK_EMIT(ps->sink, stopped, reason);
 	return true;
 }
 
@@ -403,7 +390,7 @@ static bool parse_reg(struct parser *ps, struct line l)
 	const char *name;
 	uint64_t v;
 
-	if (ps->section == NOTHING || !split_last(&l, "0x", &value) ||
+	if (ps->section == STK_BLOCK_NONE || !split_last(&l, "0x", &value) ||
 	    !number(&value, 16, UINT64_MAX, &v))
 		return false;
 	while (take_end(&l, " "))
@@ -411,24 +398,21 @@ static bool parse_reg(struct parser *ps, struct line l)
 	for (const char *p = l.p; p < l.end; p++)
 		if (!(*p >= 'a' && *p <= 'z') && digit_of(*p) > 9 && *p != '_')
 			return false;
-	if (!left(&l) || !(name = string(ps, l)) ||
-	    !WRITTEN_AS(whole.p, whole.end, 0, stk_trace_write_reg(out, false, name, v)))
+	if (!left(&l) || !(name = string(ps, l)) || !WRITTEN_AS(whole.p, whole.end, reg, name, v))
 		return false;
-	bool first = ps->section != REGS;
-	ps->section = REGS;
-	EMIT(ps, reg, first, name, v);
+	ps->section = STK_BLOCK_REGS;
+	STK_EMIT(ps->sink, reg, name, v);
 	return true;
 }
 
-/* `headed`: the line `modules:` stands before it. */
-static bool parse_module(struct parser *ps, struct line l, bool headed)
+static bool parse_module(struct parser *ps, struct line l)
 {
 	struct stk_trace_module m = {0};
 	struct line whole = l;
 	uint8_t id[64];
 	bool hidden;
 
-	if (ps->section == NOTHING || !address(&l, &m.hidden, &m.start) || !take(&l, "-") ||
+	if (ps->section == STK_BLOCK_NONE || !address(&l, &m.hidden, &m.start) || !take(&l, "-") ||
 	    !address(&l, &hidden, &m.end) || !take(&l, " "))
 		return false;
 	while (m.build_id_len < sizeof(id) && left(&l) >= 2) {
@@ -441,21 +425,19 @@ static bool parse_module(struct parser *ps, struct line l, bool headed)
 	}
 	m.build_id = id;
 	if ((!m.build_id_len && !take(&l, "-")) || !take(&l, " ") || !(m.path = string(ps, l)) ||
-	    !WRITTEN_AS(whole.p, whole.end, 0, stk_trace_write_module(out, false, &m)))
+	    !WRITTEN_AS(whole.p, whole.end, module, &m))
 		return false;
-	bool first = headed || ps->section != MODULES;
-	ps->section = MODULES;
-	EMIT(ps, module, first, &m);
+	ps->section = STK_BLOCK_MODULES;
+	STK_EMIT(ps->sink, module, &m);
 	return true;
 }
 
-/* `apart`: an empty line stands before it. */
-static bool parse_end(struct parser *ps, struct line l, bool apart)
+static bool parse_end(struct parser *ps, struct line l)
 {
-	struct stk_trace_end e = {.apart = apart};
+	struct stk_trace_end e = {0};
 	struct line whole = l, reason;
 
-	if (ps->section == NOTHING || !unsigned_number(&l, &e.shown) || !take(&l, " of ") ||
+	if (ps->section == STK_BLOCK_NONE || !unsigned_number(&l, &e.shown) || !take(&l, " of ") ||
 	    !unsigned_number(&l, &e.total) || !take(&l, " threads shown"))
 		return false;
 	if (left(&l)) {
@@ -469,44 +451,45 @@ static bool parse_end(struct parser *ps, struct line l, bool apart)
 		if (!(e.missing_reason = string(ps, reason)))
 			return false;
 	}
-	if (!WRITTEN_AS(whole.p, whole.end, apart, stk_trace_write_end(out, &e)))
+	if (!WRITTEN_AS(whole.p, whole.end, end, &e))
 		return false;
-	ps->section = NOTHING;
-	EMIT(ps, end, &e);
+	ps->section = STK_BLOCK_NONE;
+	STK_EMIT(ps->sink, end, &e);
 	return true;
 }
 
-static bool is_modules(struct line l)
+/* A heading of modules, where none stands yet, and the first of them. */
+static bool parse_modules(struct parser *ps, struct line l, struct line first)
 {
-	return take(&l, "modules:") && !left(&l);
+	return ps->section != STK_BLOCK_MODULES && take(&l, "modules:") && !left(&l) &&
+	       parse_module(ps, first);
 }
 
-/* What begins at a line: how many lines it takes, 0 when it is foreign. */
+/* What begins at a line: how many lines it takes, 0 when it is foreign. An empty line belongs to
+ * what it separates from the lines before. */
 static unsigned parse_here(struct parser *ps, struct line l)
 {
 	struct line second = line_after(ps, l), third = line_after(ps, second);
 
 	ps->used = 0;
 	if (!left(&l)) {
-		if (parse_thread(ps, second) || (ps->section != REGS && parse_reg(ps, second)) ||
-		    (ps->section != MODULES && parse_end(ps, second, true)))
+		if (parse_thread(ps, second) ||
+		    (ps->section != STK_BLOCK_REGS && parse_reg(ps, second)) ||
+		    (ps->section != STK_BLOCK_MODULES && parse_end(ps, second)))
 			return 2;
-		return is_modules(second) && parse_module(ps, third, true) ? 3 : 0;
+		return parse_modules(ps, second, third) ? 3 : 0;
 	}
-	if (is_modules(l))
-		return parse_module(ps, second, true) ? 2 : 0;
-	if (parse_head(ps, l, second) || parse_frame(ps, l, second))
+	if (parse_head(ps, l, second) || parse_frame(ps, l, second) || parse_modules(ps, l, second))
 		return 2;
 	/* The failed attempts may have used the room for strings. */
 	ps->used = 0;
 	return parse_thread(ps, l) || parse_why(ps, l) || parse_elided(ps, l) ||
-	       parse_stopped(ps, l) || parse_reg(ps, l) || parse_module(ps, l, false) ||
-	       parse_end(ps, l, false);
+	       parse_stopped(ps, l) || parse_reg(ps, l) || parse_module(ps, l) || parse_end(ps, l);
 }
 
-unsigned stk_trace_parse(const char *text, size_t len, const struct stk_trace_events *ev, void *arg)
+unsigned stk_trace_parse(const char *text, size_t len, struct stk_trace_sink sink)
 {
-	struct parser ps = {.ev = ev, .arg = arg, .end = text + len};
+	struct parser ps = {.sink = sink, .end = text + len};
 	unsigned foreign = 0;
 
 	for (const char *p = text; p < ps.end;) {
@@ -514,7 +497,7 @@ unsigned stk_trace_parse(const char *text, size_t len, const struct stk_trace_ev
 		unsigned lines = parse_here(&ps, l);
 		if (!lines) {
 			foreign++;
-			EMIT(&ps, other, l.p, (unsigned)left(&l));
+			STK_EMIT(sink, note, l.p, left(&l));
 			lines = 1;
 		}
 		for (; lines > 1; lines--)

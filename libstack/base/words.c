@@ -101,34 +101,31 @@ static unsigned name_length(const char *s, unsigned cap)
 	return n;
 }
 
-/* `name=` before the first token of a parameter; `...` at the end belongs to none. */
-static void write_name(struct stk_text *out, const struct stk_words *w, unsigned i)
+/* `...` at the end belongs to no parameter. A name that is read back ends at its `=`. */
+const char *stk_words_name(const struct stk_words *w, unsigned i, unsigned *ret_len)
 {
 	const char *name = NULL;
-	unsigned n = 0;
 
 	if (w->names.get && w->v[i].kind != STK_WORD_MORE &&
 	    (!i || w->v[i].param != w->v[i - 1].param))
 		name = w->names.get(w->names.arg, w->v[i].param);
-	if (name)
-		n = name_length(name, UINT32_MAX);
-	/* A name that is read back ends at its `=`. */
-	if (n && (!name[n] || name[n] == '=')) {
-		stk_putn(out, name, n);
-		stk_putc(out, '=');
-	}
+	*ret_len = name ? name_length(name, UINT32_MAX) : 0;
+	return *ret_len && (!name[*ret_len] || name[*ret_len] == '=') ? name : NULL;
 }
 
 static void write_some(struct stk_text *out, const struct stk_words *w, int param)
 {
 	bool comma = false;
+	unsigned len;
 
 	for (unsigned i = 0; i < w->n; i++) {
+		const char *name = stk_words_name(w, i, &len);
 		if (param >= 0 && w->v[i].param != param)
 			continue;
 		if (comma && w->v[i].kind != STK_WORD_CLOSE)
 			stk_puts(out, ", ");
-		write_name(out, w, i);
+		if (name)
+			stk_printf(out, "%.*s=", (int)len, name);
 		write_token(out, &w->v[i]);
 		comma = w->v[i].kind != STK_WORD_OPEN;
 	}

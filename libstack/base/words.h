@@ -56,6 +56,9 @@ void stk_words_init(struct stk_words *w, bool known);
  */
 void stk_words_add(struct stk_words *w, enum stk_word_kind kind, uint64_t value, unsigned param);
 
+/* The name that stands before token `i`, the first of a parameter, and its length; NULL: none. */
+const char *stk_words_name(const struct stk_words *w, unsigned i, unsigned *ret_len);
+
 /* Write `(0x1, {0x2, 0x3}, _)` with the parentheses; `()` when empty; `(...)` when not known. */
 void stk_words_write(struct stk_text *out, const struct stk_words *w);
 

@@ -1,16 +1,20 @@
-/* The trace form of a whole target. */
+/*
+ * The report of a whole target: header, thread 1, the others (those with the same stack once),
+ * registers, modules, the last line. Each is emitted as soon as it is known.
+ */
 #include "output/report.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/signals.h"
-#include "output/view.h"
+#include "output/frame.h"
+#include "values/args.h"
 
 #define HANDLER_MAX 16
 
 struct report {
-	struct stk_text *out;
+	struct stk_trace_sink sink;
 	struct stk_modules *ms;
 	struct stk_report_options o;
 	unsigned n;               /* threads to show */
@@ -20,7 +24,7 @@ struct report {
 	bool incomplete;
 };
 
-static void write_head(struct report *r)
+static void put_head(struct report *r)
 {
 	struct stk_target *t = r->ms->target;
 	const struct stk_siginfo *si = &t->siginfo;
@@ -40,7 +44,7 @@ static void write_head(struct report *r)
 	h.has_from = si->present && stk_sigcode_has_sender(si->signo, si->code);
 	h.from_pid = si->pid;
 	h.from_uid = si->uid;
-	stk_trace_write_head(r->out, &h);
+	STK_EMIT(r->sink, head, &h);
 }
 
 /* Frames shown: all but the runtime's below main or the thread's function. */
@@ -92,10 +96,10 @@ static const char *param_name(void *arg, unsigned param)
 }
 
 /* A frame of the thread `th` and of all later ones of its group. */
-static void write_frame(struct report *r, const unsigned *group, unsigned n, size_t i)
+static void put_frame(struct report *r, const unsigned *group, unsigned n, size_t i)
 {
 	struct stk_words words, more;
-	struct stk_trace_frame f = stk_view_frame(r->ms, &r->stacks[group[0]], i, &words);
+	struct stk_trace_frame f = stk_frame_view(r->ms, &r->stacks[group[0]], i, &words);
 
 	f.detail = r->o.system;
 	f.hidden = r->o.secure;
@@ -110,7 +114,7 @@ static void write_frame(struct report *r, const unsigned *group, unsigned n, siz
 		if (!stk_words_merge(&words, &more))
 			stk_words_init(&words, false);
 	}
-	stk_trace_write_frame(r->out, &f);
+	STK_EMIT(r->sink, frame, &f);
 }
 
 /* "4-7,9": consecutive numbers are joined. */
@@ -138,7 +142,7 @@ static const char *interrupted(const struct report *r)
 	return r->o.interrupted ? r->o.interrupted : "interrupted";
 }
 
-static void write_stopped(struct report *r, const char *reason)
+static void put_stopped(struct report *r, const char *reason)
 {
 	char text[sizeof(r->stacks->reason)];
 	struct stk_text t;
@@ -149,7 +153,7 @@ static void write_stopped(struct report *r, const char *reason)
 		stk_putc(&t, address ? '_' : *reason);
 		reason += address ? 2 + strspn(reason + 2, "0123456789abcdef") : 1;
 	}
-	stk_trace_write_stopped(r->out, text);
+	STK_EMIT(r->sink, stopped, text);
 }
 
 static const char *state_of(const struct report *r, unsigned thread)
@@ -159,7 +163,7 @@ static const char *state_of(const struct report *r, unsigned thread)
 	return thread == 0 && !r->o.all_stopped ? "running" : "stopped";
 }
 
-static void write_group(struct report *r, const unsigned *group, unsigned n)
+static void put_group(struct report *r, const unsigned *group, unsigned n)
 {
 	const struct stk_target *t = r->ms->target;
 	const struct stk_stack *s = &r->stacks[group[0]];
@@ -172,17 +176,17 @@ static void write_group(struct report *r, const unsigned *group, unsigned n)
 	size_t first = first_visible(r, s), end = visible(r, s),
 	       count = end > first ? end - first : 0, i = 0;
 
-	stk_trace_write_thread(r->out, &head);
+	STK_EMIT(r->sink, thread, &head);
 	/* What is known of thread 1 is always said: it is why there is a report. */
 	for (; i < count && (!group[0] || !stk_interrupted(t)); i++) {
-		if (count > STK_TRACE_FRAMES && i == STK_TRACE_FRAMES_END) {
-			stk_trace_write_elided(r->out, count - 2 * STK_TRACE_FRAMES_END);
-			i = count - STK_TRACE_FRAMES_END;
-		}
-		write_frame(r, group, n, first + i);
+		uint64_t elided = stk_trace_elided(i, count);
+		if (elided)
+			STK_EMIT(r->sink, elided, elided);
+		i += elided;
+		put_frame(r, group, n, first + i);
 	}
 	if (i < count || !stk_stack_complete(s)) {
-		write_stopped(r, i < count ? interrupted(r) : s->reason);
+		put_stopped(r, i < count ? interrupted(r) : s->reason);
 		r->incomplete = true;
 	}
 }
@@ -203,7 +207,7 @@ static void unwind_to(struct report *r, unsigned end)
 
 /* Threads with the same stack are shown once; thread 1 always stands alone, and first: it is
  * written before the others are looked at. */
-static void write_threads(struct report *r)
+static void put_threads(struct report *r)
 {
 	const struct stk_target *t = r->ms->target;
 	unsigned *group = calloc(r->n + 1, sizeof(*group));
@@ -219,25 +223,22 @@ static void write_threads(struct report *r)
 			if (!r->shown[j] && same_stack(&r->stacks[i], &r->stacks[j]) &&
 			    same_name(&t->threads[i], &t->threads[j]))
 				group[n++] = j;
-		write_group(r, group, n);
+		put_group(r, group, n);
 		for (unsigned k = 0; k < n; k++)
 			r->shown[group[k]] = true;
-		stk_text_flush(r->out);
+		STK_EMIT(r->sink, flush);
 	}
 	free(group);
 }
 
-static void write_regs(struct report *r)
+static void put_regs(struct report *r)
 {
 	const struct stk_target *t = r->ms->target;
-	bool first = true;
 
 	for (unsigned i = 0; t->nthreads && i < t->arch->nregs && !r->o.secure; i++) {
 		uint64_t v;
-		if (!t->arch->regs[i].report || !stk_thread_reg(t, &t->threads[0], i, &v))
-			continue;
-		stk_trace_write_reg(r->out, first, t->arch->regs[i].name, v);
-		first = false;
+		if (t->arch->regs[i].report && stk_thread_reg(t, &t->threads[0], i, &v))
+			STK_EMIT(r->sink, reg, t->arch->regs[i].name, v);
 	}
 }
 
@@ -250,29 +251,22 @@ static bool in_report(const struct report *r, const struct stk_module *m)
 	return false;
 }
 
-/* false: there are none. */
-static bool write_modules(struct report *r)
+static void put_modules(struct report *r)
 {
-	bool first = true;
-
 	for (unsigned i = 0; i < r->ms->n; i++) {
 		const struct stk_module *m = r->ms->v[i];
 		struct stk_trace_module out = {m->start,        m->end,  m->build_id,
 					       m->build_id_len, m->path, r->o.secure};
-		if (!in_report(r, m))
-			continue;
-		stk_trace_write_module(r->out, first, &out);
-		first = false;
+		if (in_report(r, m))
+			STK_EMIT(r->sink, module, &out);
 	}
-	return !first;
 }
 
-static void write_end(struct report *r, bool modules)
+static void put_end(struct report *r)
 {
 	struct stk_target *t = r->ms->target;
 	struct stk_trace_end e = {.total = t->nthreads + t->missing + !!r->o.unlisted,
-				  .unlisted = r->o.unlisted,
-				  .apart = !modules};
+				  .unlisted = r->o.unlisted};
 
 	for (unsigned i = 0; i < r->unwound; i++)
 		e.shown +=
@@ -289,17 +283,17 @@ static void write_end(struct report *r, bool modules)
 		e.missing_reason = "their registers are not known";
 	r->incomplete |= e.shown < e.total && !r->o.single;
 	if (r->o.before_end) {
-		stk_text_flush(r->out);
-		r->o.before_end(r->o.arg, r->out);
+		STK_EMIT(r->sink, flush);
+		r->o.before_end(r->o.arg, r->sink);
 	}
-	stk_trace_write_end(r->out, &e);
+	STK_EMIT(r->sink, end, &e);
 }
 
-int stk_report_write(struct stk_text *out, struct stk_modules *ms,
-		     const struct stk_report_options *o)
+int stk_report_emit(struct stk_trace_sink sink, struct stk_modules *ms,
+		    const struct stk_report_options *o)
 {
 	struct stk_target *t = ms->target;
-	struct report r = {.out = out,
+	struct report r = {.sink = sink,
 			   .ms = ms,
 			   .o = o ? *o : (struct stk_report_options){0},
 			   .stacks = calloc(t->nthreads + 1, sizeof(*r.stacks)),
@@ -311,14 +305,15 @@ int stk_report_write(struct stk_text *out, struct stk_modules *ms,
 	if (r.stacks && r.shown) {
 		unwind_to(&r, r.n ? 1 : 0);
 		if (!r.o.head_done)
-			write_head(&r);
+			put_head(&r);
 		if (r.o.why)
-			stk_trace_write_why(out, r.o.why);
+			STK_EMIT(sink, why, r.o.why);
 		r.shown[0] = r.o.others_only;
-		write_threads(&r);
+		put_threads(&r);
 		if (!r.o.others_only)
-			write_regs(&r);
-		write_end(&r, write_modules(&r));
+			put_regs(&r);
+		put_modules(&r);
+		put_end(&r);
 		for (unsigned i = 0; i < r.unwound; i++)
 			stk_stack_done(&r.stacks[i]);
 	} else {

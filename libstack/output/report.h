@@ -1,11 +1,8 @@
-/*
- * One walk over the answer. A view of a frame is made once; the trace form and the debugger's form
- * are printed from the same view.
- */
+/* The report of a whole target. */
 #ifndef STK_OUTPUT_REPORT_H
 #define STK_OUTPUT_REPORT_H
 
-#include "base/text.h"
+#include "base/trace.h"
 #include "unwind/unwind.h"
 
 /* What stands between the parentheses of a call. */
@@ -27,25 +24,14 @@ struct stk_report_options {
 	enum stk_args_mode args;
 	const char *why; /* the line below the header, or NULL */
 	/* What is to be done and said before the last line; NULL: nothing. */
-	void (*before_end)(void *arg, struct stk_text *out);
+	void (*before_end)(void *arg, struct stk_trace_sink sink);
 	void *arg;
 	const char *interrupted; /* why it ends early if the target's interrupt flag is set */
 };
 
-/* The trace form (docs/FORMATS.md) of a whole target; `o` NULL: all threads. Returns 0, or 1 when
- * something was incomplete (a stack that does not end at its base, threads that are missing). */
-int stk_report_write(struct stk_text *out, struct stk_modules *ms,
-		     const struct stk_report_options *o);
-
-/* One frame in the debugger's form:
- *  `number`  0x000055d0c1a4c163 in packed({0x19010001})\n    at /src/app.c:8 …
- * `width` is the number's column width. */
-void stk_bt_write_frame(struct stk_text *out, struct stk_modules *ms, const struct stk_stack *s,
-			size_t i, unsigned width);
-
-/* Frames [from, to) and, where to == n and the stack is not complete, the line `stopped: REASON`.
- */
-void stk_bt_write(struct stk_text *out, struct stk_modules *ms, const struct stk_stack *s,
-		  size_t from, size_t to);
+/* What is known of a whole target, as events; `o` NULL: all threads. Returns 0, or 1 when something
+ * was incomplete (a stack that does not end at its base, threads that are missing). */
+int stk_report_emit(struct stk_trace_sink sink, struct stk_modules *ms,
+		    const struct stk_report_options *o);
 
 #endif

@@ -78,7 +78,7 @@ static int write_core(struct stk_target *t, const struct stk_dump_options *o, co
 	return r;
 }
 
-void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_text *out,
+void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_trace_sink sink,
 		 helper_read_fn *program,
 		 int (*read)(void *arg, uint64_t addr, void *buf, size_t len),
 		 void (*more_time)(void))
@@ -99,12 +99,12 @@ void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_tex
 	int r = write_core(t, &o, c->core_path, more_time, &err);
 	free(xstate);
 	if (r) {
-		stk_printf(out, "[no core: %s; %s]\n", c->core_reason, err.msg);
+		stk_trace_note(sink, "[no core: %s; %s]", c->core_reason, err.msg);
 	} else {
 		bool relative = c->core_path[0] != '/' && getcwd(dir, sizeof(dir));
-		stk_printf(out, "[core written to %s%s%s; the kernel leaves none: %s]\n",
-			   relative ? dir : "", relative && dir[1] ? "/" : "", c->core_path,
-			   c->core_reason);
+		stk_trace_note(sink, "[core written to %s%s%s; the kernel leaves none: %s]",
+			       relative ? dir : "", relative && dir[1] ? "/" : "", c->core_path,
+			       c->core_reason);
 	}
-	stk_text_flush(out);
+	STK_EMIT(sink, flush);
 }

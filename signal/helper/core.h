@@ -2,17 +2,17 @@
 #ifndef SIGNAL_HELPER_CORE_H
 #define SIGNAL_HELPER_CORE_H
 
-#include "base/text.h"
+#include "base/trace.h"
 #include "signal/crash.h"
 #include "signal/helper/helper.h"
 #include "targets/target.h"
 
 /*
- * Write the core of `t`, whose threads still stand, to c->core_path, and one line on `out` that
+ * Write the core of `t`, whose threads still stand, to c->core_path, and one note to `sink` that
  * says what became of it. `program` reads single places of its memory; `read`: another way to all
  * of it, or NULL; `more_time` is called before each part.
  */
-void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_text *out,
+void helper_core(struct stk_target *t, const struct stk_crash *c, struct stk_trace_sink sink,
 		 helper_read_fn *program,
 		 int (*read)(void *arg, uint64_t addr, void *buf, size_t len),
 		 void (*more_time)(void));

@@ -285,10 +285,10 @@ static void hold_threads(void)
 		holds |= helper_hold(crash.pid, crash.tid, read_program, find_stood) > 0;
 }
 
-static void write_core(void *target, struct stk_text *out)
+static void write_core(void *target, struct stk_trace_sink sink)
 {
 	hold_threads();
-	helper_core(target, &crash, out, read_program, by_socket ? read_by_socket : NULL,
+	helper_core(target, &crash, sink, read_program, by_socket ? read_by_socket : NULL,
 		    more_time);
 }
 
@@ -351,6 +351,7 @@ static int report(void)
 					.interrupted = "the time is over"};
 	char buf[8192];
 	struct stk_text out;
+	struct stk_trace_text text;
 
 	if (crash.ends && crash.level != 1)
 		collect();
@@ -374,17 +375,18 @@ static int report(void)
 		ro.arg = t;
 	}
 	stk_text_init_stream(&out, buf, sizeof(buf), write_out, NULL);
+	struct stk_trace_sink sink = stk_trace_text(&text, &out);
 	if (refused || (by_socket && ptrace_is_refused()))
-		stk_puts(&out, "[ptrace is not permitted: threads by signal]\n");
+		stk_trace_note(sink, "[ptrace is not permitted: threads by signal]");
 	else if (by_socket)
-		stk_puts(&out, "[the process cannot be read: memory by socket]\n");
+		stk_trace_note(sink, "[the process cannot be read: memory by socket]");
 	if (no_proc && !nothers)
 		ro.unlisted = (enum stk_trace_unlisted)crash.unlisted;
 	if (ro.unlisted)
-		stk_puts(&out, STK_TRACE_UNLISTED);
+		stk_trace_note(sink, STK_TRACE_UNLISTED);
 	else if (no_proc && crash.unlisted && crash.level != 1)
-		stk_puts(&out, STK_TRACE_STARTED);
-	int r = stk_report_write(&out, ms, &ro);
+		stk_trace_note(sink, STK_TRACE_STARTED);
+	int r = stk_report_emit(sink, ms, &ro);
 	stk_text_flush(&out);
 	if (write_failed)
 		r = wrote ? STK_HELPER_WRITE : STK_HELPER_NOTHING;

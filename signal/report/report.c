@@ -63,7 +63,7 @@ static void write_header(void)
 		h.from_pid = si->si_pid;
 		h.from_uid = si->si_uid;
 	}
-	stk_trace_write_head(&stk_reporting.out.text, &h);
+	STK_EMIT(stk_trace_text(&(struct stk_trace_text){0}, &stk_reporting.out.text), head, &h);
 	/* Where the helper is to write one, it says so itself, below the report. */
 	if (!c->core_path[0])
 		say_no_core(0);

@@ -22,8 +22,9 @@
 #define FRAMES_LAST 1000000 /* a stack of more is damage */
 
 static struct {
+	struct stk_trace_text text;
+	struct stk_trace_sink sink;
 	bool regs, modules, end;
-	bool apart;   /* no modules stand before the end */
 	bool listed;  /* all threads are known */
 	bool counted; /* it was tried to count them */
 	bool asked;   /* not listed: what the kernel says of them */
@@ -88,7 +89,7 @@ static void start_names(const struct stk_out *out)
 			       : STK_SYMBOLS_FILE);
 }
 
-static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool detail)
+static void put_frame(const struct stk_step_frame *f, bool detail)
 {
 	char name[256], path[512];
 	struct stk_words words;
@@ -114,7 +115,7 @@ static void put_frame(struct stk_out *out, const struct stk_step_frame *f, bool 
 		if (stk_image_symbol(im, f->signal ? f->pc : pc, name, sizeof(name), &off))
 			t.name = name;
 	}
-	stk_trace_write_frame(&out->text, &t);
+	STK_EMIT(at.sink, frame, &t);
 }
 
 static const char *stop_text(enum stk_step_end end)
@@ -193,19 +194,23 @@ static void measure(const struct stk_out *out, struct stack *s)
 	s->shown = s->detail || s->end != STK_STEP_BASE || !user ? s->n : user;
 }
 
-static void walk(struct stk_out *out, const struct stack *s)
+static void walk(const struct stk_out *out, const struct stack *s)
 {
 	const char *why = s->guess ? "what is marked as scanned is a guess" : stop_text(s->end);
 	struct stk_step_frame f, next;
+	uint64_t elided, left_out = 0;
 
 	first_frame(s, &f);
 	for (unsigned i = 0; i < s->shown; i++) {
 		stk_step(&stepper.s, &f, &next);
-		if (s->shown > STK_TRACE_FRAMES && i == STK_TRACE_FRAMES_END)
-			stk_trace_write_elided(&out->text, s->shown - 2 * STK_TRACE_FRAMES_END);
-		if (s->shown <= STK_TRACE_FRAMES || i < STK_TRACE_FRAMES_END ||
-		    i >= s->shown - STK_TRACE_FRAMES_END)
-			put_frame(out, &f, s->detail);
+		elided = stk_trace_elided(i, s->shown);
+		if (elided)
+			STK_EMIT(at.sink, elided, elided);
+		left_out += elided;
+		if (left_out)
+			left_out--;
+		else
+			put_frame(&f, s->detail);
 		f = next;
 		if (i % 64 == 63 && stk_now_ns() >= out->deadline_ns)
 			break;
@@ -213,7 +218,7 @@ static void walk(struct stk_out *out, const struct stack *s)
 	if (stk_now_ns() >= out->deadline_ns)
 		why = "the time is over";
 	if (why)
-		stk_trace_write_stopped(&out->text, why);
+		STK_EMIT(at.sink, stopped, why);
 }
 
 static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned num, int tid,
@@ -237,33 +242,28 @@ static void put_stack(struct stk_out *out, const struct stk_crash *c, unsigned n
 		comm[n - (comm[n - 1] == '\n')] = 0;
 		head.name = comm;
 	}
-	stk_trace_write_thread(&out->text, &head);
+	STK_EMIT(at.sink, thread, &head);
 	measure(out, &s);
 	walk(out, &s);
-	stk_text_flush(&out->text);
+	STK_EMIT(at.sink, flush);
 	at.shown++;
 }
 
-static void put_regs(struct stk_out *out, const struct stk_crash *c)
+static void put_regs(const struct stk_crash *c)
 {
-	bool first = true;
-
 	if (at.regs || c->secure)
 		return;
 	at.regs = true;
 	for (unsigned i = 0; i < stk_arch_host->nregs; i++) {
-		if (!stk_arch_host->regs[i].report)
-			continue;
-		stk_trace_write_reg(&out->text, first, stk_arch_host->regs[i].name,
-				    c->gregs[stk_arch_host->regs[i].note_off / 8]);
-		first = false;
+		if (stk_arch_host->regs[i].report)
+			STK_EMIT(at.sink, reg, stk_arch_host->regs[i].name,
+				 c->gregs[stk_arch_host->regs[i].note_off / 8]);
 	}
 }
 
-static void put_modules(struct stk_out *out)
+static void put_modules(void)
 {
 	char path[512];
-	bool first = true;
 
 	if (at.modules)
 		return;
@@ -275,10 +275,8 @@ static void put_modules(struct stk_out *out)
 		if (!at.used[i])
 			continue;
 		m.path = stk_image_path(im, path, sizeof(path));
-		stk_trace_write_module(&out->text, first, &m);
-		first = false;
+		STK_EMIT(at.sink, module, &m);
 	}
-	at.apart = first;
 }
 
 /* Where nobody could list the threads. */
@@ -294,7 +292,7 @@ static void ask_unlisted(void)
 		at.unlisted = STK_UNLISTED_NONE;
 }
 
-static void put_end(struct stk_out *out)
+static void put_end(void)
 {
 	if (at.end)
 		return;
@@ -303,15 +301,14 @@ static void put_end(struct stk_out *out)
 	struct stk_trace_end e = {.shown = at.shown,
 				  .total = at.total + !!at.unlisted,
 				  .unlisted = at.unlisted,
-				  .missing_reason = at.missing,
-				  .apart = at.apart};
+				  .missing_reason = at.missing};
 	if (at.unlisted && !at.missing)
 		e.missing_reason = "they cannot be listed";
 	if (at.unlisted)
-		stk_puts(&out->text, STK_TRACE_UNLISTED);
+		stk_trace_note(at.sink, STK_TRACE_UNLISTED);
 	if (at.started)
-		stk_puts(&out->text, STK_TRACE_STARTED);
-	stk_trace_write_end(&out->text, &e);
+		stk_trace_note(at.sink, STK_TRACE_STARTED);
+	STK_EMIT(at.sink, end, &e);
 }
 
 void stk_fallback_start(void)
@@ -346,23 +343,31 @@ static void begin(struct stk_out *out, const struct stk_crash *c)
 	at.missing = c->level == STK_LEVEL_SINGLE ? "not asked for" : 0;
 }
 
-static void finish(struct stk_out *out)
+static void finish(void)
 {
-	put_modules(out);
-	put_end(out);
+	put_modules();
+	put_end();
+}
+
+/* The text goes on where an earlier part of the same report has left it. */
+static void emit_to(struct stk_out *out)
+{
+	if (!at.sink.on)
+		at.sink = stk_trace_text(&at.text, &out->text);
 }
 
 bool stk_fallback_first(struct stk_out *out, const struct stk_crash *c)
 {
+	emit_to(out);
 	start_names(out);
-	stk_puts(&out->text, "[seccomp filters system calls: thread 1 in process]\n");
+	stk_trace_note(at.sink, "[seccomp filters system calls: thread 1 in process]");
 	begin(out, c);
-	put_regs(out, c);
-	stk_text_flush(&out->text);
+	put_regs(c);
+	STK_EMIT(at.sink, flush);
 	ask_unlisted();
 	if ((at.total > 1 || at.unlisted) && c->level != STK_LEVEL_SINGLE)
 		return false;
-	finish(out);
+	finish();
 	return true;
 }
 
@@ -428,25 +433,27 @@ static void put_others(struct stk_out *out, const struct stk_crash *c)
 
 void stk_fallback_report(struct stk_out *out, const struct stk_crash *c, const char *why)
 {
+	emit_to(out);
 	start_names(out);
 	stk_out_fresh_line(out);
-	stk_printf(&out->text, "[tier 1 failed: %s; continuing in process]\n", why);
+	stk_trace_note(at.sink, "[tier 1 failed: %s; continuing in process]", why);
 	if (!c->others_only)
 		begin(out, c);
 	if (c->level != STK_LEVEL_SINGLE)
 		put_others(out, c);
-	put_regs(out, c);
-	finish(out);
+	put_regs(c);
+	finish();
 }
 
 void stk_fallback_rest(struct stk_out *out, const struct stk_crash *c)
 {
+	emit_to(out);
 	stk_out_fresh_line(out);
 	if (!at.end)
-		stk_trace_write_stopped(&out->text, "the report crashed here");
+		STK_EMIT(at.sink, stopped, "the report crashed here");
 	stk_collect_done();
-	put_regs(out, c);
+	put_regs(c);
 	count_threads();
 	at.missing = "the report crashed";
-	finish(out);
+	finish();
 }

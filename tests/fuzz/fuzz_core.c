@@ -21,6 +21,7 @@ static void examine(struct stk_target *t)
 	struct stk_symbol_options options = {0};
 	struct stk_modules *ms = NULL;
 	struct stk_text out;
+	struct stk_trace_text text;
 	struct stk_err err;
 	size_t total = 0;
 	char buf[4096];
@@ -34,7 +35,7 @@ static void examine(struct stk_target *t)
 			stk_stack_done(&stack);
 	}
 	stk_text_init_stream(&out, buf, sizeof(buf), swallow, &total);
-	stk_report_write(&out, ms, NULL);
+	stk_report_emit(stk_trace_text(&text, &out), ms, NULL);
 	stk_text_flush(&out);
 	stk_modules_close(ms);
 }

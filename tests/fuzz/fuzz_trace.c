@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../echo.h"
+#include "base/trace.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,12 +13,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *one = malloc(OUT_MAX), *two = malloc(OUT_MAX);
 	struct stk_text first, second;
+	struct stk_trace_text text;
 
 	if (one && two && size < OUT_MAX / 4) {
 		stk_text_init(&first, one, OUT_MAX);
-		unsigned foreign = stk_trace_parse((const char *)data, size, &echo_events, &first);
+		unsigned foreign =
+		    stk_trace_parse((const char *)data, size, stk_trace_text(&text, &first));
 		stk_text_init(&second, two, OUT_MAX);
-		unsigned again = stk_trace_parse(one, first.len, &echo_events, &second);
+		unsigned again = stk_trace_parse(one, first.len, stk_trace_text(&text, &second));
 		if (first.cut || foreign != again || first.len != second.len ||
 		    memcmp(one, two, first.len) != 0)
 			abort();

@@ -153,15 +153,18 @@ def call_graph():
     return calls, names
 
 
-# Root, bytes there are. Pointers to functions are not followed: 1 KB is left for what they call.
+# Root, bytes there are. Pointers to functions are not followed: 1 KB is left for what they call, and
+# in a report as much as the events of the text take (text_… of base/trace_write.c).
+TEXT = 4096
 PATHS = [
     ("stk_handler", 8192, "the thread's alternate stack, until the handler has its own"),
     ("stk_entry_arrange", 10240, "the thread's alternate stack, before a handler of the program's begins"),
     ("on_collect", 8192, "the alternate stack of every other thread"),
-    ("stk_report", 65536 - 1024, "own_stack of report/handler.c"),
+    ("stk_report", 65536 - TEXT - 1024, "own_stack of report/handler.c"),
     ("supervise", 32768 - 1024, "supervisor_stack of tiers/supervise.c"),
     ("exec_helper", 16384 - 1024, "exec_stack of tiers/supervise.c"),
-]
+] + [("text_" + event, TEXT, "what a report leaves for the text") for event in
+     "head why thread frame elided stopped reg module end note flush".split()]
 
 
 def stack(t):

@@ -39,6 +39,7 @@ static void report_until(const char *until, struct written *w)
 	struct stk_target *t = NULL;
 	struct stk_modules *ms = NULL;
 	struct stk_text out;
+	struct stk_trace_text text;
 
 	snprintf(core, sizeof(core), "%s/threads.core", getenv("CORES"));
 	snprintf(bin, sizeof(bin), "%s/threads.bin", getenv("CORES"));
@@ -50,7 +51,7 @@ static void report_until(const char *until, struct written *w)
 	late = 0;
 	t->interrupt = &late;
 	stk_text_init_stream(&out, buf, sizeof(buf), take, w);
-	stk_report_write(&out, ms, &o);
+	stk_report_emit(stk_trace_text(&text, &out), ms, &o);
 	stk_text_flush(&out);
 	stk_modules_close(ms);
 	stk_target_close(t);

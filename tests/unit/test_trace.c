@@ -8,14 +8,16 @@
 
 #include <cmocka.h>
 
-#include "../echo.h"
+#include "base/trace.h"
 
 /* The parsed text, written again; foreign lines too. */
 struct echo {
+	struct stk_trace_text text;
 	struct stk_text out;
+	const struct stk_trace_events *on;
 	char buf[65536];
 	struct stk_trace_head head;
-	unsigned threads, frames, others;
+	unsigned threads, frames, notes;
 	char name[256], thread[64];
 	bool signal, inlined, near;
 	unsigned line, tid;
@@ -25,8 +27,10 @@ struct echo {
 
 static void on_head(void *arg, const struct stk_trace_head *h)
 {
-	((struct echo *)arg)->head = *h;
-	echo_head(arg, h);
+	struct echo *e = arg;
+
+	e->head = *h;
+	e->on->head(arg, h);
 }
 
 static void on_thread(void *arg, const struct stk_trace_thread *t)
@@ -35,7 +39,7 @@ static void on_thread(void *arg, const struct stk_trace_thread *t)
 
 	e->threads += t->count;
 	strncpy(e->thread, t->name ? t->name : "-", sizeof(e->thread) - 1);
-	echo_thread(arg, t);
+	e->on->thread(arg, t);
 }
 
 static void on_frame(void *arg, const struct stk_trace_frame *f)
@@ -50,13 +54,15 @@ static void on_frame(void *arg, const struct stk_trace_frame *f)
 	e->signal = f->signal;
 	e->inlined = f->inlined;
 	e->near = f->near;
-	echo_frame(arg, f);
+	e->on->frame(arg, f);
 }
 
-static void on_other(void *arg, const char *line, unsigned len)
+static void on_note(void *arg, const char *line, size_t len)
 {
-	((struct echo *)arg)->others++;
-	echo_other(arg, line, len);
+	struct echo *e = arg;
+
+	e->notes++;
+	e->on->note(arg, line, len);
 }
 
 /* Parse a copy of the exact size, so that a sanitizer sees a read past the end. */
@@ -69,13 +75,14 @@ static struct echo *echo(const char *text)
 	memcpy(copy, text, len);
 	memset(&e, 0, sizeof(e));
 	stk_text_init(&e.out, e.buf, sizeof(e.buf));
-	struct stk_trace_events events = echo_events;
+	e.on = stk_trace_text(&e.text, &e.out).on;
+	struct stk_trace_events events = *e.on;
 	events.head = on_head;
 	events.thread = on_thread;
 	events.frame = on_frame;
-	events.other = on_other;
-	unsigned foreign = stk_trace_parse(copy, len, &events, &e);
-	assert_int_equal(foreign, e.others);
+	events.note = on_note;
+	unsigned foreign = stk_trace_parse(copy, len, (struct stk_trace_sink){&events, &e});
+	assert_int_equal(foreign, e.notes);
 	free(copy);
 	return &e;
 }
@@ -120,7 +127,7 @@ static void a_report_comes_back(void **state)
 
 	(void)state;
 	assert_string_equal(e->buf, REPORT);
-	assert_int_equal(e->others, 0);
+	assert_int_equal(e->notes, 0);
 	assert_int_equal(e->threads, 5);
 	assert_int_equal(e->frames, 7);
 	assert_int_equal(e->head.signo, 6);
@@ -152,12 +159,12 @@ static void heads(void **state)
 	for (unsigned i = 0; i < sizeof(good) / sizeof(*good); i++) {
 		struct echo *e = echo(good[i]);
 		assert_string_equal(e->buf, good[i]);
-		assert_int_equal(e->others, 0);
+		assert_int_equal(e->notes, 0);
 	}
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct echo *e = echo(bad[i]);
 		assert_string_equal(e->buf, bad[i]);
-		assert_true(e->others > 0);
+		assert_true(e->notes > 0);
 		assert_int_equal(e->head.tid, 0);
 	}
 }
@@ -182,14 +189,16 @@ static void names_hold_anything(void **state)
 		    .numbers = "1", .count = 1, .tid = 1, .name = names[i], .state = "running"};
 		struct stk_trace_frame f = {
 		    .name = names[i], .words = &words, .file = names[i], .line = 7};
+		struct stk_trace_text text;
 		struct stk_text out;
 		stk_text_init(&out, buf, sizeof(buf));
-		stk_trace_write_head(&out, &h);
-		stk_trace_write_thread(&out, &t);
-		stk_trace_write_frame(&out, &f);
+		struct stk_trace_sink sink = stk_trace_text(&text, &out);
+		STK_EMIT(sink, head, &h);
+		STK_EMIT(sink, thread, &t);
+		STK_EMIT(sink, frame, &f);
 		struct echo *e = echo(buf);
 		assert_string_equal(e->buf, buf);
-		assert_int_equal(e->others, 0);
+		assert_int_equal(e->notes, 0);
 		assert_string_equal(e->thread, names[i]);
 		assert_string_equal(e->name, names[i]);
 		assert_int_equal(e->line, 7);
@@ -224,13 +233,14 @@ static void an_empty_name_is_none(void **state)
 {
 	static struct stk_words words;
 	struct stk_trace_frame f = {.name = "", .words = &words, .pc = 1};
+	struct stk_trace_text text;
 	struct stk_text out;
 	char buf[64];
 
 	(void)state;
 	stk_words_init(&words, false);
 	stk_text_init(&out, buf, sizeof(buf));
-	stk_trace_write_frame(&out, &f);
+	STK_EMIT(stk_trace_text(&text, &out), frame, &f);
 	assert_string_equal(buf, "?\?(...)\n\t0x1\n");
 }
 
@@ -242,7 +252,7 @@ static void names_of_parameters(void **state)
 	struct echo *e = echo(text);
 
 	(void)state;
-	assert_int_equal(e->others, 0);
+	assert_int_equal(e->notes, 0);
 	assert_string_equal(e->buf, text);
 }
 
@@ -289,7 +299,7 @@ static void foreign_lines_stay(void **state)
 	assert_string_equal(e->buf, text);
 	assert_int_equal(e->frames, 1);
 	assert_string_equal(e->name, "g");
-	assert_int_equal(e->others, 9);
+	assert_int_equal(e->notes, 9);
 }
 
 /* A missing empty line does not hide a thread: frames must not go to the one before. */
@@ -340,6 +350,7 @@ static void what_is_not_said(void **state)
 	    "1 of 2 threads shown, at least 1 missing: perhaps\n"
 	    "no signal\n"
 	    "PC=0x1 tid=1\n"
+	    "\n"
 	    "1 of 2 threads shown, perhaps 1 missing: they cannot be listed\n";
 	static const char *const bad[] = {
 	    "SIGSEGV: segmentation violation\nPC=_ tid=1 sigcode=1 (SEGV_MAPERR) addr=0x0\n",
@@ -356,9 +367,9 @@ static void what_is_not_said(void **state)
 	(void)state;
 	struct echo *e = echo(text);
 	assert_string_equal(e->buf, text);
-	assert_int_equal(e->others, 0);
+	assert_int_equal(e->notes, 0);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		assert_true(echo(bad[i])->others > 0);
+		assert_true(echo(bad[i])->notes > 0);
 }
 
 int main(void)

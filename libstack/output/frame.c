@@ -1,6 +1,7 @@
-#include "output/view.h"
+#include "output/frame.h"
 
 #include "symbols/module.h"
+#include "values/args.h"
 
 /* Why names or lines are unknown and what helps; said once. A library without debug information is
  * the usual case, so only the executable's is worth a word. */
@@ -21,7 +22,7 @@ static void remark_missing(struct stk_target *t, struct stk_module *m, bool name
 			   m->name);
 }
 
-struct stk_trace_frame stk_view_frame(struct stk_modules *ms, const struct stk_stack *s, size_t i,
+struct stk_trace_frame stk_frame_view(struct stk_modules *ms, const struct stk_stack *s, size_t i,
 				      struct stk_words *words)
 {
 	const struct stk_arch *a = ms->target->arch;
@@ -34,9 +35,11 @@ struct stk_trace_frame stk_view_frame(struct stk_modules *ms, const struct stk_s
 				    .fp = f->regs.r[a->fp],
 				    .sp = f->regs.r[a->sp]};
 
-	stk_frame_args(ms, s, i, words);
+	if (words)
+		stk_frame_args(ms, s, i, words);
 	if (f->mod) {
-		remark_missing(ms->target, f->mod, t.name);
+		if (words)
+			remark_missing(ms->target, f->mod, t.name);
 		t.module = f->mod->name;
 		t.module_off = f->pc - f->mod->start;
 	}
@@ -49,4 +52,24 @@ struct stk_trace_frame stk_view_frame(struct stk_modules *ms, const struct stk_s
 		t.inlined = sc->inlined;
 	}
 	return t;
+}
+
+void stk_frame_row(struct stk_row_sink sink, struct stk_modules *ms, const struct stk_stack *s,
+		   size_t i, size_t of)
+{
+	struct stk_words words;
+	struct stk_trace_frame f = stk_frame_view(ms, s, i, &words);
+
+	STK_EMIT(sink, frame, &(struct stk_row_frame){i, of, &f});
+}
+
+void stk_frame_rows(struct stk_row_sink sink, struct stk_modules *ms, const struct stk_stack *s,
+		    size_t from, size_t to)
+{
+	for (size_t i = from; i < to && !stk_interrupted(ms->target); i++)
+		stk_frame_row(sink, ms, s, i, to);
+	if (!s->n && s->stop == STK_STOP_KERNEL)
+		STK_EMIT(sink, frameless, s->reason);
+	if (to == s->n && !stk_stack_complete(s) && s->stop != STK_STOP_LIMIT)
+		STK_EMIT(sink, stopped, s->reason);
 }
