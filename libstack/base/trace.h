@@ -34,13 +34,14 @@ enum stk_how {
 
 /* The two header lines. Unknown parts are left out: `has_code`, `has_addr`, `has_from`. */
 struct stk_trace_head {
-	int signo; /* 0: no signal, the header says "no signal" */
-	bool hidden;
+	int signo;  /* 0: no signal, the header says "no signal" */
+	bool no_pc; /* PC=_: not known, or not to be told */
 	uint64_t pc;
 	int tid;
 	bool has_code;
 	int code;
 	bool has_addr; /* faults: addr=0x… */
+	bool no_addr;  /* addr=_ */
 	uint64_t addr;
 	bool has_from; /* sent by a process: from pid P uid U */
 	int from_pid;
@@ -70,7 +71,8 @@ struct stk_trace_frame {
 	bool signal;
 	enum stk_how how;
 	bool hidden;
-	bool detail; /* print fp= sp= pc=; not if hidden */
+	bool detail;       /* print fp= sp= pc=; not if hidden */
+	bool no_fp, no_sp; /* not known: `_` */
 	uint64_t fp, sp;
 };
 

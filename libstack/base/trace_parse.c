@@ -222,9 +222,8 @@ static bool parse_head(struct parser *ps, struct line first, struct line l)
 {
 	struct stk_trace_head h = {0};
 	const char *end = l.end;
-	bool hidden;
 
-	if (!signal_line(first, &h.signo) || !take(&l, "PC=") || !address(&l, &h.hidden, &h.pc) ||
+	if (!signal_line(first, &h.signo) || !take(&l, "PC=") || !address(&l, &h.no_pc, &h.pc) ||
 	    !take(&l, " tid=") || !signed_number(&l, &h.tid))
 		return false;
 	h.has_code = take(&l, " sigcode=");
@@ -234,7 +233,7 @@ static bool parse_head(struct parser *ps, struct line first, struct line l)
 		while (left(&l) && *l.p++ != ')')
 			;
 	h.has_addr = take(&l, " addr=");
-	if (h.has_addr && !address(&l, &hidden, &h.addr))
+	if (h.has_addr && !address(&l, &h.no_addr, &h.addr))
 		return false;
 	h.has_from = take(&l, " from pid ");
 	if (h.has_from && (!signed_number(&l, &h.from_pid) || !take(&l, " uid ") ||
@@ -305,8 +304,9 @@ static bool parse_marks(struct line *l, struct stk_trace_frame *f)
 	struct line detail;
 
 	if (split_last(l, " fp=", &detail)) {
-		f->detail = hex(&detail, &f->fp) && take(&detail, " sp=") && hex(&detail, &f->sp) &&
-			    take(&detail, " pc=") && hex(&detail, &f->pc);
+		f->detail = address(&detail, &f->no_fp, &f->fp) && take(&detail, " sp=") &&
+			    address(&detail, &f->no_sp, &f->sp) && take(&detail, " pc=") &&
+			    hex(&detail, &f->pc);
 		if (!f->detail)
 			return false;
 	}

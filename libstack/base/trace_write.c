@@ -42,7 +42,7 @@ static void text_head(void *arg, const struct stk_trace_head *h)
 	else
 		stk_printf(out, "signal %d\n", h->signo);
 	stk_puts(out, "PC=");
-	put_address(out, h->hidden, h->pc);
+	put_address(out, h->no_pc, h->pc);
 	stk_printf(out, " tid=%d", h->tid);
 	if (h->has_code) {
 		const char *code = stk_sigcode_name(h->signo, h->code);
@@ -52,7 +52,7 @@ static void text_head(void *arg, const struct stk_trace_head *h)
 	}
 	if (h->has_addr) {
 		stk_puts(out, " addr=");
-		put_address(out, h->hidden, h->addr);
+		put_address(out, h->no_addr, h->addr);
 	}
 	if (h->has_from)
 		stk_printf(out, " from pid %d uid %u", h->from_pid, h->from_uid);
@@ -124,9 +124,13 @@ static void text_frame(void *arg, const struct stk_trace_frame *f)
 	stk_putc(out, '\n');
 	write_place(out, f);
 	stk_trace_put_marks(out, f);
-	if (f->detail && !f->hidden)
-		stk_printf(out, " fp=0x%lx sp=0x%lx pc=0x%lx", (ulong_t)f->fp, (ulong_t)f->sp,
-			   (ulong_t)f->pc);
+	if (f->detail && !f->hidden) {
+		stk_puts(out, " fp=");
+		put_address(out, f->no_fp, f->fp);
+		stk_puts(out, " sp=");
+		put_address(out, f->no_sp, f->sp);
+		stk_printf(out, " pc=0x%lx", (ulong_t)f->pc);
+	}
 	stk_putc(out, '\n');
 }
 

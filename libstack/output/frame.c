@@ -32,6 +32,8 @@ struct stk_trace_frame stk_frame_view(struct stk_modules *ms, const struct stk_s
 				    .pc = f->pc,
 				    .signal = f->signal,
 				    .how = f->how,
+				    .no_fp = !stk_reg_known(&f->regs, a->fp),
+				    .no_sp = !stk_reg_known(&f->regs, a->sp),
 				    .fp = f->regs.r[a->fp],
 				    .sp = f->regs.r[a->sp]};
 

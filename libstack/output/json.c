@@ -160,18 +160,17 @@ static void on_head(void *arg, const struct stk_trace_head *h)
 	if (h->signo)
 		number(j, "signal", h->signo);
 	key(j, "name", string(j, stk_signal_name(h->signo)));
-	hex_unless(j, "pc", h->hidden, h->pc);
+	hex_unless(j, "pc", h->no_pc, h->pc);
 	number(j, "tid", h->tid);
 	if (h->has_code) {
 		number(j, "code", h->code);
 		key(j, "code name", string(j, stk_sigcode_name(h->signo, h->code)));
 	}
-	hex_unless(j, "address", h->hidden || !h->has_addr, h->addr);
+	hex_unless(j, "address", h->no_addr || !h->has_addr, h->addr);
 	if (h->has_from) {
 		number(j, "from pid", h->from_pid);
 		number(j, "from uid", h->from_uid);
 	}
-	mark(j, "hidden", h->hidden);
 	put(j);
 }
 
@@ -217,8 +216,8 @@ static void on_frame(void *arg, const struct stk_trace_frame *f)
 	key(j, "module", string(j, f->module));
 	hex_unless(j, "module offset", !f->module, f->module_off);
 	hex_unless(j, "pc", f->hidden || !(bare || f->pc), f->pc);
-	hex_unless(j, "fp", no_detail, f->fp);
-	hex_unless(j, "sp", no_detail, f->sp);
+	hex_unless(j, "fp", no_detail || f->no_fp, f->fp);
+	hex_unless(j, "sp", no_detail || f->no_sp, f->sp);
 	mark(j, "near", f->near);
 	mark(j, "inlined", f->inlined);
 	mark(j, "signal frame", f->signal);

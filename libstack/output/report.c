@@ -28,18 +28,19 @@ static void put_head(struct report *r)
 {
 	struct stk_target *t = r->ms->target;
 	const struct stk_siginfo *si = &t->siginfo;
-	struct stk_trace_head h = {.signo = si->present ? si->signo : 0, .hidden = r->o.secure};
+	struct stk_trace_head h = {.signo = si->present ? si->signo : 0, .no_pc = true};
 
 	if (t->nthreads) {
 		h.tid = t->threads[0].tid;
 		if (!si->present)
 			h.signo = t->threads[0].cursig;
-		if (r->stacks[0].n)
-			h.pc = r->stacks[0].v[0].pc;
+		h.no_pc = r->o.secure || !r->stacks[0].n;
+		h.pc = h.no_pc ? 0 : r->stacks[0].v[0].pc;
 	}
 	h.has_code = si->present;
 	h.code = si->code;
 	h.has_addr = si->present && stk_sigcode_has_addr(si->signo, si->code);
+	h.no_addr = r->o.secure;
 	h.addr = si->addr;
 	h.has_from = si->present && stk_sigcode_has_sender(si->signo, si->code);
 	h.from_pid = si->pid;

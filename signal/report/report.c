@@ -35,11 +35,19 @@
 
 struct stk_reporting stk_reporting;
 
+static struct stk_trace_sink text(void)
+{
+	static struct stk_trace_text state;
+
+	state = (struct stk_trace_text){0};
+	return stk_trace_text(&state, &stk_reporting.out.text);
+}
+
 static void say_no_core(const char *besides)
 {
 	if (stk_reporting.core_note)
-		stk_printf(&stk_reporting.out.text, "[no core: %s%s%s]\n", stk_reporting.core_note,
-			   besides ? "; " : "", besides ? besides : "");
+		stk_trace_note(text(), "[no core: %s%s%s]", stk_reporting.core_note,
+			       besides ? "; " : "", besides ? besides : "");
 	stk_reporting.core_note = 0;
 }
 
@@ -48,7 +56,8 @@ static void write_header(void)
 	const struct stk_crash *c = &stk_g.crash;
 	const siginfo_t *si = (const siginfo_t *)c->siginfo;
 	struct stk_trace_head h = {.signo = c->signo,
-				   .hidden = c->secure,
+				   .no_pc = c->secure,
+				   .no_addr = c->secure,
 				   .pc = stk_context_pc_of(c->gregs),
 				   .tid = c->tid,
 				   .has_code = c->signo != 0,
@@ -63,7 +72,7 @@ static void write_header(void)
 		h.from_pid = si->si_pid;
 		h.from_uid = si->si_uid;
 	}
-	STK_EMIT(stk_trace_text(&(struct stk_trace_text){0}, &stk_reporting.out.text), head, &h);
+	STK_EMIT(text(), head, &h);
 	/* Where the helper is to write one, it says so itself, below the report. */
 	if (!c->core_path[0])
 		say_no_core(0);

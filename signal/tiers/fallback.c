@@ -101,6 +101,8 @@ static void put_frame(const struct stk_step_frame *f, bool detail)
 				    .how = f->how,
 				    .detail = detail,
 				    .hidden = stk_g.o.secure,
+				    .no_fp = !stk_reg_known(&f->regs, stk_arch_host->fp),
+				    .no_sp = !stk_reg_known(&f->regs, stk_arch_host->sp),
 				    .fp = f->regs.r[stk_arch_host->fp],
 				    .sp = f->regs.r[stk_arch_host->sp]};
 

@@ -443,7 +443,7 @@ def manual(t):
     """The pages tell of each variable, function and option there is, and are clean."""
     variables = set()
     for name in ("options.c", "follow.c"):
-        with open(os.path.join(s.SOURCE, "signal", name)) as f:
+        with open(os.path.join(s.SOURCE, "signal/program", name)) as f:
             variables |= set(re.findall(r'"(LIBSTACK_[A-Z]+)"', f.read()))
     t.check(len(variables) >= 8, "variables:", variables)
     t.equal(set(re.findall(r"^\.B (LIBSTACK_[A-Z]+)$", page("libstack.7"), re.M)), variables,

@@ -58,6 +58,14 @@ static void every_mark(struct stk_trace_sink sink)
 						   .fp = 1,
 						   .sp = 2,
 						   .pc = 3});
+	every_frame(sink, (struct stk_trace_frame){.name = "lost",
+						   .module = "a.so",
+						   .module_off = 1,
+						   .how = STK_HOW_SCAN,
+						   .detail = true,
+						   .no_fp = true,
+						   .no_sp = true,
+						   .pc = 3});
 	STK_EMIT(sink, elided, 12);
 	every_frame(sink, (struct stk_trace_frame){
 			      .module = "libc.so.6", .module_off = 0x10, .signal = true});

@@ -54,11 +54,11 @@ static void add_address(void *arg, const char *what, bool hidden, uint64_t a)
 static void on_head(void *arg, const struct stk_trace_head *h)
 {
 	add(arg, "head signo=%d tid=%d", h->signo, h->tid);
-	add_address(arg, "pc", h->hidden, h->pc);
+	add_address(arg, "pc", h->no_pc, h->pc);
 	if (h->has_code)
 		add(arg, " code=%d", h->code);
 	if (h->has_addr)
-		add_address(arg, "addr", h->hidden, h->addr);
+		add_address(arg, "addr", h->no_addr, h->addr);
 	if (h->has_from)
 		add(arg, " from=%d/%u", h->from_pid, h->from_uid);
 	add(arg, "\n");
@@ -115,8 +115,8 @@ static void on_frame(void *arg, const struct stk_trace_frame *f)
 	add(arg, " near=%d inlined=%d signal=%d how=%d", f->near, f->inlined, f->signal,
 	    f->how < STK_HOW_FP ? STK_HOW_CFI : f->how);
 	if (f->detail && !f->hidden)
-		add(arg, " fp=%llx sp=%llx at=%llx", (unsigned long long)f->fp,
-		    (unsigned long long)f->sp, (unsigned long long)f->pc);
+		add(arg, " fp=%llx,%d sp=%llx,%d at=%llx", (unsigned long long)f->fp, f->no_fp,
+		    (unsigned long long)f->sp, f->no_sp, (unsigned long long)f->pc);
 	add(arg, "\n");
 }
 

@@ -36,6 +36,8 @@ static void every_mark_is_a_key(void **state)
 	    "{\"more\":true}],\"file\":\"a.c\",\"offset\":\"0x0\",\"near\":true},\n"
 	    "{\"event\":\"frame\",\"name\":\"caf\xc3\xa9\",\"file\":\"b\\\\xff.c\",\"line\":9,"
 	    "\"offset\":\"0x2a\",\"pc\":\"0x3\",\"fp\":\"0x1\",\"sp\":\"0x2\",\"inlined\":true},\n"
+	    "{\"event\":\"frame\",\"name\":\"lost\",\"module\":\"a.so\",\"module offset\":\"0x1\","
+	    "\"pc\":\"0x3\",\"found by\":\"scan\"},\n"
 	    "{\"event\":\"elided\",\"frames\":\"0xc\"},\n"
 	    "{\"event\":\"frame\",\"module\":\"libc.so.6\",\"module offset\":\"0x10\","
 	    "\"signal frame\":true},\n"
@@ -102,7 +104,7 @@ static void no_memory_is_said(void **state)
 		/* A string that is not made as it is, is made with escapes. */
 		assert_true(r == STK_ENOMEM || strstr(made, "\"b\\\\xff.c\""));
 		json_t *v = json_loads(made, 0, NULL);
-		assert_int_equal(json_array_size(v), 20);
+		assert_int_equal(json_array_size(v), 21);
 		json_decref(v);
 	}
 	assert_true(said > 100);
