@@ -69,6 +69,9 @@ struct stk_crash {
 	char core_reason[256];
 };
 
+/* How long the helper holds the threads for the kernel's core at most. */
+#define STK_HOLD_SECONDS 60
+
 /* What the helper's exit status says. */
 enum stk_helper_status {
 	STK_HELPER_DONE = 0,     /* the report is written whole */

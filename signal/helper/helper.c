@@ -32,9 +32,8 @@
 #include "targets/live.h"
 #include "targets/procfs.h"
 
-#define SOCKET       3
-#define OUT          1
-#define HOLD_SECONDS 60 /* a core is long on its way at worst */
+#define SOCKET 3
+#define OUT    1
 
 static volatile sig_atomic_t late;
 static bool wrote, write_failed;
@@ -425,7 +424,7 @@ int main(int argc, char **argv)
 	 * left. Until they are waited for, those that have ended keep the program from being gone.
 	 */
 	signal(SIGALRM, SIG_DFL);
-	alarm(told ? HOLD_SECONDS : 0);
+	alarm(told ? STK_HOLD_SECONDS : 0);
 	while (told && (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR))
 		;
 	_exit(r);

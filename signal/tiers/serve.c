@@ -15,7 +15,6 @@
 #include "signal/kernel/clock.h"
 #include "signal/kernel/sys.h"
 
-#define HOLD_NS   60000000000ULL /* for the kernel's core, where that is long */
 #define TURNS_MAX 10000000
 #define TRIES     1000 /* of a ppoll that ends with EINTR */
 
@@ -94,7 +93,7 @@ static bool answer(struct stk_serve *s, const struct stk_request *q)
 		return true;
 	case STK_ASK_DONE:
 		s->done((int)(q->len & 0xff), q->len & STK_HOLDS);
-		s->deadline_ns = stk_now_ns() + HOLD_NS;
+		s->deadline_ns = stk_now_ns() + STK_HOLD_SECONDS * 1000000000ULL;
 		return true;
 	case STK_ASK_TIME:
 		s->deadline_ns = s->extend();

@@ -209,6 +209,9 @@ def can_filter():
 
 def main():
     action = sys.argv[1]
+    if action == "--list":
+        print("\n".join(ACTIONS))
+        return
     if action not in ACTIONS:
         raise SystemExit("refuse.py: one of " + " ".join(ACTIONS))
     number = numbers()
