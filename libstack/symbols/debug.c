@@ -305,13 +305,8 @@ static void add_function(struct stk_unit *u, Dwarf_Die *die)
 {
 	ptrdiff_t off = 0;
 	Dwarf_Addr base, start, end;
-	bool any = false;
+	unsigned before = u->franges.n;
 
-	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0)
-		if (start && start < end)
-			any |= ranges_add(&u->franges, start, end, u->nfuncs);
-	if (!any)
-		return;
 	if (u->nfuncs == u->funcs_cap) {
 		unsigned cap = u->funcs_cap ? 2 * u->funcs_cap : 32;
 		Dwarf_Die *v = realloc(u->funcs, cap * sizeof(*v));
@@ -320,7 +315,11 @@ static void add_function(struct stk_unit *u, Dwarf_Die *die)
 		u->funcs = v;
 		u->funcs_cap = cap;
 	}
-	u->funcs[u->nfuncs++] = *die;
+	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0)
+		if (start && start < end)
+			ranges_add(&u->franges, start, end, u->nfuncs);
+	if (u->franges.n > before)
+		u->funcs[u->nfuncs++] = *die;
 }
 
 static void index_children(struct stk_unit *u, struct stk_walk *w, Dwarf_Die *parent, int depth)
