@@ -1,9 +1,6 @@
-"""make_cores.py FOLDER: small hand-made ELF cores, sound and damaged, as seeds for fuzz_core."""
-import os
+"""Small hand-made ELF cores, sound and damaged: seeds for fuzz_core."""
 import struct
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from corewriter import NT_AUXV, NT_FILE, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, core, note, nt_file, prstatus, siginfo
 
 STACK, CODE = 0x7ffd00000000, 0x400000
@@ -42,13 +39,3 @@ def seeds():
     whole = core(one + info + sig + auxv + files + two, maps)
     for n in (0, 3, 16, 63, 64, 100, 200, 400, 700, 1000, len(whole) - 1):
         yield "cut-%d" % n, whole[:n]
-
-
-def main():
-    os.makedirs(sys.argv[1], exist_ok=True)
-    for name, data in seeds():
-        with open(os.path.join(sys.argv[1], name), "wb") as f:
-            f.write(data)
-
-
-main()
