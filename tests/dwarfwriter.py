@@ -15,7 +15,7 @@ import struct
 TAGS = dict(array_type=0x01, enumeration_type=0x04, formal_parameter=0x05, lexical_block=0x0b,
             member=0x0d, pointer_type=0x0f, compile_unit=0x11, structure_type=0x13, typedef=0x16,
             union_type=0x17, unspecified_parameters=0x18, inlined_subroutine=0x1d, subrange_type=0x21,
-            base_type=0x24, const_type=0x26, enumerator=0x28, subprogram=0x2e, namespace=0x39,
+            base_type=0x24, const_type=0x26, enumerator=0x28, subprogram=0x2e, variant_part=0x33, namespace=0x39,
             call_site=0x48, call_site_parameter=0x49)
 ATTRIBUTES = dict(sibling=0x01, location=0x02, name=0x03, byte_size=0x0b, bit_offset=0x0c, bit_size=0x0d,
                   stmt_list=0x10, low_pc=0x11, high_pc=0x12, language=0x13, comp_dir=0x1b,
@@ -155,10 +155,12 @@ class Locations:
 
 class Lines:
     """A line number program (§6.2): sequences of rows (address, line[, file]), the last of each its
-    end. Each row sets its address, so that any order can be written."""
+    end. Each row sets its address, so that any order can be written. `header`: fields that are other
+    than they should be."""
 
-    def __init__(self, *sequences, files=("t.c",), directory="/src"):
+    def __init__(self, *sequences, files=("t.c",), directory="/src", **header):
         self.sequences, self.files, self.directory = sequences, files, directory
+        self.header = dict(dict(min_insn=1, max_ops=1, line_range=14, file_count=None), **header)
 
     def program(self, version):
         out = bytearray()
@@ -184,11 +186,13 @@ class Lines:
                 text(f) + b"\1\0\0" for f in self.files) + b"\0"
         # Directory 0 is that of the compilation, file 0 is file 1 once more.
         files = (self.files[:1] or ("t.c",)) + tuple(self.files)
-        return (b"\1\1\x08" + uleb(1) + text(self.directory) + b"\2\1\x08\2\x0b" + uleb(len(files))
+        count = self.header["file_count"] or len(files)
+        return (b"\1\1\x08" + uleb(1) + text(self.directory) + b"\2\1\x08\2\x0b" + uleb(count)
                 + b"".join(text(f) + b"\0" for f in files))
 
     def write(self, version):
-        head = bytes([1] + ([1] if version >= 4 else []) + [1, 0xfb, 14, 13,
+        h = self.header
+        head = bytes([h["min_insn"]] + ([h["max_ops"]] if version >= 4 else []) + [1, 0xfb, h["line_range"], 13,
                      0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1]) + self.tables(version)
         body = fixed(version, 2) + (b"\x08\0" if version >= 5 else b"") + fixed(len(head), 4) + head
         body += self.program(version)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define VISITS_MAX 65536 /* members of members, elements of elements */
+#define VISITS_MAX 16384 /* members of members, elements of elements */
 #define DEPTH_MAX  64
 
 struct cover {
@@ -12,18 +12,23 @@ struct cover {
 	unsigned left; /* so many more types may be visited */
 };
 
+static bool may_visit(struct cover *c)
+{
+	return c->left && --c->left;
+}
+
 static void cover_bits(struct cover *c, uint64_t bit, uint64_t bits)
 {
 	if (bit >= 8 * c->size)
 		return;
 	if (bits > 8 * c->size - bit)
 		bits = 8 * c->size - bit;
-	if (bit % 8 == 0 && bits % 8 == 0) {
-		memset(c->mask + bit / 8, 0xff, bits / 8);
-		return;
-	}
-	for (uint64_t b = bit; b < bit + bits; b++)
-		c->mask[b / 8] |= (uint8_t)(1U << b % 8);
+	uint64_t end = bit + bits;
+	for (; bit < end && bit % 8; bit++)
+		c->mask[bit / 8] |= (uint8_t)(1U << bit % 8);
+	memset(c->mask + bit / 8, 0xff, (end - bit) / 8);
+	for (bit += (end - bit) / 8 * 8; bit < end; bit++)
+		c->mask[bit / 8] |= (uint8_t)(1U << bit % 8);
 }
 
 /* Something lies there, nobody knows what. */
@@ -39,7 +44,7 @@ static void cover(struct cover *c, const struct stk_type *t, uint64_t bit, uint6
 
 static void cover_members(struct cover *c, const struct stk_type *t, uint64_t bit, unsigned depth)
 {
-	for (unsigned i = 0; i < t->nmembers; i++) {
+	for (unsigned i = 0; i < t->nmembers && may_visit(c); i++) {
 		const struct stk_member *m = &t->members[i];
 		uint64_t end = 8 * t->size;
 		if (m->type->kind != STK_TYPE_UNKNOWN || m->bit_size) {
@@ -55,20 +60,25 @@ static void cover_members(struct cover *c, const struct stk_type *t, uint64_t bi
 		cover_unknown(c, bit, 8 * t->size);
 }
 
+static void cover_elements(struct cover *c, const struct stk_type *t, uint64_t bit, unsigned depth)
+{
+	uint64_t bits = 8 * t->elem->size;
+
+	for (uint64_t i = 0; i < t->count && bits && bit < 8 * c->size && may_visit(c); i++) {
+		cover(c, t->elem, bit, bits, depth + 1);
+		bit += bits;
+	}
+}
+
 static void cover(struct cover *c, const struct stk_type *t, uint64_t bit, uint64_t bits,
 		  unsigned depth)
 {
-	if (depth > DEPTH_MAX || !c->left) {
+	if (depth > DEPTH_MAX) {
 		c->left = 0;
-		return;
-	}
-	c->left--;
-	if (t->kind == STK_TYPE_STRUCT || t->kind == STK_TYPE_UNION) {
+	} else if (t->kind == STK_TYPE_STRUCT || t->kind == STK_TYPE_UNION) {
 		cover_members(c, t, bit, depth);
 	} else if (t->kind == STK_TYPE_ARRAY) {
-		for (uint64_t i = 0, at = bit; i < t->count && at < 8 * c->size && t->elem->size;
-		     i++, at += 8 * t->elem->size)
-			cover(c, t->elem, at, 8 * t->elem->size, depth + 1);
+		cover_elements(c, t, bit, depth);
 	} else if (t->enc == STK_ENC_FLOAT && t->size == 16 && bits == 128) {
 		/* The x87 format has 80 bits in its 16 bytes (System V ABI, 3.1.2). */
 		cover_bits(c, bit, 80);

@@ -68,6 +68,18 @@ static bool get_entry(void *arg, const struct stk_expr *e, uint64_t *ret, bool *
 	return true;
 }
 
+/* Of the kinds and sizes that op_type() of symbols/expr.c gives. */
+static struct stk_op_type type_of(uint8_t kind, uint8_t size)
+{
+	struct stk_op_type t = {(uint8_t)(kind % (STK_OP_OTHER + 1)), (uint8_t)(1 + size % 8)};
+
+	if (t.kind == STK_OP_FLOAT)
+		t.size = size % 2 ? 4 : 8;
+	else if (t.kind == STK_OP_GENERIC || t.kind == STK_OP_OTHER)
+		t.size = 0;
+	return t;
+}
+
 static unsigned take_ops(const uint8_t *data, size_t size, struct stk_op *ops,
 			 const struct stk_expr *sub)
 {
@@ -75,8 +87,8 @@ static unsigned take_ops(const uint8_t *data, size_t size, struct stk_op *ops,
 
 	for (uint32_t off = 0; n < OPS_MAX && size >= OP_SIZE; data += OP_SIZE, size -= OP_SIZE) {
 		struct stk_op *op = &ops[n++];
-		*op = (struct stk_op){
-		    .atom = data[0], .type = {(uint8_t)(data[1] % 5), data[2]}, .off = off};
+		*op =
+		    (struct stk_op){.atom = data[0], .type = type_of(data[1], data[2]), .off = off};
 		memcpy(&op->n1, data + 3, 8);
 		memcpy(&op->n2, data + 11, 8);
 		if (op->atom == 0xa3) /* DW_OP_entry_value */

@@ -86,6 +86,32 @@ def file_unknown(p):
     p.lines.sequences[0][1] = (INNER + 8, 12, 2 ** 31)
 
 
+NO_LINES = dict(inner="(0x11, 0x22) t+0x1010", outer="(0x33, 0x44) t+0x1055", main="(0x55, 0x66) t+0x1095",
+                _start="() t+0x10d5")
+
+
+@row()
+def line_range_0(p):
+    """No operation here rests on it."""
+    p.lines.header["line_range"] = 0
+
+
+@row(**NO_LINES)
+def operations_0(p):
+    """No operations in an instruction."""
+    p.lines.header["max_ops"] = 0
+
+
+@row(**NO_LINES)
+def files_2_32(p):
+    p.lines.header["file_count"] = 2 ** 32
+
+
+@row(**NO_LINES)
+def lines_elsewhere(p):
+    p.unit.set(stmt_list=Form("sec_offset", 2 ** 31))
+
+
 # --- trees of DIEs ---
 
 def nest(depth, tag, inside, **attributes):
@@ -250,6 +276,15 @@ def member_without_type(p):
                            dict(name="n", data_member_location=8)))
 
 
+@row(inner="({0x11, {_}}, 0x22) t.c:12")
+def variants(p):
+    """Rust's enums: what they hold stands in a variant part, which is not read. Sound."""
+    hidden = p.struct(4)
+    hidden.add(DIE("variant_part", DIE("member", name="m", type=p.int)))
+    p.set(0, type=p.struct(16, dict(name="x", type=p.int, data_member_location=0),
+                           dict(name="e", type=hidden, data_member_location=8)))
+
+
 @row(inner="({_, _}, 0x22) t.c:12")
 def struct_without_members(p):
     p.set(0, type=p.struct(16))
@@ -297,6 +332,15 @@ def members_times_members(p):
     t = p.int
     for n in range(16):
         t = p.struct(8, *[dict(name="m", type=t, data_member_location=0)] * 100, name="s%d" % (15 - n))
+    p.set(0, type=t)
+
+
+@row(inner="({{{{{...}}}}}) t.c:12")
+def unknown_members_times_members(p):
+    """The same, the innermost members without a type: 10^14."""
+    t = p.struct(8, *[dict(name="m", data_member_location=0)] * 100)
+    for _ in range(6):
+        t = p.struct(8, *[dict(name="m", type=t, data_member_location=0)] * 100)
     p.set(0, type=t)
 
 
