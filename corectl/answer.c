@@ -24,6 +24,15 @@ const struct command *const answer_commands[] = {
     stack_commands,   source_commands, data_commands, info_commands,
     process_commands, help_commands,   NULL};
 
+static struct session session = {.commands = answer_commands};
+
+void answer_out_of_memory(void)
+{
+	stk_text_flush(&session.out);
+	fputs("corectl: out of memory\n", stderr);
+	exit(1);
+}
+
 static void run_stream(struct session *s, FILE *f, const char *name)
 {
 	char *line = NULL;
@@ -111,19 +120,19 @@ static void die_interrupted(void)
 /* Until `give` catches it, Ctrl-C ends the program as the signal does. */
 static int answer(const struct options *o, void (*give)(struct session *s, const struct options *o))
 {
-	static struct session s = {.commands = answer_commands};
+	struct session *s = &session;
 
 	signal(SIGPIPE, SIG_IGN);
-	int r = session_open(&s, o);
+	int r = session_open(s, o);
 	if (r && o->searched && access(o->core, F_OK))
 		cores_say_where();
 	if (!r) {
-		give(&s, o);
-		command_finish(&s);
-		r = status(&s);
+		give(s, o);
+		command_finish(s);
+		r = status(s);
 	}
-	session_close(&s);
-	if (s.interrupted)
+	session_close(s);
+	if (s->interrupted)
 		die_interrupted();
 	return r;
 }

@@ -15,4 +15,7 @@ int answer_core(struct options *o);    /* core */
 int answer_process(struct options *o); /* attach */
 int answer_stack(struct options *o);   /* stack */
 
+/* Shows what is held of the answer and ends the program. */
+void answer_out_of_memory(void);
+
 #endif

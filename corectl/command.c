@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One line becomes one command: its name is looked up in the tables, what it needs is checked, and
- * its function writes the answer. Afterwards, in this order: the engine's remarks, whether memory
- * was newer than the registers, the rest of the answer, the end of the pager.
+ * its function writes the answer. Afterwards, in this order: the engine's remarks, whether our
+ * memory was short, whether the target's was newer than the registers, the rest of the answer, the
+ * end of the pager.
  */
 #include "command.h"
 #include "interrupt.h"
@@ -10,6 +11,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+
+#include "memory.h"
 
 /* Does `name` stand among the blank-separated `names`: 2 exactly, 1 as a prefix, 0 not at all. */
 static int name_match(const char *names, const char *name, size_t len)
@@ -127,6 +130,8 @@ void command_finish(struct session *s)
 		s->interrupted = s->quit |= !s->interactive;
 	}
 	session_remarks(s);
+	if (memory_was_short())
+		session_fail(s, "not enough memory: something may be missing above");
 	session_say_age(s);
 	stk_text_flush(&s->out);
 	screen_end(&s->screen);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "operands.h"
 #include "targets/live.h"
 
@@ -234,6 +235,7 @@ int gcore_main(struct options *a)
 	char name[32];
 	int r = operands_only_process(a);
 
+	memory_watch(NULL); /* every piece is looked at: what was begun is taken away again */
 	if (!r && a->stacks_only && a->full)
 		r = options_wrong(a, "--full and --stacks-only exclude each other", NULL);
 	if (r)

@@ -7,6 +7,7 @@
 
 #include "answer.h"
 #include "gcore.h"
+#include "memory.h"
 #include "run.h"
 
 /* A file that is named like a verb is opened as ./NAME. */
@@ -49,6 +50,8 @@ static void tell(const struct options *o)
 int main(int argc, char **argv)
 {
 	struct options o = {0};
+
+	memory_watch(answer_out_of_memory);
 	int r = options_parse(&o, verbs, argc, argv);
 
 	if (!r && (o.help || o.version || o.dump_commands))

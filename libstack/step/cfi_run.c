@@ -98,9 +98,16 @@ static void restore(struct run *m, uint64_t column)
 		rule(m, column, m->initial.kind[n], m->initial.v[n]);
 }
 
+/* Locations only increase (§6.4.2.1). */
+static void advance_to(struct run *m, uint64_t loc)
+{
+	m->bad |= loc < m->loc;
+	m->loc = loc;
+}
+
 static void advance(struct run *m, uint64_t units)
 {
-	m->loc += units * m->cie->code_align;
+	advance_to(m, m->loc + units * m->cie->code_align);
 }
 
 static void cfa(struct run *m, uint64_t reg, int64_t off)
@@ -233,7 +240,7 @@ static void step(struct run *m, uint8_t op)
 	case CFA_nop:
 		break;
 	case CFA_set_loc:
-		m->loc = stk_cfi_pointer(m->w, m->cie->pointer_enc, 0);
+		advance_to(m, stk_cfi_pointer(m->w, m->cie->pointer_enc, 0));
 		break;
 	case CFA_advance_loc1:
 		advance(m, stk_cur_u8(c));

@@ -7,6 +7,7 @@
 #include "symbols/symtab.h"
 
 #define VALUES_MAX 32
+#define DEPTH_MAX  64
 #define TAILS_MAX  65536 /* a power of two */
 
 static struct stk_call_site no_site; /* kept for return addresses without one */
@@ -86,12 +87,13 @@ static void read_target(struct stk_module *m, Dwarf_Die *die, struct stk_call_si
 }
 
 /* The call sites below `parent`, until `fn` returns false. false: it did. */
-static bool each_site(Dwarf_Die *parent, bool (*fn)(void *arg, Dwarf_Die *site), void *arg,
-		      int depth)
+static bool each_site(struct stk_walk *w, Dwarf_Die *parent, bool (*fn)(void *arg, Dwarf_Die *site),
+		      void *arg, int depth)
 {
 	Dwarf_Die die;
 
-	if (depth > 64 || dwarf_child(parent, &die) != 0)
+	w->broken |= depth > DEPTH_MAX;
+	if (depth > DEPTH_MAX || !stk_walk_child(w, parent, &die))
 		return true;
 	do {
 		switch (dwarf_tag(&die)) {
@@ -102,13 +104,13 @@ static bool each_site(Dwarf_Die *parent, bool (*fn)(void *arg, Dwarf_Die *site),
 			break;
 		case DW_TAG_lexical_block:
 		case DW_TAG_inlined_subroutine:
-			if (!each_site(&die, fn, arg, depth + 1))
+			if (!each_site(w, &die, fn, arg, depth + 1))
 				return false;
 			break;
 		default:
 			break;
 		}
-	} while (dwarf_siblingof(&die, &die) == 0);
+	} while (stk_walk_next(w, &die));
 	return true;
 }
 
@@ -155,10 +157,11 @@ static struct stk_call_site *read_site(struct stk_module *m, struct stk_debug *d
 	struct stk_unit *u = stk_unit_at(d, addr - 1);
 	struct stk_range range;
 	struct wanted w = {.addr = addr};
+	struct stk_walk walk = {0};
 	Dwarf_Die func;
 
 	if (!u || !stk_function_die(u, addr - 1, &func, &range) ||
-	    each_site(&func, is_other_site, &w, 0))
+	    each_site(&walk, &func, is_other_site, &w, 0))
 		return NULL;
 	struct stk_call_site *cs = stk_pool_alloc(&m->owner->target->pool, sizeof(*cs));
 	if (!cs)
@@ -261,16 +264,17 @@ static struct stk_tail_calls *read_tails(struct stk_module *m, struct stk_unit *
 	struct stk_pool *pool = &m->owner->target->pool;
 	struct stk_tail_calls *ret = stk_pool_alloc(pool, sizeof(*ret));
 	struct tails t = {.m = m};
+	struct stk_walk w = {0};
 
 	if (!ret)
 		return NULL;
-	each_site(func, add_tail, &t, 0);
+	each_site(&w, func, add_tail, &t, 0);
 	ret->v = stk_pool_alloc(pool, t.n * sizeof(*t.v) + 1);
 	if (ret->v) {
 		if (t.n)
 			memcpy(ret->v, t.v, t.n * sizeof(*t.v));
 		ret->n = t.n;
-		ret->complete = !t.full && all_tails(u, func);
+		ret->complete = !t.full && !w.broken && all_tails(u, func);
 	}
 	free(t.v);
 	return ret;

@@ -305,13 +305,8 @@ static void add_function(struct stk_unit *u, Dwarf_Die *die)
 {
 	ptrdiff_t off = 0;
 	Dwarf_Addr base, start, end;
-	bool any = false;
+	unsigned before = u->franges.n;
 
-	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0)
-		if (start && start < end)
-			any |= ranges_add(&u->franges, start, end, u->nfuncs);
-	if (!any)
-		return;
 	if (u->nfuncs == u->funcs_cap) {
 		unsigned cap = u->funcs_cap ? 2 * u->funcs_cap : 32;
 		Dwarf_Die *v = realloc(u->funcs, cap * sizeof(*v));
@@ -320,14 +315,18 @@ static void add_function(struct stk_unit *u, Dwarf_Die *die)
 		u->funcs = v;
 		u->funcs_cap = cap;
 	}
-	u->funcs[u->nfuncs++] = *die;
+	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0)
+		if (start && start < end)
+			ranges_add(&u->franges, start, end, u->nfuncs);
+	if (u->franges.n > before)
+		u->funcs[u->nfuncs++] = *die;
 }
 
-static void index_children(struct stk_unit *u, Dwarf_Die *parent, int depth)
+static void index_children(struct stk_unit *u, struct stk_walk *w, Dwarf_Die *parent, int depth)
 {
 	Dwarf_Die die;
 
-	if (depth > 64 || dwarf_child(parent, &die) != 0)
+	if (depth > 64 || !stk_walk_child(w, parent, &die))
 		return;
 	do {
 		switch (dwarf_tag(&die)) {
@@ -336,7 +335,7 @@ static void index_children(struct stk_unit *u, Dwarf_Die *parent, int depth)
 			/* GNU nested functions and methods of local classes. */
 			if (!dwarf_hasattr(&die, DW_AT_inline) &&
 			    !dwarf_hasattr(&die, DW_AT_declaration))
-				index_children(u, &die, depth + 1);
+				index_children(u, w, &die, depth + 1);
 			break;
 		case DW_TAG_namespace:
 		case DW_TAG_module:
@@ -344,21 +343,22 @@ static void index_children(struct stk_unit *u, Dwarf_Die *parent, int depth)
 		case DW_TAG_structure_type:
 		case DW_TAG_union_type:
 		case DW_TAG_lexical_block:
-			index_children(u, &die, depth + 1);
+			index_children(u, w, &die, depth + 1);
 			break;
 		default:
 			break;
 		}
-	} while (dwarf_siblingof(&die, &die) == 0);
+	} while (stk_walk_next(w, &die));
 }
 
 void stk_unit_index(struct stk_unit *u)
 {
 	if (u->indexed)
 		return;
+	struct stk_walk w = {0};
 	u->indexed = true;
 	unit_producer(u);
-	index_children(u, &u->die, 0);
+	index_children(u, &w, &u->die, 0);
 	ranges_sort(&u->franges);
 }
 

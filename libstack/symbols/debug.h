@@ -86,6 +86,36 @@ uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end)
 /* The file that declares it, or NULL. */
 const char *stk_die_decl_file(Dwarf_Die *die);
 
+/*
+ * A walk over a unit's DIEs, parents before their children. DW_AT_sibling (§2.3) can lead out of
+ * the parent, so that the same DIEs follow on each level: each is visited once, for addresses only
+ * increase.
+ */
+struct stk_walk {
+	const char *at;
+	bool broken; /* it has not seen all: damage, or depth */
+};
+
+/* To the first child, to the next sibling. false: there is none. */
+static inline bool stk_walk_to(struct stk_walk *w, const Dwarf_Die *die, int result)
+{
+	bool on = result == 0 && (const char *)die->addr > w->at;
+
+	w->at = on ? die->addr : w->at;
+	w->broken |= result < 0 || (result == 0 && !on);
+	return on;
+}
+
+static inline bool stk_walk_child(struct stk_walk *w, Dwarf_Die *parent, Dwarf_Die *ret)
+{
+	return stk_walk_to(w, ret, dwarf_child(parent, ret));
+}
+
+static inline bool stk_walk_next(struct stk_walk *w, Dwarf_Die *die)
+{
+	return stk_walk_to(w, die, dwarf_siblingof(die, die));
+}
+
 /* What a function and all its instances share: the DIE that first declares it. */
 uint64_t stk_die_identity(const Dwarf_Die *die);
 

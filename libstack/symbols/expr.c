@@ -72,7 +72,11 @@ static bool convert_typed(Dwarf_Attribute *attr, const Dwarf_Op *in, struct stk_
 	return true;
 }
 
-static void convert_op(struct stk_module *m, Dwarf_Attribute *attr, const Dwarf_Op *in,
+static const struct stk_expr *from_ops(struct stk_module *m, Dwarf_Attribute *attr,
+				       const Dwarf_Op *ops, size_t n, bool inner);
+
+/* `inner`: of an entry value, which names a register; what it has inside is not wanted. */
+static void convert_op(struct stk_module *m, Dwarf_Attribute *attr, const Dwarf_Op *in, bool inner,
 		       struct stk_op *out)
 {
 	Dwarf_Attribute sub;
@@ -89,9 +93,9 @@ static void convert_op(struct stk_module *m, Dwarf_Attribute *attr, const Dwarf_
 	case DW_OP_entry_value:
 	case DW_OP_GNU_entry_value:
 		out->atom = DW_OP_entry_value;
-		if (attr && dwarf_getlocation_attr(attr, in, &sub) == 0 &&
+		if (attr && !inner && dwarf_getlocation_attr(attr, in, &sub) == 0 &&
 		    dwarf_getlocation(&sub, &ops, &n) == 0)
-			out->sub = stk_expr_from_ops(m, &sub, ops, n);
+			out->sub = from_ops(m, &sub, ops, n, true);
 		break;
 	case DW_OP_implicit_value:
 		if (attr && dwarf_getlocation_implicit_value(attr, in, &block) == 0) {
@@ -119,8 +123,8 @@ static void convert_op(struct stk_module *m, Dwarf_Attribute *attr, const Dwarf_
 	}
 }
 
-const struct stk_expr *stk_expr_from_ops(struct stk_module *m, Dwarf_Attribute *attr,
-					 const Dwarf_Op *ops, size_t n)
+static const struct stk_expr *from_ops(struct stk_module *m, Dwarf_Attribute *attr,
+				       const Dwarf_Op *ops, size_t n, bool inner)
 {
 	struct stk_pool *pool = &m->owner->target->pool;
 	struct stk_expr *e;
@@ -133,9 +137,15 @@ const struct stk_expr *stk_expr_from_ops(struct stk_module *m, Dwarf_Attribute *
 	if (!e || !v)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
-		convert_op(m, attr, &ops[i], &v[i]);
+		convert_op(m, attr, &ops[i], inner, &v[i]);
 	*e = (struct stk_expr){.ops = v, .n = (unsigned)n, .bias = m->bias};
 	return e;
+}
+
+const struct stk_expr *stk_expr_from_ops(struct stk_module *m, Dwarf_Attribute *attr,
+					 const Dwarf_Op *ops, size_t n)
+{
+	return from_ops(m, attr, ops, n, false);
 }
 
 const struct stk_expr *stk_expr_at(struct stk_module *m, Dwarf_Attribute *attr, uint64_t addr)

@@ -50,6 +50,25 @@ static bool grow(void **v, size_t *cap, size_t n, size_t size)
 	return true;
 }
 
+static int by_addr(const void *a, const void *b)
+{
+	const struct stk_line *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Addresses only increase within a sequence (§6.2.5); not every assembler has kept to that. */
+static void order(struct stk_line *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (v[i].addr < v[i - 1].addr) {
+			qsort(v, n, sizeof(*v), by_addr);
+			return;
+		}
+}
+
 bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end)
 {
 	size_t first = ls->nseqs ? ls->seqs[ls->nseqs - 1].first + ls->seqs[ls->nseqs - 1].n : 0;
@@ -57,13 +76,16 @@ bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end)
 	if (!end) {
 		if (!grow((void **)&ls->v, &ls->cap, ls->n, sizeof(*ls->v)))
 			return false;
-		ls->v[ls->n++] = *row;
+		ls->v[ls->n] = *row;
+		ls->v[ls->n].number = (uint32_t)ls->n;
+		ls->n++;
 		return true;
 	}
 	if (first == ls->n)
 		return true;
 	if (!grow((void **)&ls->seqs, &ls->seqs_cap, ls->nseqs, sizeof(*ls->seqs)))
 		return false;
+	order(&ls->v[first], ls->n - first);
 	ls->seqs[ls->nseqs++] =
 	    (struct stk_line_seq){ls->v[first].addr, row->addr, first, ls->n - first};
 	return true;

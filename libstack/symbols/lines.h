@@ -13,6 +13,7 @@ struct stk_line {
 	uint32_t file, line;
 	uint16_t column;
 	bool stmt, prologue_end;
+	uint32_t number;  /* of the row, as they came */
 	const char *name; /* of the file, where it has no number */
 };
 
@@ -33,8 +34,8 @@ struct stk_lines {
  * sequence; what could be read is kept. */
 bool stk_lines_read(const struct stk_cur *section, uint64_t off, struct stk_lines *ret);
 
-/* One row more of the sequence that is being built; `end`: it ends at row->addr. false: memory is
- * exhausted. */
+/* One row more of the sequence that is being built; `end`: it ends at row->addr, and its rows are
+ * put in the order of their addresses. false: memory is exhausted. */
 bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end);
 
 /* After the last row. */

@@ -88,7 +88,8 @@ static const char *die_name(struct stk_module *m, Dwarf_Die *die)
 	return has_namespaces(die) ? qualified(m, die, name) : name;
 }
 
-/* The DIE that declares a function or parameter: the end of its abstract origins. */
+/* The DIE that declares a function or parameter: the end of its abstract origins. Origins without
+ * end declare nothing. */
 static Dwarf_Die origin_of(Dwarf_Die *die)
 {
 	Dwarf_Die o = *die, next;
@@ -96,10 +97,10 @@ static Dwarf_Die origin_of(Dwarf_Die *die)
 
 	for (int i = 0; i < 8; i++) {
 		if (!dwarf_formref_die(dwarf_attr(&o, DW_AT_abstract_origin, &a), &next))
-			break;
+			return o;
 		o = next;
 	}
-	return o;
+	return *die;
 }
 
 uint64_t stk_die_identity(const Dwarf_Die *die)
@@ -236,19 +237,19 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	}
 }
 
-/* The inlined calls inside `die` that hold `addr`, outermost first. */
+/* The inlined calls inside `die` that hold `addr`, outermost first, behind the `n` of the chain. */
 static unsigned inline_chain(Dwarf_Die *die, uint64_t addr, Dwarf_Die *chain, unsigned n)
 {
 	Dwarf_Die child, at = *die;
 
-	while (dwarf_child(&at, &child) == 0) {
+	while (n <= LEVELS_MAX && dwarf_child(&at, &child) == 0) {
 		bool found = false;
 		do {
 			int tag = dwarf_tag(&child);
 			if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block) &&
 			    dwarf_haspc(&child, addr) == 1) {
 				found = true;
-				if (tag == DW_TAG_inlined_subroutine && n < LEVELS_MAX)
+				if (tag == DW_TAG_inlined_subroutine)
 					chain[n++] = child;
 				break;
 			}
@@ -305,7 +306,9 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 	struct stk_place_line at;
 
 	chain[0] = *func;
-	unsigned n = inline_chain(func, addr, chain, 1);
+	unsigned found = inline_chain(func, addr, chain, 1);
+	/* Of one too many only the place of its call is wanted. */
+	unsigned n = found < LEVELS_MAX ? found : LEVELS_MAX;
 	struct stk_scope *v = stk_pool_alloc(pool, n * sizeof(*v));
 	if (!v)
 		return;
@@ -317,7 +320,7 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 		s->name = die_name(m, die);
 		s->inlined = i > 0;
 		s->frame_base = base;
-		if (i + 1 < n)
+		if (i + 1 < found)
 			call_position(u, &chain[i + 1], s);
 		else
 			own_line(s, stk_unit_line(u, addr, &at), &at);

@@ -21,6 +21,16 @@ static uint64_t attr_u(Dwarf_Die *die, unsigned name, uint64_t otherwise)
 	return dwarf_attr_integrate(die, name, &a) && !dwarf_formudata(&a, &v) ? v : otherwise;
 }
 
+static uint64_t limited(uint64_t size)
+{
+	return size < STK_TYPE_SIZE_MAX ? size : STK_TYPE_SIZE_MAX;
+}
+
+static uint64_t times(uint64_t count, uint64_t size)
+{
+	return size && count > STK_TYPE_SIZE_MAX / size ? STK_TYPE_SIZE_MAX : count * size;
+}
+
 static enum stk_encoding encoding(Dwarf_Die *die)
 {
 	static const uint8_t table[] = {
@@ -36,7 +46,7 @@ static enum stk_encoding encoding(Dwarf_Die *die)
 /* Bits from the start of the aggregate, in all the ways DWARF 2 to 5 say it (DWARF 5 §5.7.6). */
 static uint64_t member_bit_off(Dwarf_Die *die, uint64_t bits)
 {
-	uint64_t byte = attr_u(die, DW_AT_data_member_location, 0);
+	uint64_t byte = limited(attr_u(die, DW_AT_data_member_location, 0));
 
 	if (dwarf_hasattr(die, DW_AT_data_bit_offset))
 		return attr_u(die, DW_AT_data_bit_offset, 0);
@@ -53,7 +63,9 @@ static uint64_t member_bit_off(Dwarf_Die *die, uint64_t bits)
 	return 8 * byte;
 }
 
-static void read_member(struct stk_module *m, Dwarf_Die *die, struct stk_member *out, int depth)
+/* `size`: of the aggregate. */
+static void read_member(struct stk_module *m, Dwarf_Die *die, uint64_t size, struct stk_member *out,
+			int depth)
 {
 	Dwarf_Attribute a;
 	Dwarf_Die tdie;
@@ -67,6 +79,11 @@ static void read_member(struct stk_module *m, Dwarf_Die *die, struct stk_member 
 	out->bitfield = bits != 0;
 	out->bit_size = bits ? bits : 8 * out->type->size;
 	out->bit_off = member_bit_off(die, out->bit_size);
+	if (out->bit_off > 8 * size || out->bit_size > 8 * size - out->bit_off) {
+		out->type = &unknown_type;
+		out->bit_off = out->bit_off < 8 * size ? out->bit_off : 8 * size;
+		out->bit_size = 0;
+	}
 }
 
 static bool is_member(Dwarf_Die *die)
@@ -84,19 +101,24 @@ static void read_members(struct stk_module *m, Dwarf_Die *die, struct stk_type *
 	unsigned n = 0;
 
 	if (dwarf_child(die, &child) == 0)
-		do
+		do {
 			n += is_member(&child);
-		while (dwarf_siblingof(&child, &child) == 0);
+			t->hidden |= dwarf_tag(&child) == DW_TAG_variant_part;
+		} while (dwarf_siblingof(&child, &child) == 0);
+	if (n > MEMBERS_MAX)
+		t->hidden = true;
 	if (!n || n > MEMBERS_MAX)
 		return;
 	t->members = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*t->members));
-	if (!t->members || dwarf_child(die, &child))
+	if (!t->members || dwarf_child(die, &child)) {
+		t->hidden = true;
 		return;
+	}
 	do {
 		if (!is_member(&child))
 			continue;
 		struct stk_member *mb = &t->members[t->nmembers++];
-		read_member(m, &child, mb, depth);
+		read_member(m, &child, t->size, mb, depth);
 		if (mb->type->align > t->align)
 			t->align = mb->type->align;
 	} while (t->nmembers < n && dwarf_siblingof(&child, &child) == 0);
@@ -152,7 +174,7 @@ static void read_array(struct stk_module *m, Dwarf_Die *die, struct stk_type *t,
 		*inner = (struct stk_type){.kind = STK_TYPE_ARRAY,
 					   .elem = elem,
 					   .count = dims[n - 1],
-					   .size = elem->size * dims[n - 1],
+					   .size = times(dims[n - 1], elem->size),
 					   .align = elem->align};
 		elem = inner;
 	}
@@ -160,7 +182,7 @@ static void read_array(struct stk_module *m, Dwarf_Die *die, struct stk_type *t,
 	t->elem = elem;
 	t->count = n ? dims[0] : 0;
 	t->align = elem->align;
-	t->size = attr_u(die, DW_AT_byte_size, t->count * elem->size);
+	t->size = limited(attr_u(die, DW_AT_byte_size, times(t->count, elem->size)));
 }
 
 static const char *type_name(struct stk_module *m, Dwarf_Die *die, const char *keyword)
@@ -190,7 +212,7 @@ static void read_aggregate(struct stk_module *m, Dwarf_Die *die, struct stk_type
 
 static void read_type(struct stk_module *m, Dwarf_Die *die, struct stk_type *t, int depth)
 {
-	t->size = attr_u(die, DW_AT_byte_size, 0);
+	t->size = limited(attr_u(die, DW_AT_byte_size, 0));
 	t->align = 1;
 	t->name = dwarf_diename(die);
 	switch (dwarf_tag(die)) {
@@ -295,11 +317,12 @@ static bool type_matches(Dwarf_Die *die, const struct wanted *w)
 	       !strcmp(name, w->name);
 }
 
-static bool find_type(Dwarf_Die *parent, const struct wanted *w, Dwarf_Die *ret, int depth)
+static bool find_type(struct stk_walk *walk, Dwarf_Die *parent, const struct wanted *w,
+		      Dwarf_Die *ret, int depth)
 {
 	Dwarf_Die die;
 
-	if (depth > 16 || dwarf_child(parent, &die) != 0)
+	if (depth > 16 || !stk_walk_child(walk, parent, &die))
 		return false;
 	do {
 		int tag = dwarf_tag(&die);
@@ -309,9 +332,9 @@ static bool find_type(Dwarf_Die *parent, const struct wanted *w, Dwarf_Die *ret,
 		}
 		if ((tag == DW_TAG_namespace || tag == DW_TAG_structure_type ||
 		     tag == DW_TAG_class_type) &&
-		    find_type(&die, w, ret, depth + 1))
+		    find_type(walk, &die, w, ret, depth + 1))
 			return true;
-	} while (dwarf_siblingof(&die, &die) == 0);
+	} while (stk_walk_next(walk, &die));
 	return false;
 }
 
@@ -347,9 +370,11 @@ const struct stk_type *stk_type_find(struct stk_modules *ms, const char *name)
 				continue;
 			struct stk_debug *d = stk_debug_get(m);
 			Dwarf_Die die;
-			for (unsigned j = 0; d && j < d->nunits; j++)
-				if (find_type(&d->units[j].die, &w, &die, 0))
+			for (unsigned j = 0; d && j < d->nunits; j++) {
+				struct stk_walk walk = {0};
+				if (find_type(&walk, &d->units[j].die, &w, &die, 0))
 					return type_at(m, &die, 0);
+			}
 		}
 	}
 	return NULL;

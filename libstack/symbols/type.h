@@ -29,11 +29,16 @@ enum stk_encoding {
 
 struct stk_type;
 
+/* More than any address space: sizes in bits do not overflow. */
+#define STK_TYPE_SIZE_MAX (1UL << 56)
+
 struct stk_member {
 	const char *name; /* NULL: anonymous */
 	const struct stk_type *type;
-	uint64_t bit_off;  /* from the start of the aggregate; lowest bit first */
-	uint64_t bit_size; /* of the member; bit fields have their own */
+	/* From the start of the aggregate, lowest bit first; of the member (bit fields have their
+	 * own). It does not end behind the aggregate: what does has STK_TYPE_UNKNOWN and no size.
+	 */
+	uint64_t bit_off, bit_size;
 	bool bitfield;
 	bool inherited; /* a base class */
 };
@@ -47,12 +52,13 @@ struct stk_type {
 	enum stk_type_kind kind;
 	enum stk_encoding enc;      /* SCALAR */
 	const char *name;           /* "struct flags", "unsigned int", "char *"; NULL: anonymous */
-	uint64_t size;              /* bytes */
+	uint64_t size;              /* bytes, at most STK_TYPE_SIZE_MAX */
 	uint32_t align;             /* bytes, the ABI's */
 	struct stk_member *members; /* STRUCT and UNION; static members are not among them */
 	unsigned nmembers;
-	const struct stk_type *elem;  /* ARRAY: element type (one dimension a type) */
-	uint64_t count;               /* ARRAY: elements; 0 also for unknown */
+	bool hidden;                 /* STRUCT and UNION: there is more inside than `members` say */
+	const struct stk_type *elem; /* ARRAY: element type (one dimension a type) */
+	uint64_t count;              /* ARRAY: elements; 0 also for unknown */
 	struct stk_enumerator *enums; /* ENUM */
 	unsigned nenums;
 };

@@ -337,6 +337,12 @@ static void end_piece(struct machine *m, struct stk_place *ret, uint64_t bits, u
 	m->depth = 0;
 }
 
+/* Of so many bytes; no object has as many as 64 bits cannot count. */
+static uint64_t bits_of(uint64_t bytes)
+{
+	return bytes <= UINT64_MAX / 8 ? 8 * bytes : UINT64_MAX & ~7UL;
+}
+
 static bool is_piece(unsigned atom)
 {
 	return atom == DW_OP_piece || atom == DW_OP_bit_piece;
@@ -348,19 +354,19 @@ static void run(struct machine *m, struct stk_place *ret)
 
 	for (unsigned steps = 0; m->pc < m->e->n; steps++) {
 		const struct stk_op *op = &m->e->ops[m->pc++];
+		if (steps >= STEPS_MAX) {
+			m->bad = true;
+			break;
+		}
 		if (is_piece(op->atom)) {
-			uint64_t bits = op->atom == DW_OP_piece ? 8 * op->n1 : op->n1;
+			uint64_t bits = op->atom == DW_OP_piece ? bits_of(op->n1) : op->n1;
 			end_piece(m, ret, bits, op->atom == DW_OP_piece ? 0 : op->n2, fresh);
 			fresh = true;
 			continue;
 		}
-		if (steps == STEPS_MAX)
-			m->bad = true;
 		fresh = false;
 		if (!m->bad)
 			step(m, op);
-		if (m->bad && steps >= STEPS_MAX)
-			break;
 	}
 }
 

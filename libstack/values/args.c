@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "unwind/eval.h"
+#include "values/cover.h"
 
 #define BYTES_MAX   1024
 #define ENTRY_DEPTH 6
+#define ENTRIES_MAX                                                                                \
+	1024 /* entry values of a frame: each caller's can rest on several of its own              \
+	      */
 
 struct context {
 	struct stk_modules *ms;
@@ -14,12 +18,22 @@ struct context {
 	const struct stk_frame *frame;
 	size_t index; /* of the frame in the stack */
 	unsigned entry_depth;
+	unsigned *entries; /* so many more may be asked for */
 };
 
 static bool param_by_call_site(struct context *c, unsigned reg, uint64_t param, uint64_t *ret,
 			       bool *guess);
 
 static struct stk_eval evaluator(struct context *c);
+
+/* One entry value more, one caller further out. */
+static bool may_ask(struct context *c)
+{
+	if (c->entry_depth++ >= ENTRY_DEPTH || !*c->entries)
+		return false;
+	--*c->entries;
+	return true;
+}
 
 /* A caller's locations are those at its call. Argument registers, lost since, held there what the
  * call site says of them (DWARF 5 §3.4), whichever function it entered. */
@@ -32,7 +46,7 @@ static bool reg_at_call(const struct context *c, unsigned n, uint64_t *ret)
 
 	if (!cs && !f->exact && f->mod)
 		cs = stk_call_site_at(f->mod, f->pc);
-	if (!cs || at.entry_depth++ >= ENTRY_DEPTH)
+	if (!cs || !may_ask(&at))
 		return false;
 	struct stk_eval ev = evaluator(&at);
 	for (unsigned i = 0; i < cs->nvalues; i++)
@@ -140,9 +154,8 @@ static bool param_by_call_site(struct context *c, unsigned reg, uint64_t param, 
 	struct context caller = *c;
 	const struct stk_call_site *cs;
 
-	if (c->entry_depth >= ENTRY_DEPTH || !c->frame->scopes)
+	if (!c->frame->scopes || !may_ask(&caller))
 		return false;
-	caller.entry_depth++;
 	caller.frame = NULL;
 	for (size_t i = c->index + 1; i < c->stack->n; i++)
 		if (c->stack->v[i].phys != c->frame->phys) {
@@ -226,28 +239,27 @@ static size_t piece_bytes(struct context *c, const struct stk_piece *p, uint8_t 
 	}
 }
 
-static void add_piece(struct context *c, const struct stk_piece *p, struct object *o, size_t *at)
+/* `bit`: of the object, where the piece begins. */
+static void add_piece(struct context *c, const struct stk_piece *p, struct object *o, size_t *bit)
 {
 	uint8_t buf[BYTES_MAX + 16];
-	size_t want = p->bits ? (p->bits + 7) / 8 : o->size - *at;
+	size_t left = 8 * o->size - *bit, bits = p->bits && p->bits < left ? p->bits : left;
 
-	if (want > o->size - *at)
-		want = o->size - *at;
 	/* Pieces of single bits are rare and are left unknown. */
-	if (p->bits % 8 == 0 && !p->bit_off) {
-		size_t n = piece_bytes(c, p, buf, want);
-		memcpy(o->bytes + *at, buf, n);
-		memset(o->known + *at, 0xff, n);
+	if (bits % 8 == 0 && *bit % 8 == 0 && !p->bit_off) {
+		size_t n = piece_bytes(c, p, buf, bits / 8);
+		memcpy(o->bytes + *bit / 8, buf, n);
+		memset(o->known + *bit / 8, 0xff, n);
 		o->guess |= n && p->guess;
 	}
-	*at += want;
+	*bit += bits;
 }
 
 static void read_object(struct context *c, const struct stk_param *p, struct object *o)
 {
 	struct stk_eval ev = evaluator(c);
 	struct stk_place place;
-	size_t at = 0;
+	size_t bit = 0;
 
 	o->guess = false;
 	o->size = p->type->size < BYTES_MAX ? p->type->size : BYTES_MAX;
@@ -261,37 +273,8 @@ static void read_object(struct context *c, const struct stk_param *p, struct obj
 	/* Before the prologue has run, the frame's slots hold another call's values. */
 	if (p->at_entry_only || !p->loc || !stk_eval_place(&ev, p->loc, &place))
 		return;
-	for (unsigned i = 0; i < place.n && at < o->size; i++)
-		add_piece(c, &place.v[i], o, &at);
-}
-
-/* Which bits of each byte belong to members (padding does not). */
-static void cover(const struct stk_type *t, uint64_t bit, uint64_t bits, uint8_t *mask, size_t size,
-		  unsigned depth)
-{
-	if (depth > 16)
-		return;
-	if (t->kind == STK_TYPE_STRUCT || t->kind == STK_TYPE_UNION) {
-		for (unsigned i = 0; i < t->nmembers; i++)
-			cover(t->members[i].type, bit + t->members[i].bit_off,
-			      t->members[i].bit_size, mask, size, depth + 1);
-		return;
-	}
-	if (t->kind == STK_TYPE_ARRAY && t->elem->size) {
-		for (uint64_t i = 0; i < t->count && (bit / 8 + i * t->elem->size) < size; i++)
-			cover(t->elem, bit + 8 * i * t->elem->size, 8 * t->elem->size, mask, size,
-			      depth + 1);
-		return;
-	}
-	/* The x87 format has 80 bits in its 16 bytes (System V ABI, 3.1.2). */
-	if (t->enc == STK_ENC_FLOAT && t->size == 16 && bits == 128)
-		bits = 80;
-	if (bit % 8 == 0 && bits % 8 == 0 && bit / 8 + bits / 8 <= size) {
-		memset(mask + bit / 8, 0xff, bits / 8);
-		return;
-	}
-	for (uint64_t b = bit; b < bit + bits && b / 8 < size; b++)
-		mask[b / 8] |= (uint8_t)(1U << b % 8);
+	for (unsigned i = 0; i < place.n && bit < 8 * o->size; i++)
+		add_piece(c, &place.v[i], o, &bit);
 }
 
 struct writer {
@@ -301,21 +284,23 @@ struct writer {
 	unsigned param, word;
 };
 
-/* One machine word at byte `off`: the bits of its members. Unknown if any of them is. */
+/* One machine word at byte `off`: the bits of its members. Unknown if any of them is, or if it has
+ * none. */
 static void put_word(struct writer *w, size_t off, size_t end)
 {
 	uint64_t v = 0;
-	bool known = true;
+	bool known = true, described = false;
 
 	for (size_t i = 0; i < w->word && off + i < end; i++) {
 		uint8_t m = w->mask[off + i];
+		described |= m != 0;
 		known &= !(m & ~w->o->known[off + i]);
 		v |= (uint64_t)(w->o->bytes[off + i] & m) << 8 * i;
 	}
 	stk_words_add(w->out,
-		      !known        ? STK_WORD_UNKNOWN
-		      : w->o->guess ? STK_WORD_GUESS
-				    : STK_WORD_VALUE,
+		      !known || !described ? STK_WORD_UNKNOWN
+		      : w->o->guess        ? STK_WORD_GUESS
+					   : STK_WORD_VALUE,
 		      v, w->param);
 }
 
@@ -344,7 +329,8 @@ static void put_struct(struct writer *w, const struct stk_type *t, size_t off, u
 		const struct stk_member *m = &t->members[i];
 		size_t start = off + m->bit_off / 8;
 		size_t next = i + 1 < t->nmembers ? off + t->members[i + 1].bit_off / 8 : end;
-		bool alone = start % w->word == 0 && next >= start + m->type->size &&
+		bool alone = start % w->word == 0 && start <= end && next >= start &&
+			     m->type->size <= next - start &&
 			     (next % w->word == 0 || next == end ||
 			      next / w->word > (start + m->type->size - 1) / w->word);
 		if (!is_aggregate(m->type) || m->bitfield || !alone || start < at || !m->type->size)
@@ -384,15 +370,14 @@ static void put_param(struct context *c, const struct stk_param *p, unsigned par
 		      struct stk_words *out)
 {
 	struct object o;
-	struct writer w; /* the mask is cleared as far as it is used */
+	struct writer w; /* the mask is written as far as it is used */
 
 	w.out = out;
 	w.o = &o;
 	w.param = param;
 	w.word = c->ms->target->arch->word;
 	read_object(c, p, &o);
-	memset(w.mask, 0, o.size);
-	cover(p->type, 0, 8 * p->type->size, w.mask, o.size, 0);
+	stk_cover(p->type, w.mask, o.known, o.size);
 	if (is_aggregate(p->type)) {
 		put_aggregate(&w, p->type, 0, 0);
 	} else if (p->type->size > w.word) {
@@ -408,9 +393,11 @@ static void put_param(struct context *c, const struct stk_param *p, unsigned par
 }
 
 static bool context_init(struct context *c, struct stk_modules *ms, const struct stk_stack *s,
-			 size_t i)
+			 size_t i, unsigned *entries)
 {
-	*c = (struct context){.ms = ms, .stack = s, .frame = &s->v[i], .index = i};
+	*entries = ENTRIES_MAX;
+	*c = (struct context){
+	    .ms = ms, .stack = s, .frame = &s->v[i], .index = i, .entries = entries};
 	return s->v[i].scopes && s->v[i].scopes->v[s->v[i].level].known_params;
 }
 
@@ -418,7 +405,8 @@ void stk_frame_args(struct stk_modules *ms, const struct stk_stack *s, size_t i,
 		    struct stk_words *ret)
 {
 	struct context c;
-	bool known = context_init(&c, ms, s, i);
+	unsigned entries;
+	bool known = context_init(&c, ms, s, i, &entries);
 
 	stk_words_init(ret, known);
 	if (!known)
@@ -434,7 +422,8 @@ void stk_frame_arg(struct stk_modules *ms, const struct stk_stack *s, size_t i, 
 		   struct stk_words *ret)
 {
 	struct context c;
-	bool known = context_init(&c, ms, s, i);
+	unsigned entries;
+	bool known = context_init(&c, ms, s, i, &entries);
 
 	stk_words_init(ret, known);
 	if (known && param < c.frame->scopes->v[c.frame->level].nparams)

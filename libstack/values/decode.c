@@ -6,13 +6,14 @@
 
 #define BYTES_MAX 512
 #define ROWS_MAX  1024
+#define TYPES_MAX 65536 /* members of members, elements of elements */
 
 struct decoder {
 	struct stk_text *out;
 	uint8_t bytes[BYTES_MAX];
 	uint8_t shown[BYTES_MAX];
 	size_t size;
-	unsigned rows;
+	unsigned rows, types;
 	uint64_t text_bit, text_len; /* the row at this bit also shows so many bytes as text */
 };
 
@@ -168,7 +169,8 @@ static void put_value(struct stk_text *out, const struct stk_type *t, uint64_t v
 		break;
 	case STK_ENC_ENUM:
 		for (unsigned i = 0; i < t->nenums; i++)
-			if (t->enums[i].value == sv || (uint64_t)t->enums[i].value == v) {
+			if (t->enums[i].name &&
+			    (t->enums[i].value == sv || (uint64_t)t->enums[i].value == v)) {
 				stk_puts(out, t->enums[i].name);
 				return;
 			}
@@ -188,7 +190,7 @@ static void put_row(struct decoder *d, uint64_t bit, uint64_t bits, const char *
 	struct stk_text c;
 	uint64_t v = bits_at(d, bit, bits);
 
-	if (d->rows++ == ROWS_MAX)
+	if (d->rows++ >= ROWS_MAX)
 		return;
 	stk_text_init(&c, cell, sizeof(cell));
 	stk_printf(&c, "%02lu-%02lu", (unsigned long)bit, (unsigned long)(bit + bits - 1));
@@ -238,8 +240,9 @@ static void put_array(struct decoder *d, const struct stk_type *elem, uint64_t c
 static void put_type(struct decoder *d, const struct stk_type *t, uint64_t bit, uint64_t bits,
 		     const char *name, unsigned depth)
 {
-	if (depth > 16 || bit + bits > 8 * d->size)
+	if (depth > 16 || d->types == TYPES_MAX || bit > 8 * d->size || bits > 8 * d->size - bit)
 		return;
+	d->types++;
 	if (t->kind == STK_TYPE_STRUCT || t->kind == STK_TYPE_UNION) {
 		for (unsigned i = 0; i < t->nmembers; i++)
 			put_type(d, t->members[i].type, bit + t->members[i].bit_off,
@@ -312,7 +315,10 @@ static int lay(struct decoder *d, const char *item, size_t len, uint64_t *bit, b
 	}
 	uint64_t align = 8 * (uint64_t)(t->align ? t->align : 1);
 	*bit = (*bit + align - 1) / align * align;
-	if (t->size > BYTES_MAX || *bit + 8 * t->size * count > 8 * d->size)
+	if (t->size > BYTES_MAX)
+		return stk_fail(err, STK_EARG, "'%.*s' has %lu bytes, the value has %lu", (int)len,
+				item, (unsigned long)t->size, (unsigned long)d->size);
+	if (*bit + 8 * t->size * count > 8 * d->size)
 		return stk_fail(err, STK_EARG, "'%.*s' ends at bit %lu, the value has %lu",
 				(int)len, item, (unsigned long)(*bit + 8 * t->size * count),
 				(unsigned long)(8 * d->size));
@@ -357,5 +363,7 @@ int stk_decode(struct stk_text *out, const uint64_t *words, unsigned nwords, con
 	for (size_t i = 0; i < d.size; i++)
 		if (!d.shown[i] && d.bytes[i])
 			put_row(&d, 8 * i, 8, NULL, NULL);
+	if (d.types == TYPES_MAX || d.rows > ROWS_MAX)
+		stk_puts(out, "...\n");
 	return 0;
 }

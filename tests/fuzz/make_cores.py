@@ -1,42 +1,9 @@
-"""make_cores.py FOLDER: small hand-made ELF cores, sound and damaged, as seeds for fuzz_core."""
-import os
+"""Small hand-made ELF cores, sound and damaged: seeds for fuzz_core."""
 import struct
-import sys
+
+from corewriter import NT_AUXV, NT_FILE, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, core, note, nt_file, prstatus, siginfo
 
 STACK, CODE = 0x7ffd00000000, 0x400000
-NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_FILE, NT_SIGINFO = 1, 3, 6, 0x46494c45, 0x53494749
-
-
-def note(kind, payload, name=b"CORE\0"):
-    def pad(b):
-        return b + b"\0" * (-len(b) % 4)
-    return struct.pack("<III", len(name), len(payload), kind) + pad(name) + pad(payload)
-
-
-def prstatus(tid, rip, rsp, rbp):
-    regs = [0] * 27
-    regs[16], regs[19], regs[4] = rip, rsp, rbp
-    return (struct.pack("<iii h", 11, 0, 0, 11).ljust(32, b"\0") + struct.pack("<i", tid)
-            ).ljust(112, b"\0") + struct.pack("<27Q", *regs) + b"\0" * 8
-
-
-def nt_file(entries):
-    head = struct.pack("<QQ", len(entries), 4096)
-    return (head + b"".join(struct.pack("<QQQ", *e[:3]) for e in entries)
-            + b"".join(e[3] + b"\0" for e in entries))
-
-
-def core(notes, segments, machine=62, kind=4):
-    phnum = 1 + len(segments)
-    offset = 64 + 56 * phnum
-    headers = struct.pack("<IIQQQQQQ", 4, 0, offset, 0, 0, len(notes), 0, 4)
-    body, at = notes, offset + len(notes)
-    for address, data, memsz, flags in segments:
-        headers += struct.pack("<IIQQQQQQ", 1, flags, at, address, 0, len(data), memsz, 1)
-        body, at = body + data, at + len(data)
-    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    return ident + struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, 0, 64, 0, 0, 64, 56, phnum, 0, 0,
-                               0) + headers + body
 
 
 def stack(words):
@@ -47,11 +14,11 @@ def seeds():
     code = b"\x90" * 16 + b"\xe8\x00\x00\x00\x00" + b"\x90" * 43
     chain = stack([0, STACK + 32, CODE + 21, 0, STACK + 32, CODE + 21, 0, 0])
     info = note(NT_PRPSINFO, b"\0" * 136)
-    sig = note(NT_SIGINFO, struct.pack("<iii", 11, 0, 1).ljust(128, b"\0"))
+    sig = note(NT_SIGINFO, siginfo())
     files = note(NT_FILE, nt_file([(CODE, CODE + 4096, 0, b"/nonexistent/program")]))
     auxv = note(NT_AUXV, struct.pack("<QQQQ", 9, CODE, 0, 0))
-    one = note(NT_PRSTATUS, prstatus(10, CODE + 4, STACK, STACK + 8))
-    two = note(NT_PRSTATUS, prstatus(11, 0, STACK + 16, STACK + 32))
+    one = note(NT_PRSTATUS, prstatus(10, rip=CODE + 4, rsp=STACK, rbp=STACK + 8))
+    two = note(NT_PRSTATUS, prstatus(11, rsp=STACK + 16, rbp=STACK + 32))
     maps = [(CODE, code, 4096, 5), (STACK, chain, 4096, 6)]
     yield "sound", core(one + info + sig + auxv + files + two, maps)
     yield "no-notes", core(b"", maps)
@@ -72,13 +39,3 @@ def seeds():
     whole = core(one + info + sig + auxv + files + two, maps)
     for n in (0, 3, 16, 63, 64, 100, 200, 400, 700, 1000, len(whole) - 1):
         yield "cut-%d" % n, whole[:n]
-
-
-def main():
-    os.makedirs(sys.argv[1], exist_ok=True)
-    for name, data in seeds():
-        with open(os.path.join(sys.argv[1], name), "wb") as f:
-            f.write(data)
-
-
-main()
