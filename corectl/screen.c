@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/vec.h"
 #include "interrupt.h"
 #include "pager.h"
 
@@ -46,13 +47,13 @@ static int put_out(struct screen *sc, const char *bytes, size_t len)
 static void forget(struct screen *sc)
 {
 	sc->keeping = false;
-	sc->held_len = 0;
+	sc->held.n = 0;
 }
 
 /* What is held so far goes out; from here on nothing is held. */
 static int release(struct screen *sc)
 {
-	int r = put_out(sc, sc->held, sc->held_len);
+	int r = put_out(sc, sc->held.v, sc->held.n);
 
 	forget(sc);
 	return r;
@@ -78,7 +79,7 @@ static int feed(struct screen *sc, const char *bytes, size_t len)
 
 	if (r == -EPIPE)
 		return end_pager(sc);
-	if (sc->held_len > sc->room)
+	if (sc->held.n > sc->room)
 		forget(sc);
 	return r;
 }
@@ -97,16 +98,10 @@ static void count_lines(struct screen *sc, const char *bytes, size_t len)
 
 static bool hold(struct screen *sc, const char *bytes, size_t len)
 {
-	if (sc->held_len + len > sc->held_cap) {
-		size_t cap = 2 * (sc->held_len + len);
-		char *p = realloc(sc->held, cap);
-		if (!p)
-			return false;
-		sc->held = p;
-		sc->held_cap = cap;
-	}
-	memcpy(sc->held + sc->held_len, bytes, len);
-	sc->held_len += len;
+	if (!STK_VEC_RESERVE(&sc->held, len))
+		return false;
+	memcpy(sc->held.v + sc->held.n, bytes, len);
+	sc->held.n += len;
 	count_lines(sc, bytes, len);
 	return true;
 }
@@ -127,7 +122,7 @@ static int emit(struct screen *sc, const char *bytes, size_t len)
 	if (sc->lines < sc->rows)
 		return 0;
 	sc->pager = pager_start(&sc->fd, &sc->room);
-	return sc->pager ? feed(sc, sc->held, sc->held_len) : release(sc);
+	return sc->pager ? feed(sc, sc->held.v, sc->held.n) : release(sc);
 }
 
 /* Bytes at `p` that may pass as they stand: 0 none, -1 a sequence that `left` cuts short. C1
@@ -251,9 +246,9 @@ void screen_init(struct screen *sc)
 void screen_done(struct screen *sc)
 {
 	screen_end(sc);
-	free(sc->held);
-	sc->held = NULL;
-	sc->held_cap = 0;
+	free(sc->held.v);
+	sc->held.v = NULL;
+	sc->held.cap = 0;
 }
 
 void screen_set_color(struct screen *sc, enum color_when when, bool may)

@@ -28,8 +28,10 @@ struct screen {
 	size_t room; /* once more than this was written, the pager has read something */
 	bool left;   /* the pager has ended: the rest of the answer is dropped */
 	bool keeping;
-	char *held; /* the answer so far, until it is certain who shows it */
-	size_t held_len, held_cap;
+	struct {
+		char *v;
+		size_t n, cap;
+	} held; /* the answer so far, until it is certain who shows it */
 	unsigned lines, column, rows, columns;
 	unsigned char carry[4]; /* the start of a UTF-8 sequence that the next bytes end */
 	unsigned ncarry;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/vec.h"
 #include "targets/procfs.h"
 
 #define BATCH 512 /* regions in one call; the kernel takes IOV_MAX, 1024 */
@@ -102,15 +103,7 @@ void stk_copy_prepare(struct stk_copy *c, size_t size)
 
 void stk_copy_add(struct stk_copy *c, uint64_t start, uint64_t end)
 {
-	if (c->n == c->cap) {
-		unsigned cap = c->cap ? 2 * c->cap : 64;
-		struct stk_region *v = realloc(c->v, cap * sizeof(*v));
-		if (!v)
-			return;
-		c->v = v;
-		c->cap = cap;
-	}
-	c->v[c->n++] = (struct stk_region){.start = start, .end = end};
+	(void)STK_VEC_PUSH(c, (struct stk_region){.start = start, .end = end});
 }
 
 void stk_copy_read(struct stk_copy *c, int pid)

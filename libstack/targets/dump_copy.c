@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/search.h"
 #include "base/text.h"
 #include "targets/copy.h"
 #include "targets/dump_parts.h"
@@ -153,16 +154,10 @@ static bool written(struct stk_dump *d, struct stk_dump_worker *w, const struct 
 
 static struct stk_dump_area *area_at(struct stk_dump *d, uint64_t off)
 {
-	unsigned lo = 0, hi = d->nareas;
+	struct stk_dump_area *v = d->areas;
+	unsigned k = STK_PARTITION_POINT(d->nareas, i, v[i].off + v[i].have <= off);
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (d->areas[mid].off + d->areas[mid].have <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < d->nareas ? &d->areas[lo] : NULL;
+	return k < d->nareas ? &v[k] : NULL;
 }
 
 bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, uint64_t end,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/search.h"
 #include "base/text.h"
 #include "targets/dump_parts.h"
 
@@ -94,16 +95,9 @@ int stk_vmas_read(struct stk_dump *d, struct stk_vmas *ret, struct stk_err *err)
 
 const struct stk_vma *stk_vma_at(const struct stk_vmas *m, uint64_t addr)
 {
-	unsigned lo = 0, hi = m->n;
+	unsigned k = STK_PARTITION_POINT(m->n, i, m->v[i].end <= addr);
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (m->v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < m->n && m->v[lo].start <= addr ? &m->v[lo] : NULL;
+	return k < m->n && m->v[k].start <= addr ? &m->v[k] : NULL;
 }
 
 bool stk_vma_is_file(const struct stk_vma *v)

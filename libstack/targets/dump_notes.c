@@ -10,6 +10,7 @@
 #include "base/cursor.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "base/vec.h"
 #include "targets/dump_parts.h"
 #include "targets/live.h"
 #include "targets/procfs.h"
@@ -22,33 +23,27 @@
 #define REMARKS      1024 /* room for what is only known in the end */
 
 struct buffer {
-	uint8_t *p;
-	size_t len, cap;
+	uint8_t *v;
+	size_t n, cap;
 	bool bad;
 };
 
 static void put(struct buffer *b, const void *p, size_t n)
 {
-	if (b->cap - b->len < n + 4) {
-		size_t cap = 2 * b->cap + n + 65536;
-		uint8_t *more = realloc(b->p, cap);
-		if (!more) {
-			b->bad = true;
-			return;
-		}
-		b->p = more;
-		b->cap = cap;
+	if (!STK_VEC_RESERVE(b, n)) {
+		b->bad = true;
+		return;
 	}
 	if (p)
-		memcpy(b->p + b->len, p, n);
+		memcpy(b->v + b->n, p, n);
 	else
-		memset(b->p + b->len, 0, n);
-	b->len += n;
+		memset(b->v + b->n, 0, n);
+	b->n += n;
 }
 
 static void pad(struct buffer *b)
 {
-	put(b, NULL, -b->len & 3);
+	put(b, NULL, -b->n & 3);
 }
 
 static void note(struct buffer *b, const char *owner, uint32_t type, const void *desc, size_t len)
@@ -186,9 +181,9 @@ static void put_names(struct buffer *b, const struct stk_target *t, const int *t
 		put(&n, name, sizeof(name));
 	}
 	b->bad |= n.bad;
-	if (n.len && !n.bad)
-		note(b, STK_NOTE_OWNER, STK_NOTE_NAMES, n.p, n.len);
-	free(n.p);
+	if (n.n && !n.bad)
+		note(b, STK_NOTE_OWNER, STK_NOTE_NAMES, n.v, n.n);
+	free(n.v);
 }
 
 static void put_prstatus(struct buffer *b, struct stk_dump *d, const struct stk_thread *th,
@@ -275,8 +270,8 @@ static void put_files(struct buffer *b, const struct stk_vmas *m)
 	}
 	b->bad |= f.bad;
 	if (!f.bad)
-		note(b, "CORE", NT_FILE_, f.p, f.len);
-	free(f.p);
+		note(b, "CORE", NT_FILE_, f.v, f.n);
+	free(f.v);
 }
 
 /* Where the parts of the extended registers of the last thread lie; they are alike in all. */
@@ -358,11 +353,11 @@ static int make_notes(struct stk_dump *d, const struct stk_vmas *m, struct stk_e
 	put_names(&b, t, tids);
 	note(&b, STK_NOTE_OWNER, STK_NOTE_REMARK, NULL, REMARKS);
 	if (b.bad) {
-		free(b.p);
+		free(b.v);
 		return stk_fail(err, STK_ENOMEM, "out of memory");
 	}
-	d->notes = b.p;
-	d->notes_len = b.len;
+	d->notes = b.v;
+	d->notes_len = b.n;
 	return 0;
 }
 

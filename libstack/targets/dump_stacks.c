@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+#include "base/vec.h"
 #include "targets/dump_parts.h"
 #include "targets/map.h"
 
@@ -22,16 +24,10 @@
 
 bool stk_spans_add(struct stk_dump_spans *s, uint64_t start, uint64_t end)
 {
-	if (s->n == s->cap) {
-		unsigned cap = s->cap ? 2 * s->cap : 64;
-		struct stk_dump_span *v = realloc(s->v, cap * sizeof(*v));
-		if (!v)
-			return !(s->cut = true);
-		s->v = v;
-		s->cap = cap;
-	}
-	s->v[s->n++] = (struct stk_dump_span){start, end, NULL};
-	return true;
+	bool added = STK_VEC_PUSH(s, (struct stk_dump_span){start, end, NULL});
+
+	s->cut |= !added;
+	return added;
 }
 
 static int by_start(const void *a, const void *b)
@@ -172,16 +168,9 @@ static bool worth_following(const struct stk_dump *d, const struct stk_vma *v)
 /* Is it in one of the sorted spans? */
 static bool within(const struct stk_dump_spans *s, uint64_t addr)
 {
-	unsigned lo = 0, hi = s->n;
+	unsigned k = STK_PARTITION_POINT(s->n, i, s->v[i].end <= addr);
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (s->v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < s->n && s->v[lo].start <= addr;
+	return k < s->n && s->v[k].start <= addr;
 }
 
 /* false: the budget is used up. */

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "base/vec.h"
 
 bool stk_proc_is_ours(void)
 {
@@ -20,28 +21,26 @@ bool stk_proc_is_ours(void)
 
 char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len)
 {
-	size_t len = 0, cap = 65536;
-	char *buf = malloc(cap), *ret;
-	ssize_t n = -1;
+	struct {
+		char *v;
+		size_t n, cap;
+	} text = {0};
+	ssize_t r = -1;
+	char *ret;
 
 	/* The size of a file of /proc is not known before its end; a part of it is not its text. */
-	while (buf && (n = read(fd, buf + len, cap - len - 1)) != 0) {
-		if (n < 0 && errno == EINTR)
+	while (STK_VEC_RESERVE(&text, text.n ? 4096 : 65536)) {
+		r = read(fd, text.v + text.n, text.cap - text.n);
+		if (r < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (r <= 0)
 			break;
-		len += (size_t)n;
-		if (cap - len < 4096) {
-			char *more = realloc(buf, cap *= 2);
-			if (!more)
-				break;
-			buf = more;
-		}
+		text.n += (size_t)r;
 	}
-	ret = buf && !n ? stk_pool_strndup(pool, buf, len) : NULL;
-	free(buf);
+	ret = r ? NULL : stk_pool_strndup(pool, text.v, text.n);
+	free(text.v);
 	if (ret_len)
-		*ret_len = ret ? len : 0;
+		*ret_len = ret ? text.n : 0;
 	return ret;
 }
 
@@ -141,8 +140,10 @@ int stk_proc_tids(int pid, int **ret)
 	char path[64];
 	struct stk_text t;
 	struct dirent *e;
-	int *tids = NULL;
-	int n = 0, cap = 0;
+	struct {
+		int *v;
+		unsigned n, cap;
+	} tids = {0};
 
 	*ret = NULL;
 	stk_text_init(&t, path, sizeof(path));
@@ -153,21 +154,15 @@ int stk_proc_tids(int pid, int **ret)
 	while ((e = readdir(d))) {
 		if (e->d_name[0] < '0' || e->d_name[0] > '9')
 			continue;
-		if (n == cap) {
-			int *more =
-			    realloc(tids, (size_t)(cap = cap ? 2 * cap : 256) * sizeof(*tids));
-			if (!more) {
-				free(tids);
-				closedir(d);
-				return -ENOMEM;
-			}
-			tids = more;
+		if (!STK_VEC_PUSH(&tids, atoi(e->d_name))) {
+			free(tids.v);
+			closedir(d);
+			return -ENOMEM;
 		}
-		tids[n++] = atoi(e->d_name);
 	}
 	closedir(d);
-	*ret = tids;
-	return n;
+	*ret = tids.v;
+	return (int)tids.n;
 }
 
 static ssize_t read_small(int pid, const char *name, char *buf, size_t cap)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/vec.h"
 #include "targets/map.h"
 #include "targets/procfs.h"
 
@@ -72,16 +73,9 @@ static void seize(struct stk_stops *s, struct stk_stopped *t)
 
 static bool add(struct stk_stops *s, int tid)
 {
-	if (s->n == s->cap) {
-		unsigned cap = s->cap ? 2 * s->cap : 64;
-		struct stk_stopped *v = realloc(s->v, cap * sizeof(*v));
-		if (!v)
-			return false;
-		s->v = v;
-		s->cap = cap;
-	}
-	struct stk_stopped *t = &s->v[s->n++];
-	*t = (struct stk_stopped){.tid = tid, .state = STK_STANDS};
+	if (!STK_VEC_PUSH(s, (struct stk_stopped){.tid = tid, .state = STK_STANDS}))
+		return false;
+	struct stk_stopped *t = &s->v[s->n - 1];
 	if (!s->stands || !s->stands(s->arg, tid))
 		seize(s, t);
 	return true;

@@ -4,22 +4,16 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "base/search.h"
 #include "base/text.h"
 
 /* Last element of a sorted array of segments with start <= addr, or NULL. */
 static const struct stk_segment *segment_below(const struct stk_segment *v, unsigned n,
 					       uint64_t addr)
 {
-	unsigned lo = 0, hi = n;
+	unsigned k = STK_PARTITION_POINT(n, i, v[i].start <= addr);
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (v[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo ? &v[lo - 1] : NULL;
+	return k ? &v[k - 1] : NULL;
 }
 
 /* The same among the target's segments. A stack is read piece by piece: first look where the last
@@ -153,16 +147,10 @@ int stk_target_overlay(struct stk_target *t, uint64_t start, const uint8_t *byte
 
 const struct stk_mapping *stk_mapping_at(const struct stk_target *t, uint64_t addr)
 {
-	unsigned lo = 0, hi = t->nmappings;
+	const struct stk_mapping *v = t->mappings;
+	unsigned k = STK_PARTITION_POINT(t->nmappings, i, v[i].start <= addr);
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (t->mappings[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo && addr < t->mappings[lo - 1].end ? &t->mappings[lo - 1] : NULL;
+	return k && addr < v[k - 1].end ? &v[k - 1] : NULL;
 }
 
 bool stk_auxv(const struct stk_target *t, uint64_t type, uint64_t *ret)

@@ -7,6 +7,7 @@
 
 #include "base/arch.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include "signal/kernel/guard.h"
 #include "signal/kernel/sys.h"
 #include "step/window.h"
@@ -120,16 +121,9 @@ bool stk_image_read_elf(uint64_t ehdr, struct stk_img *ret)
 /* The first image that ends above `addr`. */
 static unsigned lower(const struct stk_images *im, uint64_t addr)
 {
-	unsigned lo = 0, hi = im->n < STK_IMAGES_MAX ? im->n : STK_IMAGES_MAX;
+	unsigned n = im->n < STK_IMAGES_MAX ? im->n : STK_IMAGES_MAX;
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (im->v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return STK_PARTITION_POINT(n, i, im->v[i].end <= addr);
 }
 
 /* CRASH context. */
