@@ -64,7 +64,7 @@ static void list_thread(struct session *s, unsigned i, unsigned of)
 
 	s->unwind(s->modules, t, 1, &st);
 	if (st.n)
-		f = stk_frame_view(s->modules, &st, 0, NULL);
+		f = stk_trace_frame_of(s->modules, &st, 0, NULL);
 	STK_EMIT(stk_rows_text(&s->out), thread,
 		 &(struct stk_row_thread){.number = i + 1,
 					  .of = of,

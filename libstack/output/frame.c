@@ -22,8 +22,8 @@ static void remark_missing(struct stk_target *t, struct stk_module *m, bool name
 			   m->name);
 }
 
-struct stk_trace_frame stk_frame_view(struct stk_modules *ms, const struct stk_stack *s, size_t i,
-				      struct stk_words *words)
+struct stk_trace_frame stk_trace_frame_of(struct stk_modules *ms, const struct stk_stack *s,
+					  size_t i, struct stk_words *words)
 {
 	const struct stk_arch *a = ms->target->arch;
 	const struct stk_frame *f = &s->v[i];
@@ -60,7 +60,7 @@ void stk_frame_row(struct stk_row_sink sink, struct stk_modules *ms, const struc
 		   size_t i, size_t of)
 {
 	struct stk_words words;
-	struct stk_trace_frame f = stk_frame_view(ms, s, i, &words);
+	struct stk_trace_frame f = stk_trace_frame_of(ms, s, i, &words);
 
 	STK_EMIT(sink, frame, &(struct stk_row_frame){i, of, &f});
 }

@@ -6,8 +6,8 @@
 #include "unwind/unwind.h"
 
 /* `words` must outlive the use of the result; NULL: none are looked for. */
-struct stk_trace_frame stk_frame_view(struct stk_modules *ms, const struct stk_stack *s, size_t i,
-				      struct stk_words *words);
+struct stk_trace_frame stk_trace_frame_of(struct stk_modules *ms, const struct stk_stack *s,
+					  size_t i, struct stk_words *words);
 
 /* Frame `i` as a row, one of frames 0 to `of`. */
 void stk_frame_row(struct stk_row_sink sink, struct stk_modules *ms, const struct stk_stack *s,

@@ -100,7 +100,7 @@ static const char *param_name(void *arg, unsigned param)
 static void put_frame(struct report *r, const unsigned *group, unsigned n, size_t i)
 {
 	struct stk_words words, more;
-	struct stk_trace_frame f = stk_frame_view(r->ms, &r->stacks[group[0]], i, &words);
+	struct stk_trace_frame f = stk_trace_frame_of(r->ms, &r->stacks[group[0]], i, &words);
 
 	f.detail = r->o.system;
 	f.hidden = r->o.secure;

@@ -49,13 +49,13 @@ ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len)
 	return refused(r) ? read_mem(pid, addr, to, len) : r;
 }
 
-ssize_t stk_read_view(int pid, _Atomic int *view, uint64_t addr, void *to, size_t len)
+ssize_t stk_read_mm(int pid, _Atomic int *mm_tid, uint64_t addr, void *to, size_t len)
 {
-	int used = *view;
+	int used = *mm_tid;
 	ssize_t n = stk_read_process(used, addr, to, len);
 
-	return n < 0 && errno == ESRCH && stk_proc_other_view(pid, view, used)
-		   ? stk_read_process(*view, addr, to, len)
+	return n < 0 && errno == ESRCH && stk_proc_other_mm_tid(pid, mm_tid, used)
+		   ? stk_read_process(*mm_tid, addr, to, len)
 		   : n;
 }
 
@@ -92,13 +92,13 @@ void stk_copy_prepare(struct stk_copy *c, size_t size)
 {
 	if (c->size >= size)
 		return;
-	if (c->map)
-		munmap(c->map, c->size);
-	c->map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	if (c->buf)
+		munmap(c->buf, c->size);
+	c->buf = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (c->map == MAP_FAILED)
-		c->map = NULL;
-	c->size = c->map ? size : 0;
+	if (c->buf == MAP_FAILED)
+		c->buf = NULL;
+	c->size = c->buf ? size : 0;
 }
 
 void stk_copy_add(struct stk_copy *c, uint64_t start, uint64_t end)
@@ -113,7 +113,7 @@ void stk_copy_read(struct stk_copy *c, int pid)
 	for (unsigned i = 0; i < c->n; i++)
 		size += c->v[i].end - c->v[i].start;
 	stk_copy_prepare(c, size);
-	uint8_t *to = c->map;
+	uint8_t *to = c->buf;
 	for (unsigned i = 0; to && i < c->n; i++) {
 		c->v[i].bytes = to;
 		to += c->v[i].end - c->v[i].start;
@@ -141,8 +141,8 @@ bool stk_copy_same(const struct stk_copy *c, int pid)
 
 void stk_copy_done(struct stk_copy *c)
 {
-	if (c->map)
-		munmap(c->map, c->size);
+	if (c->buf)
+		munmap(c->buf, c->size);
 	free(c->v);
 	*c = (struct stk_copy){0};
 }

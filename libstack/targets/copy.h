@@ -16,7 +16,7 @@ struct stk_region {
 struct stk_copy {
 	struct stk_region *v;
 	unsigned n, cap;
-	uint8_t *map; /* holds all of them */
+	uint8_t *buf; /* holds all of them */
 	size_t size;
 };
 
@@ -30,9 +30,9 @@ void stk_copy_read(struct stk_copy *c, int pid);
 /* Bytes at one place; how many were read, or negative. */
 ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len);
 
-/* The same of process `pid` by `*view`, the thread by which its memory is seen, or by another,
- * which that is then, where it has ended. */
-ssize_t stk_read_view(int pid, _Atomic int *view, uint64_t addr, void *to, size_t len);
+/* The same by the thread `*mm_tid` of process `pid`; where that one has ended, by another, which
+ * `*mm_tid` is from then on. */
+ssize_t stk_read_mm(int pid, _Atomic int *mm_tid, uint64_t addr, void *to, size_t len);
 
 /* Is the memory that was read the same by now, as far as it can be read? */
 bool stk_copy_same(const struct stk_copy *c, int pid);

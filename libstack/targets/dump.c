@@ -129,7 +129,7 @@ int stk_dump_plan(struct stk_target *t, const struct stk_dump_options *o, struct
 		return stk_fail(err, STK_ENOMEM, "out of memory");
 	d->t = t;
 	d->o = *o;
-	d->view = stk_proc_view(o->pid);
+	d->mm_tid = stk_proc_mm_tid(o->pid);
 	r = stk_vmas_read(d, &m, err);
 	if (!r && (o->stacks_only || o->stacks_first))
 		r = stk_dump_stacks(d, &m, &d->first, err);

@@ -73,7 +73,7 @@ struct stk_dump_spans {
 struct stk_dump {
 	struct stk_target *t;
 	struct stk_dump_options o;
-	_Atomic int view; /* the thread by which the memory is seen */
+	_Atomic int mm_tid; /* the thread that is asked for the memory */
 	struct stk_dump_area *areas;
 	unsigned nareas, room; /* room: program headers that fit before the notes */
 	uint8_t *notes;

@@ -33,10 +33,10 @@ struct scan {
 
 static int open_proc(struct stk_dump *d, const char *name)
 {
-	int used = d->view, fd = stk_proc_open(used, name);
+	int used = d->mm_tid, fd = stk_proc_open(used, name);
 
-	return fd < 0 && stk_proc_other_view(d->o.pid, &d->view, used)
-		   ? stk_proc_open(d->view, name)
+	return fd < 0 && stk_proc_other_mm_tid(d->o.pid, &d->mm_tid, used)
+		   ? stk_proc_open(d->mm_tid, name)
 		   : fd;
 }
 
@@ -168,10 +168,10 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 	while (off < end && (a = area_at(d, off))) {
 		if (off < a->off)
 			off = a->off;
-		uint64_t stop = a->off + a->have < end ? a->off + a->have : end;
-		uint64_t from = a->start + (off - a->off), to = a->start + (stop - a->off);
+		uint64_t until = a->off + a->have < end ? a->off + a->have : end;
+		uint64_t from = a->start + (off - a->off), to = a->start + (until - a->off);
 		const uint64_t begin = from;
-		off = stop;
+		off = until;
 		if (from < to && a->anonymous && !a->bytes)
 			touched(d, w, &from, &to);
 		else if (from < to && a->shared && !a->bytes)
@@ -191,11 +191,11 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 
 static bool gone(struct stk_dump *d)
 {
-	int used = d->view;
+	int used = d->mm_tid;
 
 	/* A zombie has no memory any more, nor has one that is about to become it. */
 	return !stk_proc_stat(used, STK_PROC_VSIZE) &&
-	       !stk_proc_other_view(d->o.pid, &d->view, used);
+	       !stk_proc_other_mm_tid(d->o.pid, &d->mm_tid, used);
 }
 
 /* As much as can be read from the start on. process_vm_readv(2) waits for a page that another has
@@ -207,7 +207,7 @@ static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, bool serv
 		size_t n = len < STK_PAGE ? len : STK_PAGE;
 		return d->o.read(d->o.arg, addr, buf, n) ? 0 : n;
 	}
-	ssize_t n = served ? 0 : stk_read_view(d->o.pid, &d->view, addr, buf, len);
+	ssize_t n = served ? 0 : stk_read_mm(d->o.pid, &d->mm_tid, addr, buf, len);
 	if (n > 0)
 		return (size_t)n;
 	/* Pages without the right to read, and the vsyscall page: only for who traces it. */

@@ -56,7 +56,7 @@ struct stk_dump_survey *stk_dump_survey_new(int pid)
 {
 	struct stk_dump_survey *s = calloc(1, sizeof(*s));
 
-	if (s && read_vmas(&s->pool, stk_proc_view(pid), "smaps", &s->vmas, NULL)) {
+	if (s && read_vmas(&s->pool, stk_proc_mm_tid(pid), "smaps", &s->vmas, NULL)) {
 		stk_dump_survey_free(s);
 		return NULL;
 	}
@@ -86,7 +86,7 @@ static void add_survey(struct stk_vma *v, const struct stk_vmas *before)
 int stk_vmas_read(struct stk_dump *d, struct stk_vmas *ret, struct stk_err *err)
 {
 	const struct stk_dump_survey *s = d->o.survey;
-	int r = read_vmas(&d->t->pool, d->view, s ? "maps" : "smaps", ret, err);
+	int r = read_vmas(&d->t->pool, d->mm_tid, s ? "maps" : "smaps", ret, err);
 
 	for (unsigned i = 0; !r && s && i < ret->n; i++)
 		add_survey(&ret->v[i], &s->vmas);
@@ -107,7 +107,7 @@ bool stk_vma_is_file(const struct stk_vma *v)
 
 unsigned stk_dump_filter(struct stk_dump *d)
 {
-	char *s = stk_proc_read(&d->t->pool, d->view, "coredump_filter", NULL);
+	char *s = stk_proc_read(&d->t->pool, d->mm_tid, "coredump_filter", NULL);
 
 	return s && *s ? (unsigned)strtoul(s, NULL, 16) : 0x33; /* the default of core(5) */
 }
@@ -125,12 +125,12 @@ static bool stat_file(struct stk_dump *d, const struct stk_vma *v, struct statx 
 	struct stk_text t;
 
 	stk_text_init(&t, path, sizeof(path));
-	stk_printf(&t, "/proc/%d/map_files/%llx-%llx", d->view, (unsigned long long)v->start,
+	stk_printf(&t, "/proc/%d/map_files/%llx-%llx", d->mm_tid, (unsigned long long)v->start,
 		   (unsigned long long)v->end);
 	if (stat_quickly(path, st))
 		return true;
 	stk_text_init(&t, path, sizeof(path));
-	stk_printf(&t, "/proc/%d/root%s", d->view, v->path);
+	stk_printf(&t, "/proc/%d/root%s", d->mm_tid, v->path);
 	return v->path[0] == '/' && !t.cut && stat_quickly(path, st);
 }
 

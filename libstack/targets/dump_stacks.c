@@ -76,9 +76,9 @@ static void take(struct picker *p, struct stk_dump_spans *to, uint64_t start, ui
 	const struct stk_vma *v;
 
 	while (start < end && (v = stk_vma_at(p->m, start)) && v->r && !v->served) {
-		uint64_t stop = end < v->end ? end : v->end;
-		stk_spans_add(to, start, stop);
-		start = stop;
+		uint64_t until = end < v->end ? end : v->end;
+		stk_spans_add(to, start, until);
+		start = until;
 	}
 }
 

@@ -52,7 +52,7 @@ static bool has_memory(const struct live *l)
 	for (unsigned tries = 0; tries < 3; tries++) {
 		if (tries)
 			nanosleep(&nap, NULL);
-		if (stk_proc_stat(stk_proc_view(pid), STK_PROC_VSIZE))
+		if (stk_proc_stat(stk_proc_mm_tid(pid), STK_PROC_VSIZE))
 			return stk_proc_stat(pid, STARTTIME) == l->start_ticks;
 	}
 	return false;
@@ -90,7 +90,7 @@ static ssize_t read_mem(struct live *l, uint64_t addr, uint8_t *to)
 
 	return l->look.mem && (!m || is_shmem(m->path))
 		   ? pread(l->look.mem - 1, to, STK_PAGE, (off_t)addr)
-		   : stk_read_view(l->look.pid, &l->look.view, addr, to, STK_PAGE);
+		   : stk_read_mm(l->look.pid, &l->look.mm_tid, addr, to, STK_PAGE);
 }
 
 static bool read_page(struct live *l, uint64_t addr, uint8_t *to)
@@ -211,7 +211,7 @@ static bool again(struct live *l)
 	nanosleep(&nap, NULL);
 	stk_look_done(&l->look);
 	l->look = (struct stk_look){
-	    .t = &l->t, .o = &l->o, .pid = l->look.pid, .view = stk_proc_view(l->look.pid)};
+	    .t = &l->t, .o = &l->o, .pid = l->look.pid, .mm_tid = stk_proc_mm_tid(l->look.pid)};
 	l->t.nthreads = l->t.missing = 0;
 	l->info.still_ns = l->info.slept_ns = 0;
 	l->resumed = false;
@@ -290,8 +290,9 @@ static const char *live_file(struct stk_target *t, const struct stk_mapping *m, 
 	struct live *l = (struct live *)t;
 
 	/* Where a thread of it asks for itself, its paths are ours. */
-	return l->o.own_tid ? NULL
-			    : stk_live_file(&t->pool, l->look.view, m, is_main, l->info.other_root);
+	return l->o.own_tid
+		   ? NULL
+		   : stk_live_file(&t->pool, l->look.mm_tid, m, is_main, l->info.other_root);
 }
 
 static const struct stk_target_ops live_ops = {.kind = "process",
@@ -330,7 +331,7 @@ static void describe(struct live *l)
 {
 	const char *args;
 	size_t len;
-	char *s = stk_proc_read(&l->t.pool, l->look.view, "cmdline", &len);
+	char *s = stk_proc_read(&l->t.pool, l->look.mm_tid, "cmdline", &len);
 
 	for (size_t i = 0; s && i + 1 < len; i++)
 		if (!s[i])
@@ -349,7 +350,7 @@ static void describe(struct live *l)
 	l->t.psinfo = (struct stk_psinfo){.present = true, .pid = l->look.pid, .args = args};
 	l->info.pid = l->look.pid;
 	l->info.inner_pid = stk_proc_inner_pid(l->look.pid);
-	l->info.other_root = stk_live_other_root(l->look.view);
+	l->info.other_root = stk_live_other_root(l->look.mm_tid);
 	l->info.started = stk_proc_started(l->look.pid);
 	if (l->t.missing && l->o.copy)
 		stk_remark(&l->t, true, "%u thread%s missing: %s", l->t.missing,
@@ -379,7 +380,7 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 	l->t.ops = &live_ops;
 	l->t.arch = stk_arch_host;
 	l->look = (struct stk_look){.t = &l->t, .o = &l->o, .pid = process_of(l, pid)};
-	l->look.view = stk_proc_view(l->look.pid);
+	l->look.mm_tid = stk_proc_mm_tid(l->look.pid);
 	l->start_ticks = stk_proc_stat(l->look.pid, STARTTIME);
 	l->t.path = stk_pool_printf(&l->t.pool, "process %d", l->look.pid);
 	if (o)

@@ -241,7 +241,7 @@ static int stop(struct stk_look *l, stop_function *f, struct stk_err *err)
 static char *map_text(struct stk_look *l)
 {
 	return l->o->maps_fd ? stk_proc_read_fd(&l->t->pool, l->o->maps_fd, NULL)
-			     : stk_proc_read(&l->t->pool, l->view, "maps", NULL);
+			     : stk_proc_read(&l->t->pool, l->mm_tid, "maps", NULL);
 }
 
 /* That, and the auxiliary vector. */
@@ -251,12 +251,12 @@ static int read_maps(struct stk_look *l, char **ret, struct stk_err *err)
 	size_t len;
 
 	if (!l->mem)
-		l->mem = stk_proc_open(l->view, "mem") + 1;
+		l->mem = stk_proc_open(l->mm_tid, "mem") + 1;
 	*ret = map_text(l);
 	int sys = errno;
 	if (!*ret)
 		return stk_fail_sys(err, sys, "the memory map of process %d", l->pid);
-	uint8_t *auxv = (uint8_t *)stk_proc_read(&t->pool, l->view, "auxv", &len);
+	uint8_t *auxv = (uint8_t *)stk_proc_read(&t->pool, l->mm_tid, "auxv", &len);
 	if (auxv && len)
 		t->auxv = (struct stk_bytes){auxv, len};
 	return 0;
@@ -302,7 +302,7 @@ static bool copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
 		from = from < g->start ? g->start : from;
 		stk_copy_add(to, from, g->end - from > each ? from + each : g->end);
 	}
-	stk_copy_read(to, l->view);
+	stk_copy_read(to, l->mm_tid);
 	return all;
 }
 
@@ -324,7 +324,7 @@ static int look_whole(struct stk_look *l, struct stk_err *err)
 
 	if (r || !reachable(l))
 		return r;
-	l->view = stk_proc_view(l->pid);
+	l->mm_tid = stk_proc_mm_tid(l->pid);
 	r = read_maps(l, &maps, err);
 	if (!r)
 		r = parse_maps(l, maps, err);
@@ -340,12 +340,12 @@ static bool changed(struct stk_look *l, const char *before)
 	const char *now = map_text(l);
 
 	if (!now || !*now) {
-		l->view = stk_proc_view(l->pid); /* the leader may have ended alone */
+		l->mm_tid = stk_proc_mm_tid(l->pid); /* the leader may have ended alone */
 		now = map_text(l);
 	}
 	if (!now || !*now)
 		return false;
-	return !before || strcmp(before, now) != 0 || !stk_copy_same(&l->stacks[0], l->view);
+	return !before || strcmp(before, now) != 0 || !stk_copy_same(&l->stacks[0], l->mm_tid);
 }
 
 /*
@@ -435,7 +435,7 @@ int stk_look(struct stk_look *l, struct stk_err *err)
 	if (awake >= 0)
 		close(awake);
 	long all = l->o->only_own ? stk_proc_status(l->pid, "Threads:") : 1;
-	all -= l->view != l->pid; /* a leader that has ended counts until the last has */
+	all -= l->mm_tid != l->pid; /* a leader that has ended counts until the last has */
 	if (all > 1 && all <= TIDS_MAX) {
 		l->t->missing = (unsigned)all - 1;
 		l->t->missing_reason = "not asked for";

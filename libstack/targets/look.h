@@ -11,9 +11,8 @@ struct stk_look {
 	struct stk_target *t; /* gets threads, segments, mappings and auxv */
 	const struct stk_live_options *o;
 	int pid;
-	_Atomic int view; /* the thread by which its memory is seen: the leader, unless it has
-			     ended */
-	int mem;          /* an open /proc/PID/mem + 1, of one program; 0: it cannot be had */
+	_Atomic int mm_tid; /* asked for the memory: the leader, or another where that has ended */
+	int mem;            /* an open /proc/PID/mem + 1, of one program; 0: it cannot be had */
 
 	struct stk_stops stops;
 	/* Copied stacks: of the threads that slept, and of the others. */

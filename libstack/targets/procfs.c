@@ -246,23 +246,23 @@ unsigned long long stk_proc_stat(int pid, unsigned field)
 	return p ? strtoull(p, NULL, 10) : 0;
 }
 
-int stk_proc_view(int pid)
+int stk_proc_mm_tid(int pid)
 {
-	int *tids = NULL, view = pid;
+	int *tids = NULL, found = pid;
 	int n = stk_proc_stat(pid, STK_PROC_VSIZE) ? 0 : stk_proc_tids(pid, &tids);
 
-	for (int i = 0; i < n && view == pid; i++)
+	for (int i = 0; i < n && found == pid; i++)
 		if (stk_proc_stat(tids[i], STK_PROC_VSIZE))
-			view = tids[i];
+			found = tids[i];
 	free(tids);
-	return view;
+	return found;
 }
 
-bool stk_proc_other_view(int pid, _Atomic int *view, int used)
+bool stk_proc_other_mm_tid(int pid, _Atomic int *mm_tid, int used)
 {
-	int now = stk_proc_view(pid);
+	int now = stk_proc_mm_tid(pid);
 
-	*view = now;
+	*mm_tid = now;
 	return now != used;
 }
 

@@ -59,12 +59,12 @@ unsigned long long stk_proc_turns(int pid, int tid);
 unsigned long long stk_proc_stat(int pid, unsigned field);
 #define STK_PROC_VSIZE 23
 
-/* The thread by which the memory of a process is seen: a leader that has left by pthread_exit() has
- * none any more. */
-int stk_proc_view(int pid);
-/* `used` may have ended, and others go on: `*view` is chosen anew. Is it another now? From any
- * thread. */
-bool stk_proc_other_view(int pid, _Atomic int *view, int used);
+/* The thread to ask for the memory of a process: one that has not ended, for a thread that has, as
+ * a leader that left by pthread_exit(), has no mm any more (kernel/exit.c, exit_mm()). */
+int stk_proc_mm_tid(int pid);
+/* The thread `used` may have ended while others go on: choose `*mm_tid` anew. Is it another now?
+ * From any thread. */
+bool stk_proc_other_mm_tid(int pid, _Atomic int *mm_tid, int used);
 
 /* A number in the line of /proc/PID/status that begins with `key` ("TracerPid:"); -1: not there. */
 long stk_proc_status(int pid, const char *key);

@@ -28,7 +28,7 @@
 
 #define ERESTARTNOHAND 514 /* include/linux/errno.h: the kernel's own */
 
-int64_t stk_now_ns(void)
+static int64_t now_ns(void)
 {
 	struct timespec ts;
 
@@ -130,7 +130,7 @@ static void interrupt(struct stk_stops *s, bool sleepers)
 		if (t->state != STK_SEIZED || (sleepers && t->ran))
 			continue;
 		if (!*at)
-			*at = stood ? s->passed_ns : stk_now_ns();
+			*at = stood ? s->passed_ns : now_ns();
 		t->state = ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) ? STK_GONE : STK_STOPPING;
 		t->ran |= !sleepers;
 	}
@@ -243,7 +243,7 @@ static bool all_asleep(const struct stk_stops *s)
 /* Wait until every thread that was asked has stopped, or no longer can, or the time is over. */
 static void wait_all(struct stk_stops *s, int64_t until)
 {
-	int64_t begin = stk_now_ns();
+	int64_t begin = now_ns();
 	struct timespec nap = {.tv_nsec = 20000};
 
 	for (;;) {
@@ -254,7 +254,7 @@ static void wait_all(struct stk_stops *s, int64_t until)
 			return;
 		take_registers(s);
 		pass_signals(s);
-		int64_t now = s->passed_ns = stk_now_ns();
+		int64_t now = s->passed_ns = now_ns();
 		if (now >= until || (now - begin > ASLEEP && all_asleep(s)))
 			break;
 		if (now - begin < QUICK)
@@ -322,7 +322,7 @@ static void set_apart(struct stk_stops *s)
 
 int stk_stop_sleepers(struct stk_stops *s, int pid, int except, unsigned ms)
 {
-	int64_t until = stk_now_ns() + ms * MS;
+	int64_t until = now_ns() + ms * MS;
 	int n = begin(s, pid);
 
 	/* Those that it starts meanwhile are for stk_stop_all(). */
@@ -338,7 +338,7 @@ int stk_stop_sleepers(struct stk_stops *s, int pid, int except, unsigned ms)
 	take_registers(s);
 	set_apart(s);
 	pass_signals(s);
-	s->passed_ns = stk_now_ns();
+	s->passed_ns = now_ns();
 	return n < 0 && !s->n ? n : 0;
 }
 
@@ -360,7 +360,7 @@ static bool complete(const struct stk_stops *s, int except)
 
 int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
 {
-	int64_t until = stk_now_ns() + ms * MS;
+	int64_t until = now_ns() + ms * MS;
 	int n = begin(s, pid);
 
 	if (n)
@@ -370,7 +370,7 @@ int stk_stop_all(struct stk_stops *s, int pid, int except, unsigned ms)
 	for (n = s->n ? 1 : add_new(s, except, false); n > 0; n = add_new(s, except, false)) {
 		interrupt(s, false);
 		wait_all(s, until);
-		bool last = complete(s, except) || stk_now_ns() >= until;
+		bool last = complete(s, except) || now_ns() >= until;
 		take_registers(s);
 		if (last)
 			break;
@@ -407,7 +407,7 @@ void stk_stop_go_on(struct stk_stops *s)
 {
 	let_go(s, true);
 	if (s->since_ns)
-		s->still_ns += stk_now_ns() - s->since_ns;
+		s->still_ns += now_ns() - s->since_ns;
 	s->since_ns = 0;
 }
 
@@ -415,7 +415,7 @@ void stk_stop_go(struct stk_stops *s, struct stk_stood *ret)
 {
 	stk_stop_go_on(s);
 	let_go(s, false);
-	ret->slept_ns = s->slept_ns ? stk_now_ns() - s->slept_ns : 0;
+	ret->slept_ns = s->slept_ns ? now_ns() - s->slept_ns : 0;
 	ret->still_ns = s->still_ns ? s->still_ns : ret->slept_ns;
 	s->released = true;
 }

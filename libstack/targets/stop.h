@@ -94,6 +94,4 @@ void stk_stop_go(struct stk_stops *s, struct stk_stood *ret);
 
 void stk_stop_done(struct stk_stops *s);
 
-int64_t stk_now_ns(void);
-
 #endif
