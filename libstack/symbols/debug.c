@@ -262,6 +262,13 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 	return d;
 }
 
+const Elf_Data *stk_module_dwarf_section(struct stk_module *m, const char *name)
+{
+	struct stk_debug *d = stk_debug_get(m);
+
+	return d && d->dw ? stk_dwarf_section(dwarf_getelf(d->dw), name) : NULL;
+}
+
 void stk_debug_free(struct stk_debug *d)
 {
 	if (!d)

@@ -57,4 +57,8 @@ Elf_Scn *stk_image_section(const struct stk_image *im, const char *name, GElf_Sh
  * (dwarf_begin_elf). NULL: none. */
 const Elf_Data *stk_dwarf_section(Elf *elf, const char *name);
 
+/* The same of a module's debug information, which it opens. */
+struct stk_module;
+const Elf_Data *stk_module_dwarf_section(struct stk_module *m, const char *name);
+
 #endif

@@ -356,8 +356,8 @@ void stk_modules_close(struct stk_modules *ms)
 	if (!ms)
 		return;
 	for (unsigned i = 0; i < ms->n; i++) {
-		if (ms->v[i]->rows && ms->rows_free)
-			ms->rows_free(ms->v[i]->rows);
+		if (ms->v[i]->unwind.free)
+			ms->v[i]->unwind.free(ms->v[i]->unwind.p);
 		stk_debug_free(ms->v[i]->debug);
 		stk_image_free(ms->v[i]->mini);
 		stk_image_free(ms->v[i]->image);

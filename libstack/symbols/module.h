@@ -18,7 +18,12 @@ enum stk_module_state {
 struct stk_symtab;
 struct stk_debug;
 struct stk_image;
-struct stk_rows;
+
+/* What a folder above keeps with a module; `free` (NULL: nothing is kept) gets it at the end. */
+struct stk_kept {
+	void *p;
+	void (*free)(void *p);
+};
 
 struct stk_module {
 	const char *path;    /* as the target saw it; "[vdso]" */
@@ -37,7 +42,7 @@ struct stk_module {
 	struct stk_image *mini;    /* ELF inside its .gnu_debugdata, or NULL; owned for its names */
 	struct stk_symtab *symtab; /* built at the first look-up */
 	struct stk_debug *debug;   /* opened at the first look-up */
-	struct stk_rows *rows;     /* CFI, opened at the first look-up; owned by unwind/ */
+	struct stk_kept unwind;    /* of unwind/ */
 	bool symtab_tried, debug_tried;
 };
 
@@ -67,7 +72,6 @@ struct stk_modules {
 	struct stk_symbol_options opts; /* borrowed strings */
 	struct stk_module **v;          /* sorted by start */
 	unsigned n;
-	void (*rows_free)(struct stk_rows *rows); /* set by unwind/ with the first rows */
 };
 
 /*

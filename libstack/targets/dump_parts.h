@@ -1,4 +1,5 @@
-/* The parts of the core writer, for one another: dump.c puts them together. */
+/* The parts of the core writer, for one another: dump.c puts them together. Inside targets/ only.
+ */
 #ifndef STK_TARGET_DUMP_PARTS_H
 #define STK_TARGET_DUMP_PARTS_H
 

@@ -91,6 +91,9 @@ bool stk_live_same(struct stk_target *t);
  * any thread. */
 const char *stk_live_gone(const struct stk_target *t);
 
+/* false: /proc is that of another PID namespace, where our numbers mean others. */
+bool stk_proc_is_ours(void);
+
 /* NULL: the target is no process. */
 const struct stk_live_info *stk_live_info(const struct stk_target *t);
 

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "base/vec.h"
+#include "targets/live.h"
 
 bool stk_proc_is_ours(void)
 {

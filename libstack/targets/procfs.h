@@ -4,9 +4,6 @@
 
 #include "targets/target.h"
 
-/* false: /proc is that of another PID namespace, where our numbers mean others. */
-bool stk_proc_is_ours(void);
-
 /* A whole file below /proc/PID into the pool, NUL-terminated; NULL: errno tells why. */
 char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *ret_len);
 /* Is the memory gone that an open /proc/PID/mem is of? It is that of one program: after execve(2)

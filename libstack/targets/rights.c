@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "targets/live.h"
 #include "targets/procfs.h"
 
 #define CAP_SYS_PTRACE 19

@@ -1,4 +1,4 @@
-/* Why a process cannot be looked at, and how it can be. Inside targets/ and its test only. */
+/* Why a process cannot be looked at, and how it can be. Inside targets/ only. */
 #ifndef STK_TARGET_RIGHTS_H
 #define STK_TARGET_RIGHTS_H
 

@@ -1,4 +1,4 @@
-/* Stopping the threads of a process with ptrace(2), and letting them go. Inside targets/ only. */
+/* Stopping the threads of a process with ptrace(2), and letting them go. */
 #ifndef STK_TARGET_STOP_H
 #define STK_TARGET_STOP_H
 

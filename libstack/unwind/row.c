@@ -5,11 +5,9 @@
  */
 #include "unwind/row.h"
 
-#include <elfutils/libdw.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "symbols/debug.h"
 #include "symbols/image.h"
 #include "targets/map.h"
 
@@ -32,7 +30,7 @@ struct source {
 	size_t nv, cap;
 };
 
-struct stk_rows {
+struct rows {
 	struct source eh, debug;
 	bool debug_tried;
 	struct stk_map rows; /* by pc */
@@ -55,8 +53,10 @@ static bool read_parts(void *arg, uint64_t addr, void *to, size_t len)
 	return false;
 }
 
-static void rows_free(struct stk_rows *r)
+static void rows_free(void *p)
 {
+	struct rows *r = p;
+
 	free(r->eh.v);
 	free(r->debug.v);
 	stk_map_done(&r->rows);
@@ -128,9 +128,9 @@ static void open_eh(struct source *s, const struct stk_image *im)
 }
 
 /* It is read as if it lay at 0. */
-static void open_debug(struct source *s, Elf *elf)
+static void open_debug(struct source *s, struct stk_module *m)
 {
-	const Elf_Data *d = stk_dwarf_section(elf, ".debug_frame");
+	const Elf_Data *d = stk_module_dwarf_section(m, ".debug_frame");
 
 	if (!d)
 		return;
@@ -145,19 +145,18 @@ static void init(struct source *s)
 	s->cfi.mem = &s->reader;
 }
 
-static struct stk_rows *rows_get(struct stk_module *m)
+static struct rows *rows_get(struct stk_module *m)
 {
-	if (m->rows)
-		return m->rows;
-	m->rows = calloc(1, sizeof(*m->rows));
-	if (!m->rows)
-		return NULL;
-	m->owner->rows_free = rows_free;
-	init(&m->rows->eh);
-	init(&m->rows->debug);
+	struct rows *rs = m->unwind.p;
+
+	if (rs || !(rs = calloc(1, sizeof(*rs))))
+		return rs;
+	m->unwind = (struct stk_kept){rs, rows_free};
+	init(&rs->eh);
+	init(&rs->debug);
 	if (m->image)
-		open_eh(&m->rows->eh, m->image);
-	return m->rows;
+		open_eh(&rs->eh, m->image);
+	return rs;
 }
 
 /* The last entry that begins at or below `addr`; NULL: none. */
@@ -188,21 +187,19 @@ static bool read_row(struct source *s, const struct stk_target *t, uint64_t addr
 	return e && stk_cfi_row_of(&s->cfi, t->arch, e->at, addr, ret);
 }
 
-static bool read_debug(struct stk_module *m, struct stk_rows *rs, uint64_t addr,
+static bool read_debug(struct stk_module *m, struct rows *rs, uint64_t addr,
 		       struct stk_cfi_row *ret)
 {
 	if (!rs->debug_tried) {
-		struct stk_debug *d = stk_debug_get(m);
 		rs->debug_tried = true;
-		if (d && d->dw)
-			open_debug(&rs->debug, dwarf_getelf(d->dw));
+		open_debug(&rs->debug, m);
 	}
 	return read_row(&rs->debug, m->owner->target, addr, ret);
 }
 
 const struct stk_cfi_row *stk_row_at(struct stk_module *m, uint64_t pc)
 {
-	struct stk_rows *rs = rows_get(m);
+	struct rows *rs = rows_get(m);
 	const struct stk_cfi_row *was = rs ? stk_map_get(&rs->rows, pc) : NULL;
 	struct stk_target *t = m->owner->target;
 	struct stk_cfi_row row;

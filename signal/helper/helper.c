@@ -30,7 +30,6 @@
 #include "signal/helper/names.h"
 #include "symbols/module.h"
 #include "targets/live.h"
-#include "targets/procfs.h"
 
 #define SOCKET 3
 #define OUT    1

@@ -57,6 +57,23 @@ def layers(t):
                         "%s (%s) includes %s, which is above it" % (name, folder, included))
 
 
+def inside(t):
+    """A header whose head says "Inside FOLDER/ only" is included there alone (and by tests)."""
+    folder, found = {}, 0
+    for name in tracked("libstack/*.h", "signal/*.h", "corectl/*.h"):
+        said = re.search(r"\bInside (\w+)/ only\b", re.sub(r"\n \* ", " ", text(name).split("*/")[0]))
+        if said:
+            t.check(said.group(1) in os.path.dirname(name).split("/"), "%s is not inside %s/" % (name, said.group(1)))
+            folder[re.sub("^libstack/", "", name)] = os.path.dirname(name)
+    for name in tracked("libstack/*.[ch]", "signal/*.[ch]", "corectl/*.[ch]"):
+        for included in re.findall(r'^\s*#\s*include\s+"([^"]+)"', text(name), re.M):
+            if included in folder:
+                found += 1
+                t.check(os.path.dirname(name) == folder[included],
+                        "%s includes %s, which is for %s/ only" % (name, included, folder[included]))
+    t.check(len(folder) > 5 and found > 10, "headers for one folder: %s" % sorted(folder))
+
+
 def is_own(included):
     return os.path.exists(os.path.join(s.SOURCE, "libstack", included))
 
@@ -235,7 +252,7 @@ def machines(t):
     t.check(os.path.exists(os.path.join(s.SOURCE, "libstack/base/arch_x86_64.c")), "no architecture")
 
 
-RULES = {f.__name__: f for f in (layers, base, circles, wraps, crash, format, docs, paths, scripts, links, size,
+RULES = {f.__name__: f for f in (layers, inside, base, circles, wraps, crash, format, docs, paths, scripts, links, size,
                                   machines)}
 
 
