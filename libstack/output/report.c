@@ -67,7 +67,7 @@ static size_t first_visible(const struct report *r, const struct stk_stack *s)
 		const char *name = stk_frame_name(f);
 		if (!s->v[i].signal)
 			continue;
-		/* signal/handler.c; by its module where the symbols are stripped. */
+		/* signal/report/handler.c; by its module where the symbols are stripped. */
 		return (name && !strcmp(name, "stk_handler")) ||
 			       (f->mod && !strncmp(f->mod->name, "libstack.so", 11))
 			   ? i + 1

@@ -1,4 +1,4 @@
-/* .symtab as images_file.c finds it, and .dynsym through the dynamic section: gABI "Dynamic
+/* .symtab as file.c finds it, and .dynsym through the dynamic section: gABI "Dynamic
  * Section", "Symbol Table", "Hash Table"; the GNU hash table as glibc's elf/dl-lookup.c reads it.
  * CRASH context. */
 #include <elf.h>

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
-/* All calls of the library but clone are made by one instruction (sys_x86_64.c): a seccomp filter
+/* All calls of the library but clone are made by one instruction (x86_64/sys.c): a seccomp filter
  * that traps one of them is told from one that traps a call of the program. */
 long stk_sys6(long n, long a, long b, long c, long d, long e, long f);
 

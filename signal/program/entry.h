@@ -18,7 +18,7 @@
 
 #define STK_ENTRIES 128
 
-/* entry_x86_64.c knows the layout. */
+/* x86_64/entry.c knows the layout. */
 struct stk_entry {
 	uint64_t handler;
 	uint64_t mask;  /* as the program gave it */

@@ -1,7 +1,7 @@
 /*
  * The processes that the library makes are children of the program, though wait(2) tells of them
  * only with __WALL or __WCLONE (their exit signal is 0). A thread of the program that waits so
- * while another one reports must not see them: the functions that wait look here (view_wait.c).
+ * while another one reports must not see them: the functions that wait look here (program/wait.c).
  * CRASH context, all of it; without locks.
  */
 #ifndef SIGNAL_CLONES_H

@@ -1,4 +1,5 @@
 """lint.py WHAT: one rule of the house each; see RULES at the end. 77: a tool is missing."""
+import glob
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import support as s
 
-LAYERS = ["base", "step", "targets", "symbols", "unwind", "values", "diagnose", "output"]
+LAYERS = ["base", "step", "targets", "symbols", "unwind", "values", "output"]
 
 # A header that only some places may include.
 RESERVED = [
@@ -47,6 +48,7 @@ def text(name):
 def layers(t):
     for name in tracked("libstack/*.[ch]", "corectl/*.[ch]"):
         folder = name.split("/")[1] if name.startswith("libstack/") else None
+        t.check(folder in LAYERS + ["include", None], "%s: a folder without a place among the others" % name)
         for included in re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', text(name), re.M):
             for header, allowed in RESERVED:
                 if re.search(header, included) and not is_own(included):
@@ -193,6 +195,39 @@ def docs(t):
                 "docs/man/corectl.1 does not have %s" % name)
 
 
+# Pages that name files; the folders that a name may begin in, besides those named before it in its passage.
+PAGES = ("docs/ARCHITECTURE.md", "docs/SIGNAL-SAFETY.md", "CONTRIBUTING.md")
+STARTS = ("", "libstack", "signal")
+A_PATH = re.compile(r"[\w.][\w./*-]*(?:/|\.(?:c|h|S|py|md|sh|in|txt))")
+
+
+def passages(page):
+    """Rows, items and paragraphs."""
+    return re.split(r"\n(?=\s*(?:\||[-*] |\d+\. |\n))", page)
+
+
+def named(t):
+    """What a page or a comment calls a file of ours is there. NAME, X and * stand for any name."""
+    found = 0
+    for page in PAGES:
+        for passage in passages(text(page)):
+            starts = list(STARTS)
+            for path in re.findall(r"`([^`\n]+)`", passage):
+                if not A_PATH.fullmatch(path):
+                    continue
+                found += 1
+                pattern = re.sub(r"NAME|(?<=[_/])X(?=[/.])", "*", path)
+                there = [start for start in starts if glob.glob(os.path.join(s.SOURCE, start, pattern))]
+                t.check(there, "%s: no `%s`: %s" % (page, path, " ".join(passage.split())[:60]))
+                starts += [os.path.join(start, os.path.dirname(path)) for start in there]
+    t.check(found > 80, "%d paths found" % found)
+    files = {os.path.basename(name) for name in tracked("*.c")}
+    for name in tracked("libstack/*.[ch]", "signal/*.[ch]", "corectl/*.[ch]"):
+        for comment in re.findall(r"/\*.*?\*/", text(name), re.S):
+            for file in re.findall(r"(?<![\w/.-])[a-z]\w*\.c\b", comment):
+                t.check(file in files or "NAME" in file, "%s: a comment names %s" % (name, file))
+
+
 def paths(t):
     machine = re.compile("|".join(["/wo" + "rk/", "/ro" + "ot/", "/tmp/bu" + "ild"]))
     for name in tracked():
@@ -252,7 +287,7 @@ def machines(t):
     t.check(os.path.exists(os.path.join(s.SOURCE, "libstack/base/arch_x86_64.c")), "no architecture")
 
 
-RULES = {f.__name__: f for f in (layers, inside, base, circles, wraps, crash, format, docs, paths, scripts, links, size,
+RULES = {f.__name__: f for f in (layers, inside, base, circles, wraps, crash, format, docs, named, paths, scripts, links, size,
                                   machines)}
 
 
