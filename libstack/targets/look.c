@@ -165,6 +165,14 @@ static const struct stk_stopped *traced(const struct stk_look *l)
 	return NULL;
 }
 
+static int another_program(const struct stk_look *l, struct stk_err *err)
+{
+	return stk_fail(err, STK_ESYS,
+			"process %d executes one program after the other (execve): none stays long "
+			"enough to be looked at",
+			l->pid);
+}
+
 /* No thread at all: there is nothing to show. */
 static int nothing_to_show(struct stk_look *l, struct stk_err *err)
 {
@@ -184,8 +192,7 @@ static int nothing_to_show(struct stk_look *l, struct stk_err *err)
 		return stk_fail(err, STK_ESYS, "process %d: no thread of %u can be shown: %s",
 				l->pid, l->t->missing, l->t->missing_reason);
 	if (stk_proc_lives(l->pid))
-		return stk_fail(err, STK_ESYS,
-				"process %d executes programs: no thread of it stays", l->pid);
+		return another_program(l, err);
 	return stk_fail(err, STK_ESYS, "process %d has ended", l->pid);
 }
 
@@ -405,9 +412,7 @@ static int check_program(struct stk_look *l, struct stk_err *err)
 	bool other = l->mem && stk_proc_mem_gone(l->mem - 1);
 
 	l->executed = (other || !stk_stop_holds(&l->stops)) && stk_proc_lives(l->pid);
-	return l->executed ? stk_fail(err, STK_ESYS,
-				      "process %d executes programs: no thread of it stays", l->pid)
-			   : 0;
+	return l->executed ? another_program(l, err) : 0;
 }
 
 /* The quick way, and where that does not do, the other. */

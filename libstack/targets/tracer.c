@@ -170,15 +170,15 @@ int stk_tracer_explain(const struct stk_tracer *t, enum stk_tracer_end end, stru
 	long call = call_of(t);
 	if (call == SYS_process_vm_readv)
 		return stk_fail(err, STK_ESYS,
-				"process %d: a page of a stack does not come: a thread of it "
-				"would have to bring it (userfaultfd), or a file system that does "
-				"not answer",
+				"process %d: a page of a stack cannot be read: what should supply "
+				"it does not answer (a thread of the process by userfaultfd, or a "
+				"file system)",
 				t->pid);
 	if (call != SYS_ptrace)
 		return stk_fail(
 		    err, STK_ESYS,
-		    "process %d: its memory map cannot be read: a thread of it seems to "
-		    "hold it in the kernel (state D in ps -L)",
+		    "process %d: its memory map cannot be read: one of its threads seems to "
+		    "keep it locked in the kernel (state D in ps -L)",
 		    t->pid);
 	int tid = stk_proc_traced(t->pid, &tracer);
 	const char *name = tid ? stk_proc_comm(&pool, tracer) : NULL;

@@ -152,7 +152,7 @@ static void put_value(struct stk_text *out, const struct stk_type *t, uint64_t v
 		if (v <= 1)
 			stk_puts(out, v ? "true" : "false");
 		else
-			stk_printf(out, "0x%lx (no bool)", (unsigned long)v);
+			stk_printf(out, "0x%lx (not a bool)", (unsigned long)v);
 		break;
 	case STK_ENC_SIGNED:
 		stk_printf(out, "%ld", (long)sv);

@@ -72,8 +72,8 @@ static const char *describe(long started)
 		stk_puts(&t, "the helper took too long");
 	else if (stk_run.status < 0 && stk_run.ended >= 0 && WIFSIGNALED(stk_run.ended))
 		stk_printf(&t, "%s died of %s",
-			   atomic_load(&stk_run.helper) ? "who serves the helper"
-							: "who starts the helper",
+			   atomic_load(&stk_run.helper) ? "the process that serves the helper"
+							: "the process that starts the helper",
 			   stk_signal_name(WTERMSIG(stk_run.ended)));
 	else if (stk_run.status < 0)
 		stk_puts(&t, "the end of the helper is not known");

@@ -19,7 +19,7 @@ from crash_run import Run, read_all
 
 HERE = os.environ.get("TORTURE", os.path.join(s.SOURCE, "build/dev/tests/torture"))
 LIBRARY = os.environ.get("LIBSTACK", os.path.join(s.SOURCE, "build/dev/signal/libstack.so.1"))
-CAP_SYS_PTRACE, CAP_SYS_RESOURCE = 19, 24
+CAPABILITIES = {"CAP_SYS_PTRACE": 19, "CAP_SYS_RESOURCE": 24}  # linux/capability.h
 PR_SET_CHILD_SUBREAPER = 36
 SEGV, ABRT, SYS, QUIT = signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS, signal.SIGQUIT
 TIER = re.compile(r"^\[.*\]$", re.M)
@@ -44,7 +44,7 @@ class Case:
         self.env = {}
         self.user = False           # as an ordinary user
         self.root = False           # needs root
-        self.capability = None      # the number of one that it needs
+        self.capability = None      # the name of one that it needs
         self.yama = None            # the ptrace_scope it is about
         self.linked = False         # the program links libstack, and is set-uid to this user
         self.setuid = None
@@ -289,7 +289,7 @@ CASES = {
     "no_files": Case("no_files", frames=PLAIN + ["no_files"]),
     "no_memory": Case("no_memory", user=True, frames=PLAIN + ["exhaust"],
                       notes=[IN_PROCESS % "the helper died of SIGSEGV"]),
-    "no_memory_root": Case("no_memory", root=True, capability=CAP_SYS_RESOURCE, frames=PLAIN + ["exhaust"]),
+    "no_memory_root": Case("no_memory", root=True, capability="CAP_SYS_RESOURCE", frames=PLAIN + ["exhaust"]),
     "no_data": Case("no_data", user=True, frames=PLAIN + ["exhaust"],
                     notes=[IN_PROCESS % "the helper died of SIGSEGV"]),
     "no_processes": Case("no_processes", user=True, frames=PLAIN + ["no_processes"], notes=[
@@ -311,7 +311,7 @@ CASES = {
     "seccomp_threads_memfd": filtered_threads("memfd_create", "errno", [
         IN_PROCESS % "the helper cannot be put into memory: operation not permitted"]),
     "seccomp_threads_memfd_kill": filtered_threads("memfd_create", "kill", [
-        IN_PROCESS % "who starts the helper died of SIGSYS"]),
+        IN_PROCESS % "the process that starts the helper died of SIGSYS"]),
     "seccomp_threads_exec": filtered_threads("execveat", "errno", [
         IN_PROCESS % (NO_EXEC % "operation not permitted")]),
     "seccomp_threads_exec_kill": filtered_threads("execveat", "kill", [
@@ -340,7 +340,7 @@ CASES = {
     # Scope 1: only a descendant may attach, or who is declared (PR_SET_PTRACER).
     "yama": Case("threads", user=True, yama="1", frames=PLAIN + ["threads"],
                  end="2 of 2 threads shown", check=both_threads),
-    "set_uid_root": Case("plain", root=True, capability=CAP_SYS_PTRACE, linked=True, setuid=0,
+    "set_uid_root": Case("plain", root=True, capability="CAP_SYS_PTRACE", linked=True, setuid=0,
                          registers=False, before=set_uid(0), check=no_proof,
                          env={"LIBSTACK_HELPER": "@WORK/helper-proves", "LIBSTACK_TRACEBACK": "none"}),
     "set_uid_user": Case("plain", root=True, linked=True, setuid=1, before=set_uid(1), check=no_proof,
@@ -433,7 +433,7 @@ CASES = {
     "spoilt_launch": spoilt("spoilt", "stk_launch", frames=PLAIN + ["spoilt", "main"],
                             notes=[IN_PROCESS % "the handler itself crashed"]),
     "spoilt_supervisor": spoilt("spoilt", "supervise", frames=PLAIN + ["spoilt", "main"],
-                                notes=[IN_PROCESS % "who starts the helper died of SIGILL"]),
+                                notes=[IN_PROCESS % "the process that starts the helper died of SIGILL"]),
     "spoilt_exec": spoilt("spoilt", "exec_helper", frames=PLAIN + ["spoilt", "main"],
                                 notes=[IN_PROCESS % "the helper died of SIGILL"]),
     "spoilt_collect": spoilt("spoilt_threads", "stk_collect", frames=PLAIN + ["undumpable"], user=True,
@@ -467,8 +467,8 @@ def needs(case):
         s.skip("libstack is not built")
     if (case.root or case.setuid is not None) and os.getuid() != 0:
         s.skip("needs root")
-    if case.capability is not None and not s.capable(case.capability):
-        s.skip("needs the capability %d" % case.capability)
+    if case.capability is not None and not s.capable(CAPABILITIES[case.capability]):
+        s.skip("needs " + case.capability)
     if case.yama is not None:
         scope = "/proc/sys/kernel/yama/ptrace_scope"
         if not os.path.exists(scope):

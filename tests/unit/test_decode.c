@@ -42,7 +42,7 @@ static void alignment_and_signs(void **state)
 				 "32-63   1111 1111 1111 1111 1111 1111 1111 1011  fffffffb  -5\n");
 	assert_int_equal(decode(0x19, "bool", buf, sizeof(buf), NULL), 0);
 	assert_string_equal(buf, "Bits    Binary      Hex   Value\n"
-				 "00-07   0001 1001   19    0x19 (no bool)\n");
+				 "00-07   0001 1001   19    0x19 (not a bool)\n");
 }
 
 static void words_of_a_type_in_any_order(void **state)
