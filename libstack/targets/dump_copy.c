@@ -1,6 +1,16 @@
 /*
- * Copying memory into a core: which pages there are (pagemap, ioctl_pagemap_scan(2)), their bytes
- * (process_vm_readv, /proc/PID/mem where that is refused), and their way into a sparse file.
+ * Copying memory into a core. Each worker takes a range of the file and, until it is through:
+ *
+ * 1. stk_dump_next() finds the next run of bytes to fetch. In private memory those are the pages
+ * that were ever touched (pagemap, ioctl_pagemap_scan(2)), in shared memory those where its file
+ * has no hole. All else reads as zeros and stays a hole of the core.
+ * 2. stk_dump_fetch() reads the run (process_vm_readv; where that is refused /proc/PID/mem). Pages
+ *    that cannot be read become zeros and go into the worker's list `lost`: stk_dump_head() gives
+ *    them program headers without bytes.
+ * 3. stk_dump_put_sparse() writes it, but for pages of zeros.
+ *
+ * Step 1 spares the process, too: to read a page that it never touched can give it one, as large as
+ * a huge page, or one that fills the hole of a shared file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +41,7 @@ struct scan {
 #define SCAN_ZERO    (1 << 5)
 #define SCAN_GUARD   (1 << 8) /* Linux 6.15: madvise(2), MADV_GUARD_INSTALL */
 
+/* A file below /proc/PID; where the thread asked for the memory has ended, by another one. */
 static int open_proc(struct stk_dump *d, const char *name)
 {
 	int used = d->mm_tid, fd = stk_proc_open(used, name);
@@ -67,7 +78,7 @@ static bool touched_by_entry(struct stk_dump_worker *w, uint64_t *from, uint64_t
 }
 
 /* Narrow [from, to) to the first pages in it that were ever touched; from == to: none. false: not
- * known. */
+ * known. By ioctl_pagemap_scan(2), one call; where the kernel has none, by pagemap's entries. */
 static bool look_for_touched(struct stk_dump_worker *w, uint64_t *from, uint64_t *to)
 {
 	struct scan_region found;
@@ -97,7 +108,8 @@ static bool look_for_touched(struct stk_dump_worker *w, uint64_t *from, uint64_t
 	return touched_by_entry(w, from, to);
 }
 
-/* The same; what was found is remembered, for it is taken piece by piece. */
+/* The same. What was found is remembered: a long run is copied in blocks, each of which asks again.
+ */
 static bool touched(struct stk_dump *d, struct stk_dump_worker *w, uint64_t *from, uint64_t *to)
 {
 	uint64_t end = *to;
@@ -189,6 +201,7 @@ bool stk_dump_next(struct stk_dump *d, struct stk_dump_worker *w, uint64_t off, 
 	return false;
 }
 
+/* Has the process ended, so that nothing can be read any more? */
 static bool gone(struct stk_dump *d)
 {
 	int used = d->mm_tid;
@@ -210,7 +223,8 @@ static size_t read_some(struct stk_dump *d, struct stk_dump_worker *w, bool serv
 	ssize_t n = served ? 0 : stk_read_mm(d->o.pid, &d->mm_tid, addr, buf, len);
 	if (n > 0)
 		return (size_t)n;
-	/* Pages without the right to read, and the vsyscall page: only for who traces it. */
+	/* Memory that the process itself may not read, and the vsyscall page: a tracer may by
+	 * /proc/PID/mem. */
 	if (!w->mem)
 		w->mem = open_proc(d, "mem") + 1;
 	n = w->mem ? pread(w->mem - 1, buf, len < STK_PAGE ? len : STK_PAGE, (off_t)addr) : -1;
@@ -243,6 +257,7 @@ int stk_dump_fetch(struct stk_dump *d, struct stk_dump_worker *w, const struct s
 	return 0;
 }
 
+/* Each byte equals the one before it, and the first is 0. */
 static bool is_zero(const uint8_t *p, size_t len)
 {
 	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
@@ -310,7 +325,9 @@ int stk_dump_copy(struct stk_dump *d, struct stk_dump_worker *w, int fd, uint64_
 	return r;
 }
 
-/* Call `fn` for each part of the first spans that belongs into [off, off + len) of the file. */
+/* The stacks that were copied while all stood (`d->first`) replace what was read later. Call `fn`
+ * for each part of them that belongs into [off, off + len) of the file. Areas and spans are both
+ * sorted by address: `k` moves along with the areas. */
 static int each_first(const struct stk_dump *d, uint64_t off, uint64_t len,
 		      int (*fn)(void *arg, uint64_t off, const uint8_t *p, size_t n), void *arg)
 {

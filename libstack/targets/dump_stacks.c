@@ -1,7 +1,17 @@
 /*
- * What a small core needs: the stacks from the stack pointer to their base, the memory that words
- * on them point to, and what debuggers read to find the modules: the program's headers, its
- * dynamic section, the loader's list, each module's ELF header and build-id.
+ * What a small core holds. stk_dump_stacks() picks spans of memory in this order, then sorts, joins
+ * and copies them while the process stands:
+ *
+ * 1. The stack of each thread, from the stack pointer to its base, and the thread's descriptor.
+ *    A handler on an alternate stack: both stacks.
+ * 2. What debuggers read to find the modules: the program's headers, its dynamic section, the
+ *    loader's list, each module's ELF header and build-id; variables of the loader and of libc.
+ * 3. With the room that 1 and 2 leave below WHOLE: what the words on the stacks point to, then what
+ *    those bytes point to, in grains of GRAIN bytes. Each stack gets an equal share of the room, so
+ *    that the first does not use up what the others need.
+ *
+ * Any word that is the address of mapped memory counts as a pointer: a core too large by some
+ * grains does no harm. Whatever cannot be read is left out, never filled with zeros.
  */
 #include <elf.h>
 #include <link.h>
@@ -19,8 +29,8 @@
 #define WHOLE      (900 << 10) /* what is pointed to must leave the core below this… */
 #define LEAST      (64 << 10)  /* … but may always have this, and … */
 #define MOST       (320 << 10) /* … never more than this */
-#define DEPTH      2
-#define MODULES    4096
+#define DEPTH      2           /* steps from a stack: pointers on it, and pointers behind those */
+#define MODULES    4096        /* of the loader's list, which may be damaged */
 
 bool stk_spans_add(struct stk_dump_spans *s, uint64_t start, uint64_t end)
 {
@@ -104,7 +114,8 @@ static uint64_t stack_pointer(struct picker *p, const struct stk_thread *th)
 	return 0;
 }
 
-/* The stack that holds `sp`: where it ends. */
+/* Where the stack in `v` that holds `sp` ends. libc puts a thread's descriptor, which the thread
+ * pointer `tp` points to, on top of its stack; the main thread's lies elsewhere. */
 static uint64_t stack_end(const struct stk_vma *v, uint64_t sp, uint64_t tp)
 {
 	if (tp > sp && tp < v->end)
@@ -135,6 +146,8 @@ static const struct stk_vma *main_stack(struct picker *p)
 	return NULL;
 }
 
+/* The stack in use. If that is not the thread's ordinary one, a signal handler runs on it: the
+ * ordinary one from where it was left, too. */
 static void pick_stack(struct picker *p, const struct stk_thread *th)
 {
 	const struct stk_arch *a = p->d->t->arch;
@@ -173,7 +186,7 @@ static bool within(const struct stk_dump_spans *s, uint64_t addr)
 	return k < s->n && s->v[k].start <= addr;
 }
 
-/* false: the budget is used up. */
+/* Take the grain that holds `addr`, unless it is taken. false: this stack's share is used up. */
 static bool add_grain(struct picker *p, uint64_t addr, struct stk_dump_spans *next)
 {
 	static char taken;
@@ -189,6 +202,7 @@ static bool add_grain(struct picker *p, uint64_t addr, struct stk_dump_spans *ne
 	return true;
 }
 
+/* Take what the words of a span point to; `next`: the grains taken, to be followed in turn. */
 static void follow(struct picker *p, const struct stk_dump_span *s, struct stk_dump_spans *next)
 {
 	const struct stk_vma *v = NULL;
@@ -201,7 +215,8 @@ static void follow(struct picker *p, const struct stk_dump_span *s, struct stk_d
 			v = stk_vma_at(p->m, word);
 		if (!worth_following(p->d, v))
 			continue;
-		/* Code is wanted before a return address, data mostly behind a pointer. */
+		/* A second grain: code before the address, for debuggers decode the call there;
+		 * data behind it, for a pointer mostly points to the start of something. */
 		uint64_t other = v->w ? word + GRAIN : word - GRAIN;
 		if (!add_grain(p, word, next) ||
 		    (stk_vma_at(p->m, other) == v && !add_grain(p, other, next)))
@@ -216,7 +231,8 @@ static void pick_pointed(struct picker *p)
 
 	for (unsigned depth = 0; depth < DEPTH; depth++) {
 		for (unsigned i = 0; i < now.n; i++) {
-			/* To each its share, and what those before did not use. */
+			/* Of the rest of the budget this span gets one part in as many as there are
+			 * spans left: what one does not use goes to those after it. */
 			p->keep = p->budget - p->budget / (now.n - i);
 			follow(p, &now.v[i], &next);
 		}
@@ -249,6 +265,7 @@ static void pick_head(struct picker *p, uint64_t base, const struct stk_vma *v)
 			take(p, &p->loader, base + ph.p_offset, base + ph.p_offset + ph.p_filesz);
 }
 
+/* A name in the loader's list, with its end. */
 static void pick_string(struct picker *p, uint64_t addr)
 {
 	uint64_t end = addr;
@@ -312,6 +329,7 @@ static bool is_runtime(const struct stk_vma *v, const struct stk_vma *loader)
 	       !strncmp(slash, "/libpthread.so.", 15);
 }
 
+/* struct r_debug and struct link_map as in <link.h>: what gdb reads to find the libraries. */
 static void pick_loader(struct picker *p)
 {
 	struct stk_target *t = p->d->t;
@@ -383,6 +401,7 @@ int stk_dump_stacks(struct stk_dump *d, const struct stk_vmas *m, struct stk_dum
 	stk_spans_sort(&p.stacks);
 	pick_loader(&p);
 	stk_spans_sort(&p.loader);
+	/* 1000: about what the notes of a thread take (registers, extended ones, names). */
 	uint64_t used = length(&p.stacks) + length(&p.loader) + d->t->nthreads * 1000;
 	p.budget = used + LEAST > WHOLE ? LEAST : WHOLE - used > MOST ? MOST : WHOLE - used;
 	pick_pointed(&p);

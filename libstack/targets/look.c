@@ -1,3 +1,18 @@
+/*
+ * One look, from the first thread that stops to the last that goes on. stk_look():
+ *
+ * 1. Stop the threads that sleep (stop.c); the others still run.
+ * 2. Read the map and the auxiliary vector, and copy the stacks of those that stand.
+ * 3. Stop the others: from here on all stand. Copy their stacks; where the look is brief they go
+ * on.
+ * 4. Read the map and the sleepers' stacks once more. What is the same before and after 3 was so
+ *    when all stood. If something is not, begin again and read everything while all stand.
+ * 5. Check that the memory is still that of the same program; let the sleepers go on.
+ * 6. Make the target's threads of the registers, and name the threads that did not stop.
+ *
+ * So a thread at work stands for a copy of its own stack only. Without `o->copy` all are stopped at
+ * once, and memory is read later, page by page, while they stand.
+ */
 #include "targets/look.h"
 
 #include <elf.h>
@@ -19,6 +34,7 @@
 #define STACKS_MAX    (64ULL << 20)
 #define STACK_GUESSED (64U << 10) /* what most stacks have in use */
 
+/* A copy that lives as long as the target. */
 static struct stk_bytes keep(struct stk_look *l, const void *p, size_t len)
 {
 	uint8_t *copy = stk_pool_alloc(&l->t->pool, len);
@@ -29,6 +45,7 @@ static struct stk_bytes keep(struct stk_look *l, const void *p, size_t len)
 	return (struct stk_bytes){copy, len};
 }
 
+/* The thread that stands by itself: the caller knows its registers. */
 static void add_own(struct stk_look *l)
 {
 	struct stk_thread *th = &l->t->threads[l->t->nthreads++];
@@ -69,6 +86,7 @@ static const char *who_traces(struct stk_look *l, int tracer)
 	return s ? s : "another process traces them";
 }
 
+/* Why there are no registers of a thread. */
 static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 {
 	switch (s->state) {
@@ -83,7 +101,8 @@ static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 			   : "they did not stop in time (uninterruptible sleep, or a frozen "
 			     "cgroup)";
 	case STK_REFUSED:
-		/* The right is to all threads or to none: another had it, and is gone already. */
+		/* ptrace(2) permits all threads of a process or none. Where it permitted another
+		 * thread, EPERM means a tracer, which has left since the question who it is. */
 		if (s->err == EBUSY || (s->err == EPERM && any_stopped(l)))
 			return who_traces(l, s->tracer);
 		return s->err == EPERM ? "ptrace is not permitted" : "ptrace failed";
@@ -92,6 +111,8 @@ static const char *reason(struct stk_look *l, const struct stk_stopped *s)
 	}
 }
 
+/* Registers that the caller knows come before those of ptrace: the thread then waits in a signal
+ * handler, and ptrace shows where it waits. */
 static void add_thread(struct stk_look *l, struct stk_stopped *s)
 {
 	struct stk_thread th = {.tid = s->tid};
@@ -227,8 +248,11 @@ static bool reachable(const struct stk_look *l)
 	return any;
 }
 
+/* stk_stop_sleepers() or stk_stop_all(). */
 typedef int stop_function(struct stk_stops *s, int pid, int except, unsigned ms);
 
+/* Stop threads by `f`; add those that stand by themselves where /proc lists none; where ptrace is
+ * refused, have the caller collect them. */
 static int stop(struct stk_look *l, stop_function *f, struct stk_err *err)
 {
 	l->stops.stands = l->o->stands;
@@ -251,7 +275,8 @@ static char *map_text(struct stk_look *l)
 			     : stk_proc_read(&l->t->pool, l->mm_tid, "maps", NULL);
 }
 
-/* That, and the auxiliary vector. */
+/* The text of maps and the auxiliary vector. /proc/PID/mem is opened first: check_program() sees by
+ * it whether both are of the program that is there in the end. */
 static int read_maps(struct stk_look *l, char **ret, struct stk_err *err)
 {
 	struct stk_target *t = l->t;
@@ -285,8 +310,9 @@ static unsigned sp_row(const struct stk_arch *a)
 	return row;
 }
 
-/* The stacks of the threads from the one at `first` on, from the stack pointer up. false: one lies
- * where the map has nothing. */
+/* Copy the stacks of the threads from the one at `first` on: from the page of the stack pointer
+ * (less the red zone, which a leaf function uses) to the end of the mapping, or to the thread's
+ * share of STACKS_MAX. false: a stack pointer lies where the map has nothing. */
 static bool copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
 {
 	uint64_t each = STACKS_MAX / (l->stops.n + 1), sp;
@@ -313,7 +339,8 @@ static bool copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
 	return all;
 }
 
-/* For the stacks of those that still run. */
+/* Get the memory for the stacks of those that still run before they are stopped: a guess, for their
+ * stack pointers are not known yet. */
 static void prepare(struct stk_look *l)
 {
 	uint64_t size = 0;
@@ -340,8 +367,8 @@ static int look_whole(struct stk_look *l, struct stk_err *err)
 	return r;
 }
 
-/* Is what was read before all stood another by now? It was the same when they did, if not. Of a
- * process that has ended nothing is read any more, and what was stays true. */
+/* Step 4: has the map, or a sleeper's stack, changed since it was read? A process that has ended
+ * meanwhile cannot be read again; what was read of it stays true. */
 static bool changed(struct stk_look *l, const char *before)
 {
 	const char *now = map_text(l);
@@ -356,10 +383,9 @@ static bool changed(struct stk_look *l, const char *before)
 }
 
 /*
- * Most threads of most processes sleep. Those that do are stopped first, and the others stand still
- * for no longer than it takes to copy what is theirs. All stand at one moment. The map, and the
- * stacks of the sleepers, are read before that moment and once more after it, for others may write
- * to them: `moved` tells that they are not the same.
+ * Steps 1 to 4. Most threads of most processes sleep, and to stop one that sleeps holds up
+ * nothing that runs. The threads at work may meanwhile map memory and write to the stacks of the
+ * sleepers (by a pointer that one of them gave away): `moved` tells that they did.
  */
 static int look_quickly(struct stk_look *l, bool *moved, struct stk_err *err)
 {
@@ -405,8 +431,8 @@ static int keep_awake(void)
 	return fd;
 }
 
-/* All that was read is of one program, if the memory of the first is still there. What was read of
- * one that has ended meanwhile is true. */
+/* Step 5. execve(2) replaces the memory: if the memory that /proc/PID/mem was opened for is still
+ * there, all was read of one program. A process that has ended without execve stays true. */
 static int check_program(struct stk_look *l, struct stk_err *err)
 {
 	bool other = l->mem && stk_proc_mem_gone(l->mem - 1);
@@ -415,7 +441,7 @@ static int check_program(struct stk_look *l, struct stk_err *err)
 	return l->executed ? another_program(l, err) : 0;
 }
 
-/* The quick way, and where that does not do, the other. */
+/* The quick way; where something changed meanwhile, everything once more while all stand. */
 static int take(struct stk_look *l, struct stk_err *err)
 {
 	bool moved = false;
@@ -439,6 +465,7 @@ int stk_look(struct stk_look *l, struct stk_err *err)
 		stk_look_end(l);
 	if (awake >= 0)
 		close(awake);
+	/* The helper may be asked for thread 1 alone: the others count as missing. */
 	long all = l->o->only_own ? stk_proc_status(l->pid, "Threads:") : 1;
 	all -= l->mm_tid != l->pid; /* a leader that has ended counts until the last has */
 	if (all > 1 && all <= TIDS_MAX) {

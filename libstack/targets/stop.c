@@ -1,3 +1,18 @@
+/*
+ * Stopping threads. Each is first seized (PTRACE_SEIZE, which stops nobody), then asked to stop
+ * (PTRACE_INTERRUPT), then awaited, then its registers are read. In two calls, so that threads at
+ * work stand as briefly as possible:
+ *
+ * stk_stop_sleepers(): seize all that /proc/PID/task lists; stop those that sleep: not in state R,
+ *   and without a turn on a processor since they were seized.
+ * stk_stop_all(): stop the others; list again until no thread is new, for one that still runs may
+ *   have started more. The link count of /proc/PID/task tells without a list that all stand.
+ * stk_stop_go_on(), stk_stop_go(): detach from those at work, then from the sleepers.
+ *
+ * Nothing may change for the program: a signal that stopped a thread on its way in is given back,
+ * a thread that SIGSTOP had stopped stays so, and a system call that the stop interrupted begins
+ * anew. We may be killed at any moment: the kernel then lets all of them go on (ptrace(2)).
+ */
 #include "targets/stop.h"
 
 #include <elf.h>
@@ -36,8 +51,8 @@ static int64_t now_ns(void)
 	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
 }
 
-/* One that could not be seized. EPERM is also what a thread gives that has just ended, and a leader
- * that has ended by pthread_exit(): it stays as a zombie. */
+/* Why a thread could not be seized. EPERM has three reasons: it is traced already, it has ended (a
+ * leader that left by pthread_exit() stays as a zombie), or we lack the right. */
 static enum stk_stop_state why_not(const struct stk_stops *s, struct stk_stopped *t)
 {
 	if (t->err == ESRCH)
@@ -57,8 +72,8 @@ static enum stk_stop_state why_not(const struct stk_stops *s, struct stk_stopped
 
 static void seize(struct stk_stops *s, struct stk_stopped *t)
 {
-	/* Again: what was a zombie may be another thread by now, by execve, and a tracer may have
-	 * left between the two questions. */
+	/* The answer may be out of date when its reason is looked up: by execve another thread gets
+	 * the number of a zombie leader, and a tracer may have left. */
 	for (unsigned i = 0; i < SEIZE_TRIES; i++) {
 		if (!ptrace(PTRACE_SEIZE, t->tid, NULL, NULL)) {
 			t->state = STK_SEIZED;
@@ -88,7 +103,7 @@ void stk_stop_add_standing(struct stk_stops *s, int tid)
 		add(s, tid);
 }
 
-/* Those that were let go are wanted once more. */
+/* The quick look failed after the threads at work were let go: they must stop once more. */
 static void seize_again(struct stk_stops *s)
 {
 	for (unsigned i = s->done; i < s->n; i++)
@@ -99,8 +114,9 @@ static void seize_again(struct stk_stops *s)
 }
 
 /*
- * A thread at work that gets a signal stops on its way in, though nobody asked it to. Until its
- * turn comes it goes on with the signal. Was there one?
+ * A seized thread stops when it gets a signal (signal-delivery-stop, ptrace(2)), though nobody
+ * asked it to. Let threads at work go on with theirs until their turn to stop comes. true: there
+ * was one.
  */
 static bool pass_signals(struct stk_stops *s)
 {
@@ -208,8 +224,8 @@ static bool still_stopping(struct stk_stopped *t)
 	return false;
 }
 
-/* Of those that have stopped. Right after the stop this would wait until the thread has left its
- * CPU (kernel/ptrace.c, ptrace_check_attach()). */
+/* Read the registers of those that have stopped. Not right after each stop: the kernel then waits
+ * until the thread has left its processor (kernel/ptrace.c, ptrace_check_attach()). */
 static void take_registers(struct stk_stops *s)
 {
 	for (unsigned i = s->done; i < s->n; i++) {
@@ -222,7 +238,7 @@ static void take_registers(struct stk_stops *s)
 	}
 }
 
-/* Of a leader that ends while others go on no wait tells. */
+/* waitid(2) does not report a leader that ends while other threads go on. */
 static void find_ended(struct stk_stops *s)
 {
 	for (unsigned i = s->done; i < s->n; i++) {
@@ -232,6 +248,7 @@ static void find_ended(struct stk_stops *s)
 	}
 }
 
+/* Are all that have not stopped in uninterruptible sleep? */
 static bool all_asleep(const struct stk_stops *s)
 {
 	for (unsigned i = 0; i < s->n; i++)
@@ -240,7 +257,9 @@ static bool all_asleep(const struct stk_stops *s)
 	return true;
 }
 
-/* Wait until every thread that was asked has stopped, or no longer can, or the time is over. */
+/* Wait until every thread that was asked has stopped or ended, or the time is over. Poll: at first
+ * without pause, then yielding the processor, then with naps that grow to 1 ms. wait(2) on all
+ * would also take the events of children that are not ours to wait for. */
 static void wait_all(struct stk_stops *s, int64_t until)
 {
 	int64_t begin = now_ns();
@@ -298,6 +317,7 @@ static int add_new(struct stk_stops *s, int except, bool count_turns)
 	return n < 0 ? n : (int)(s->n - before);
 }
 
+/* At the first call of either kind. */
 static int begin(struct stk_stops *s, int pid)
 {
 	if (s->known)
@@ -308,7 +328,7 @@ static int begin(struct stk_stops *s, int pid)
 	return s->known ? 0 : -ENOMEM;
 }
 
-/* Those that have stopped go first, and are no longer looked at. */
+/* Move those that have stopped or ended to the front: what follows concerns the others only. */
 static void set_apart(struct stk_stops *s)
 {
 	for (unsigned i = 0; i < s->n; i++)
@@ -325,7 +345,7 @@ int stk_stop_sleepers(struct stk_stops *s, int pid, int except, unsigned ms)
 	int64_t until = now_ns() + ms * MS;
 	int n = begin(s, pid);
 
-	/* Those that it starts meanwhile are for stk_stop_all(). */
+	/* Once only: threads that start meanwhile are left to stk_stop_all(). */
 	if (!n)
 		n = add_new(s, except, true);
 	for (unsigned i = 0; i < s->n; i++) {

@@ -1,3 +1,22 @@
+/*
+ * Making the other threads stand. The thread that reports asks, the others answer in a handler:
+ *
+ * - begin(): install on_collect() for COLLECT_SIGNAL (33, which libc's functions cannot block).
+ * - stk_threads_list() (threads.c) lists the threads; ask() sends each one the signal, queued, with
+ * the thread's place in the table as its value.
+ * - on_collect() runs in the thread: stand() leaves its registers in the table, counts in
+ * `answers`, and waits on `release`.
+ * - wait_answers() waits for the count. A thread that just runs our own handler is let go on for a
+ *   moment (`patient`) and asked again; one that cannot answer now is not waited for.
+ * - List again, until no thread is new.
+ * - stk_collect_done(): `release`; wait until all have left; the signal gets libc's handler back.
+ *
+ * For good (`forever`): the program does not go on. Then the crash's own signal asks first (send()
+ * tells why), nothing is released, and a thread that stands ends the process when the report is
+ * overdue: the thread that makes it may have been killed.
+ *
+ * Threads count by atomics alone: any of them may be interrupted at any place.
+ */
 #include "signal/tiers/collect.h"
 
 #include <errno.h>
@@ -20,11 +39,11 @@
 #include "signal/tiers/threads.h"
 
 #define COLLECT_SIGNAL STK_COLLECT_SIGNAL
-#define ROUNDS         8
-#define ROUND_NS       1000000U
-#define NAP_NS         50000U
-#define HOPELESS_NS    5000000U
-#define LISTS_MAX      16 /* a thread that still runs may begin others */
+#define ROUNDS         8        /* of asking those that were let go on */
+#define ROUND_NS       1000000U /* between two of them */
+#define NAP_NS         50000U   /* until a thread that begins is looked for again */
+#define HOPELESS_NS    5000000U /* between two looks whether any can answer at all */
+#define LISTS_MAX      16       /* a thread that still runs may begin others */
 #define TURNS_MAX      100000
 #define SECOND         1000000000ULL
 
@@ -32,9 +51,11 @@
 enum { ANSWERED = 1, ANSWERING = 2 };
 #define MAGIC 0x53544b41U /* "STKA": beside a thread's place in the table */
 
-static struct stk_ksigaction before;
+static struct stk_ksigaction before; /* libc's action of COLLECT_SIGNAL */
+/* `answers`: calls of stand(), a word to wait on; `stood`: threads whose registers are in the
+ * table; `release`: 1, they may go on; `leaving`: threads that are still in stand(). */
 static _Atomic uint32_t answers, stood, release, leaving;
-static uint32_t nparked;
+static uint32_t nparked; /* threads that wait at the gate with their registers (report/gate.c) */
 /* Our signals that were sent, and that reached on_collect; those on their way that are not queued,
  * and look like libc's. */
 static _Atomic uint32_t sent, taken, unqueued;
@@ -48,8 +69,9 @@ static int asked_pid; /* a forked child has a copy of all this */
 /* The queue of signals is full (RLIMIT_SIGPENDING): those that are not queued do it. */
 static _Atomic bool by_trap;
 
-/* On its way through our handler: upon an alternate stack of ours, or of the program's with the pc
- * in libstack. The functions that we stand before run on the program's stack. */
+/* Does the thread run our handler (it has crashed, too, and is on its way to the gate)? It does on
+ * an alternate stack of ours, and on one of the program's if the pc is in libstack. libstack's
+ * versions of libc's functions run on the ordinary stack: they do not count. */
 static bool in_handler(const ucontext_t *uc)
 {
 	uint64_t below = stk_context_sp(uc) - (uint64_t)(uintptr_t)uc->uc_stack.ss_sp;
@@ -95,9 +117,9 @@ static struct stk_other *place_of(const siginfo_t *si, int tid)
 }
 
 /*
- * For good means until the process is gone. Where the thread that reports was killed alone (a
- * seccomp filter can), or waits for an answer that one of us would have to give, one of those that
- * stand ends the process. A core takes its time: it is not waited for with a signal on its way.
+ * The report should be over by now. The thread that makes it was killed alone (a seccomp filter
+ * can), or waits for something that one of the standing threads would have to do: this one ends the
+ * process. Not while the kernel writes the core, which would be cut: it looks again in a second.
  */
 static void overdue(uint64_t *until)
 {
@@ -119,7 +141,7 @@ static void stand(struct stk_other *o, const ucontext_t *uc)
 	uint32_t no = 0;
 
 	atomic_fetch_add(&leaving, 1);
-	/* Asked twice, it would show where it stands. */
+	/* Only the first answer counts: a second one would show this handler. */
 	if (o && __atomic_compare_exchange_n(&o->answered, &no, ANSWERING, false, __ATOMIC_SEQ_CST,
 					     __ATOMIC_SEQ_CST)) {
 		stk_context_stood(uc, &s);
@@ -140,6 +162,7 @@ static void stand(struct stk_other *o, const ucontext_t *uc)
 	stk_wake_word(&leaving);
 }
 
+/* Was a signal of ours sent without a value? One of those on their way counts as taken. */
 static bool take_unqueued(void)
 {
 	uint32_t n = atomic_load(&unqueued);
@@ -150,8 +173,9 @@ static bool take_unqueued(void)
 }
 
 /*
- * CRASH context: in each thread that was asked. For good it stands again where it has answered: the
- * helper, which had put it back for the core, may have died over that.
+ * CRASH context: in each thread that was asked. For good, a thread that has answered stands once
+ * more: the helper has put it back to where it was for the core, and died before the core was
+ * written.
  */
 __attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo_t *si,
 								void *context)
@@ -163,7 +187,8 @@ __attribute__((force_align_arg_pointer)) static void on_collect(int sig, siginfo
 
 	if (mine)
 		atomic_fetch_add(&taken, 1);
-	/* libc's own: our handler is here, and may still be after the report. */
+	/* libc sent it (setuid(3), which has every thread change): to its handler. Ours may stay
+	 * after the report, too (stk_collect_done()). */
 	if (!mine && !is_queued(si, &place) && !(is_active() && forever)) {
 		if ((uintptr_t)before.handler > 1)
 			before.handler(sig, si, context);
@@ -219,6 +244,7 @@ static bool is_parked(int tid)
 	return false;
 }
 
+/* The queue is full: tgkill(2) needs no room in it, but carries no value. */
 static long send_unqueued(int tid)
 {
 	atomic_fetch_add(&unqueued, 1);
@@ -300,9 +326,9 @@ static uint32_t count_answered(void)
 	return atomic_load(&stood) + nparked;
 }
 
-/* In uninterruptible sleep (vfork, a disk), or the signal blocked by a raw system call: no answer
- * comes from it now. It runs no code of the program before it has taken the signal, but for the
- * last. */
+/* No answer comes from a thread in uninterruptible sleep (vfork, a disk), nor from one that has
+ * blocked the signal by a raw system call. The first runs no code of the program before it has
+ * taken the signal; the second runs on. */
 static bool is_hopeless(int tid)
 {
 	char path[64], line[64];
@@ -349,8 +375,8 @@ static void wait_answers(uint64_t deadline_ns)
 			ask(true);
 		if (now >= deadline_ns)
 			return;
-		/* One that makes a child by posix_spawn(3) sleeps so, and answers when the child
-		 * has begun its program. */
+		/* A thread in posix_spawn(3) looks hopeless (vfork), but answers when the child
+		 * has executed its program: wait on. */
 		if (now >= look && !atomic_load(&stk_g.spawning) && all_hopeless())
 			return;
 		if (now >= look)

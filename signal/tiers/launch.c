@@ -1,8 +1,17 @@
 /*
- * Two nested clones share the program's memory and neither is its child in the sense of wait(2)
- * (exit signal 0, and the second is a child of the first): the supervisor, which has a descriptor
- * table of its own and serves memory where ptrace is refused, and the helper, which is executed.
- * The crashing thread waits on a word that the kernel clears when the supervisor is gone.
+ * The crashing thread's side of tiers 1 and 2; supervise.c is the other. stk_launch():
+ *
+ * 1. start(): reset what both sides share (stk_run), and keep a part of the time for tier 3.
+ * 2. start_supervisor(): the first clone. It starts the second, which executes the helper, and
+ * serves it. Both share the program's memory, and the program's wait(2) does not find them: they
+ * send no signal when they end, and the helper is a child of the supervisor.
+ * 3. attend(): wait on the word stk_g.supervisor, which the kernel clears when the supervisor ends
+ *    (CLONE_CHILD_CLEARTID). Where ptrace is refused the word asks this thread to collect the
+ * others: it alone can install a handler in the program. Where a core follows, the word tells that
+ * the supervisor stays.
+ * 4. If the time is over first, end_clones(): the helper, then the supervisor.
+ * 5. reap(): take the supervisor's status, so that no zombie is left.
+ * 6. Tell the caller whether the report was written, or describe() why not.
  */
 #include "signal/tiers/launch.h"
 
@@ -31,6 +40,7 @@
 
 static char why[192];
 
+/* What the helper's exit status says (signal/crash.h); 0: nothing. */
 static const char *exit_text(int status)
 {
 	switch (status) {
@@ -55,6 +65,8 @@ static void put_failure(struct stk_text *t, const char *what, long error)
 		stk_printf(t, "%s: errno %d", what, (int)-error);
 }
 
+/* Why there is no whole report, from what became of both clones: the first step that failed counts.
+ */
 static const char *describe(long started)
 {
 	struct stk_text t;
@@ -96,13 +108,15 @@ static void kill_clone(_Atomic int32_t *pid)
 		sys2(SYS_kill, n, SIGKILL);
 }
 
-/* The supervisor waits in want_collected() no longer. */
+/* End the supervisor's wait in want_collected(). */
 static void let_go_on(void)
 {
 	atomic_store(&stk_run.collected, 1);
 	stk_wake_word(&stk_run.collected);
 }
 
+/* Tier 2: have the other threads answer with their registers, and tell the helper where those are.
+ */
 static void collect(uint64_t deadline_ns)
 {
 	uint64_t until = stk_now_ns() + 500000000U;
@@ -111,14 +125,15 @@ static void collect(uint64_t deadline_ns)
 
 	stk_run.crash->others = (uint64_t)(uintptr_t)all->v;
 	stk_run.crash->nothers = all->n;
-	/* A supervisor that has died meanwhile stays gone. */
+	/* Not a plain store: the kernel may have cleared the word since, and must be believed. */
 	uint32_t asked = STK_WORD_COLLECT;
 	atomic_compare_exchange_strong(&stk_g.supervisor, &asked, STK_WORD_WORKS);
 	let_go_on();
 }
 
-/* Wait for the supervisor until the deadline, which moves; do what it asks. true: it is gone, or
- * stays to the end. */
+/* Wait for the supervisor and do what it asks. The deadline moves: a helper that writes a core gets
+ * more time for each part. true: the supervisor is gone, or stays until the program ends; false:
+ * the time is over. */
 static bool attend(void)
 {
 	uint32_t seen;
@@ -152,7 +167,7 @@ static bool wait_gone(uint64_t ns)
 }
 
 /* End both clones, and wait for that a moment. */
-static void stop_clones(void)
+static void end_clones(void)
 {
 	kill_clone(&stk_run.helper);
 	let_go_on();
@@ -163,6 +178,8 @@ static void stop_clones(void)
 	wait_gone(100000000U);
 }
 
+/* The supervisor's status. Another wait of the program (__WALL) may have taken it: then
+ * program/wait.c has kept it (stk_clone_status()). */
 static void reap(void)
 {
 	int status = 0, pid = atomic_load(&stk_run.supervisor);
@@ -182,6 +199,7 @@ static void reap(void)
 	sys2(SYS_prctl, PR_SET_PTRACER, 0);
 }
 
+/* Has the helper written the report, whole or as far as it could? */
 static bool reported(void)
 {
 	int status =
@@ -245,7 +263,7 @@ void stk_launch(struct stk_launch *ret, struct stk_crash *c, int out_fd, uint64_
 		sys2(SYS_prctl, PR_SET_PTRACER, supervisor);
 		stk_run.killed = !attend();
 		if (stk_run.killed)
-			stop_clones();
+			end_clones();
 		if (!stk_run.holds)
 			reap();
 	}
@@ -260,7 +278,7 @@ bool stk_launch_abort(void)
 {
 	if (atomic_load(&stk_run.supervisor) <= 0)
 		return false;
-	stop_clones();
+	end_clones();
 	reap();
 	stk_collect_done();
 	return stk_run.wrote && stk_run.last != '\n';

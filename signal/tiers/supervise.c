@@ -1,6 +1,17 @@
 /*
- * The clones' side. The supervisor gives up what it has of the program, starts the second clone,
- * which executes the helper, and serves it until it ends. CRASH context, all of it.
+ * The clones' side of tiers 1 and 2; launch.c is the other. CRASH context, all of it. supervise():
+ *
+ * 1. detach(): give up what the clone has of the program: its signal handlers, its descriptors, its
+ *    limit of cores. The table of descriptors is a copy (no CLONE_FILES), memory is shared.
+ * 2. open_helper(): the program's image, from the library's own data or from a file.
+ * 3. Start the second clone, exec_helper(), and wait until it has executed (CLONE_VFORK): until
+ * then both run in the same memory, each on a static stack.
+ * 4. stk_serve() (serve.c) until the helper is done.
+ * 5. Wait for its end and keep its status for the crashing thread, which learns by stk_g.supervisor
+ *    that this clone has ended, too.
+ *
+ * Any call may be refused: fail() notes the first thing that could not be done, and the report in
+ * process names it.
  */
 #include "signal/tiers/supervise.h"
 
@@ -42,6 +53,7 @@ static void fail(const char *what, long error)
 	stk_run.failed_errno = error;
 }
 
+/* A seccomp filter trapped a call of a clone (SIGSYS): the call fails with EPERM. */
 __attribute__((force_align_arg_pointer)) static void on_trap(int sig, siginfo_t *si, void *uc)
 {
 	(void)sig;
@@ -60,8 +72,8 @@ static void reset_signals(void)
 			stk_sigaction(sig, sig == SIGQUIT ? &ign : &dfl, 0);
 	trap.handler = on_trap;
 	stk_sigaction(SIGSYS, &trap, 0);
-	/* SIGTTOU: a terminal takes the report from the background, too (`stty tostop`); no key
-	 * stops who makes it. */
+	/* Nothing that a terminal or another process sends ends or stops the report. SIGTTOU: a
+	 * background process may write to the terminal all the same (`stty tostop`). */
 	static const uint8_t ignored[] = {SIGINT,  SIGHUP,  SIGTERM, SIGPIPE,
 					  SIGXFSZ, SIGTTOU, SIGTTIN, SIGTSTP};
 	for (unsigned i = 0; i < sizeof(ignored); i++)
@@ -104,7 +116,8 @@ static long open_helper(void)
 	return fd;
 }
 
-/* As far as we may: the limits are those of the clone alone. */
+/* Raise a limit without end, else to the hard limit. The program's stays: a clone without
+ * CLONE_THREAD has limits of its own (getrlimit(2)). */
 static void raise_limit(int what)
 {
 	struct rlimit r, none = {RLIM_INFINITY, RLIM_INFINITY};
@@ -146,7 +159,9 @@ static void exec_helper(void)
 	raise_limit(RLIMIT_NOFILE);
 	raise_limit(RLIMIT_STACK);
 	raise_limit(RLIMIT_CPU);
-	/* 1 is the report, 3 the socket; dup3 clears close-on-exec. First all out of the way. */
+	/* The helper finds the report's descriptor at 1 and the socket at HELPER_FD. All three are
+	 * first copied above those numbers, for one of them may have such a number; dup3 clears
+	 * close-on-exec. */
 	long out = above(stk_run.out_fd), sock = above(stk_run.sockets[1]),
 	     memfd = above(stk_run.memfd);
 	sys3(SYS_dup3, out, 1, 0);
@@ -157,7 +172,8 @@ static void exec_helper(void)
 	sys1(SYS_exit, STK_HELPER_EXEC);
 }
 
-/* Ask the crashing thread, which alone can set handlers, to collect the others. */
+/* Ask the crashing thread to collect the others: it alone can install handlers in the program,
+ * whose table of them the clones do not share. */
 static void want_collected(void)
 {
 	atomic_store(&stk_run.collected, 0);
@@ -187,6 +203,8 @@ static void on_write(char last)
 	stk_run.last = last;
 }
 
+/* The report is written, and a part of the core: the next part gets as much time as the report had.
+ */
 static uint64_t extend(void)
 {
 	atomic_store(&stk_g.reported, 1);
@@ -213,14 +231,15 @@ static void detach(void)
 	sys3(SYS_close_range, stk_run.out_fd + 1, ~0U, 0);
 }
 
-/* A descriptor of our own, by whichever call is allowed: the other end must see it. */
+/* Close a descriptor by whichever call is allowed: the one who reads the other end waits for that.
+ */
 static void shut(int fd)
 {
 	if (fd >= 0 && sys1(SYS_close, fd) != 0)
 		sys3(SYS_close_range, fd, fd, 0);
 }
 
-/* The first clone: starts the helper, serves it, sees how it ends. */
+/* The first clone, from its start to its end. */
 static void supervise(void)
 {
 	struct stk_serve s = {.pid = stk_run.crash->pid,
