@@ -316,6 +316,14 @@ static int by_start(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
+static bool has_main(const struct stk_modules *ms)
+{
+	for (unsigned i = 0; i < ms->n; i++)
+		if (ms->v[i]->is_main)
+			return true;
+	return false;
+}
+
 int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts,
 		     struct stk_modules **ret, struct stk_err *err)
 {
@@ -344,7 +352,7 @@ int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts
 			   "%u of %u modules have no build-id in the %s: whether their files are "
 			   "those that %s could not be checked",
 			   unverified, ms->n, t->ops->kind, t->ops->ran);
-	if (ms->opts.bin && t->nmappings && !stk_module_main(ms))
+	if (ms->opts.bin && t->nmappings && !has_main(ms))
 		stk_remark(t, true, "the %s does not tell where its program is: %s is not used",
 			   t->ops->kind, ms->opts.bin);
 	*ret = ms;
@@ -378,12 +386,4 @@ struct stk_module *stk_module_at(const struct stk_modules *ms, uint64_t addr)
 			hi = mid;
 	}
 	return lo && addr < ms->v[lo - 1]->end ? ms->v[lo - 1] : NULL;
-}
-
-struct stk_module *stk_module_main(const struct stk_modules *ms)
-{
-	for (unsigned i = 0; i < ms->n; i++)
-		if (ms->v[i]->is_main)
-			return ms->v[i];
-	return NULL;
 }

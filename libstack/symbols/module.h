@@ -86,9 +86,6 @@ void stk_modules_close(struct stk_modules *m);
 /* The module that maps `addr`, or NULL. */
 struct stk_module *stk_module_at(const struct stk_modules *m, uint64_t addr);
 
-/* The executable, or NULL. */
-struct stk_module *stk_module_main(const struct stk_modules *m);
-
 /* "ok", "unverified", "from memory", "missing", "wrong build". */
 const char *stk_module_state_name(enum stk_module_state s);
 

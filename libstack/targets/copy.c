@@ -41,7 +41,7 @@ static bool refused(ssize_t r)
 	return r < 0 && (errno == EPERM || errno == ENOSYS);
 }
 
-ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len)
+static ssize_t read_process(int pid, uint64_t addr, void *to, size_t len)
 {
 	struct iovec here = {to, len}, there = {(void *)(uintptr_t)addr, len};
 	ssize_t r = process_vm_readv(pid, &here, 1, &there, 1, 0);
@@ -52,10 +52,10 @@ ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len)
 ssize_t stk_read_mm(int pid, _Atomic int *mm_tid, uint64_t addr, void *to, size_t len)
 {
 	int used = *mm_tid;
-	ssize_t n = stk_read_process(used, addr, to, len);
+	ssize_t n = read_process(used, addr, to, len);
 
 	return n < 0 && errno == ESRCH && stk_proc_other_mm_tid(pid, mm_tid, used)
-		   ? stk_read_process(*mm_tid, addr, to, len)
+		   ? read_process(*mm_tid, addr, to, len)
 		   : n;
 }
 

@@ -27,11 +27,8 @@ void stk_copy_prepare(struct stk_copy *c, size_t size);
 void stk_copy_add(struct stk_copy *c, uint64_t start, uint64_t end);
 /* Read all regions from a process. What cannot be read is left out of `have`. */
 void stk_copy_read(struct stk_copy *c, int pid);
-/* Bytes at one place; how many were read, or negative. */
-ssize_t stk_read_process(int pid, uint64_t addr, void *to, size_t len);
-
-/* The same by the thread `*mm_tid` of process `pid`; where that one has ended, by another, which
- * `*mm_tid` is from then on. */
+/* Read bytes at one place by the thread `*mm_tid` of process `pid`; where that one has ended by
+ * another, which `*mm_tid` is from then on. How many were read, or negative. */
 ssize_t stk_read_mm(int pid, _Atomic int *mm_tid, uint64_t addr, void *to, size_t len);
 
 /* Is the memory that was read the same by now, as far as it can be read? */

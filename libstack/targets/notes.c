@@ -86,7 +86,6 @@ static void note_siginfo(struct stk_target *t, const uint8_t *p, size_t len)
 	s->pid = (int)stk_cur_u32(&u);
 	s->uid = stk_cur_u32(&u);
 	s->present = !c.bad;
-	s->raw = (struct stk_bytes){p, len};
 }
 
 static int by_start(const void *a, const void *b)

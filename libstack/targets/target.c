@@ -212,7 +212,6 @@ void stk_remark(struct stk_target *t, bool incomplete, const char *fmt, ...)
 		t->remarks_tail = &t->remarks;
 	*t->remarks_tail = r;
 	t->remarks_tail = &r->next;
-	t->remarks_n++;
 }
 
 bool stk_interrupted(const struct stk_target *t)

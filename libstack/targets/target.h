@@ -55,7 +55,6 @@ struct stk_siginfo {
 	uint64_t addr; /* valid where stk_sigcode_has_addr() */
 	int pid;       /* sender, where stk_sigcode_has_sender() */
 	unsigned uid;
-	struct stk_bytes raw;
 };
 
 struct stk_psinfo {
@@ -102,7 +101,6 @@ struct stk_target {
 	struct stk_siginfo siginfo;
 	struct stk_psinfo psinfo;
 	struct stk_remark *remarks, **remarks_tail;
-	unsigned remarks_n;
 
 	/* Threads that are there but could not be looked at, and why. */
 	unsigned missing;

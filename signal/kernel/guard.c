@@ -30,12 +30,6 @@ bool stk_guard_read(uint64_t addr, void *to, size_t len)
 	return stk_guard_copy(to, (const void *)(uintptr_t)addr, len);
 }
 
-/* CRASH context. */
-bool stk_guard_word(uint64_t addr, uint64_t *ret)
-{
-	return stk_guard_read(addr, ret, sizeof(*ret));
-}
-
 static bool guarded(void *arg, uint64_t addr, void *to, size_t len)
 {
 	(void)arg;

@@ -27,9 +27,6 @@ bool stk_guard_read(uint64_t addr, void *to, size_t len);
 void stk_guard_by_call(bool on);
 bool stk_read_by_call(uint64_t addr, void *to, size_t len);
 
-/* A machine word. */
-bool stk_guard_word(uint64_t addr, uint64_t *ret);
-
 /* The same for what is given a reader. */
 extern const struct stk_reader stk_guarded;
 

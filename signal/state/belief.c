@@ -33,7 +33,8 @@ static bool readable(uint64_t addr)
 	return sys4(SYS_rt_sigprocmask, ~0, addr, 0, 8) == -EINVAL;
 }
 
-struct stk_belief *stk_belief_proven(void)
+/* CRASH context: the record of this thread, or NULL where it is not proven that there is one. */
+static struct stk_belief *proven(void)
 {
 	uint64_t at = stk_context_thread() + (uint64_t)offset;
 	struct stk_belief *b = (struct stk_belief *)(uintptr_t)at;
@@ -136,7 +137,7 @@ static bool was_set_below(const struct stk_belief *b, const ucontext_t *uc)
 bool stk_belief_holds_back(int sig, const siginfo_t *si, ucontext_t *uc)
 {
 	uint64_t bit = 1ULL << (sig - 1);
-	struct stk_belief *b = si->si_code > 0 ? 0 : stk_belief_proven();
+	struct stk_belief *b = si->si_code > 0 ? 0 : proven();
 	int pid = (int)sys0(SYS_getpid);
 
 	if (!b || !(b->believed & bit))

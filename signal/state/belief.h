@@ -30,9 +30,6 @@ struct stk_belief {
 /* NORMAL context: before anything is hidden. `b` is the record of the calling thread. */
 void stk_belief_start(const struct stk_belief *b);
 
-/* CRASH context: the record of this thread, or NULL where it is not proven that there is one. */
-struct stk_belief *stk_belief_proven(void);
-
 /* What the actions of this process say: have they been made true? NONE: none of them is ours, and
  * nothing is hidden. */
 enum stk_actions { STK_ACTIONS_NONE, STK_ACTIONS_HIDDEN, STK_ACTIONS_TRUE };

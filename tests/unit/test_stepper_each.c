@@ -40,9 +40,9 @@ static void follow(const struct stk_step_frame *f)
 
 	while (depth && shadow[depth - 1].slot < sp)
 		depth--;
-	if (sp == last_sp - SAVED_FIRST && stk_guard_word(sp, &word) && word > last_pc &&
-	    word <= last_pc + INSN_MAX && !(f->pc > last_pc && f->pc <= last_pc + INSN_MAX) &&
-	    depth < SHADOW_MAX) {
+	if (sp == last_sp - SAVED_FIRST && stk_guard_read(sp, &word, sizeof(word)) &&
+	    word > last_pc && word <= last_pc + INSN_MAX &&
+	    !(f->pc > last_pc && f->pc <= last_pc + INSN_MAX) && depth < SHADOW_MAX) {
 		struct entry *e = &shadow[depth++];
 		e->slot = sp;
 		e->ret = word;
