@@ -1,3 +1,14 @@
+/*
+ * The layout of a core, from its start:
+ *
+ *     ELF header | program headers, with room for SPARE more | section header (PN_XNUM) | notes |
+ * areas
+ *
+ * stk_dump_plan(): read the mappings (dump_maps.c); copy the stacks if they are wanted first
+ * (dump_stacks.c); make an area of each mapping, or of each copied span; make the notes
+ * (dump_notes.c); place all. dump_copy.c then fetches the areas' bytes. stk_dump_head() comes last,
+ * for only then is it known what could not be read: the spare headers mark it as not in the file.
+ */
 #include "targets/dump.h"
 
 #include <elf.h>
@@ -20,6 +31,7 @@ static uint32_t flags_of(const struct stk_vma *v)
 	return (v->r ? PF_R : 0) | (v->w ? PF_W : 0) | (v->x ? PF_X : 0);
 }
 
+/* An area for each mapping, with as many of its bytes as the kernel would dump. */
 static int lay_out_whole(struct stk_dump *d, const struct stk_vmas *m, struct stk_err *err)
 {
 	unsigned filter = stk_dump_filter(d);
@@ -93,6 +105,7 @@ static uint64_t notes_at(const struct stk_dump *d)
 	return sizeof(Elf64_Ehdr) + (d->room + 1ULL) * sizeof(Elf64_Phdr) + sizeof(Elf64_Shdr);
 }
 
+/* Where each area's bytes stand in the file: on page boundaries, but for a small core. */
 static void place(struct stk_dump *d)
 {
 	uint64_t off = notes_at(d) + d->notes_len;

@@ -1,3 +1,14 @@
+/*
+ * stk_live_open(): ask rights.c what is known to make it fail; take the look (look.c) in a thread
+ * that traces (tracer.c), once more where the process executed another program meanwhile; keep the
+ * copied stacks as pages; describe the process (its names, its command line).
+ *
+ * After it memory is read page by page and kept (live_piece()). A page is fixed if it cannot change
+ * any more: copied while all stood, read while the process still stands, or private and read-only.
+ * Any other page is read anew for each answer (stk_live_answer()), and marks it as newer than the
+ * registers. Before such a read counts, stk_live_same() checks that the memory is still that of the
+ * same program.
+ */
 #include "targets/live.h"
 
 #include <elf.h>
@@ -37,13 +48,13 @@ struct live {
 	unsigned long long start_ticks; /* a later process may get the same number */
 
 	struct stk_tracer tracer;
-	bool left;  /* it does not get on: this is its, for as long as we live */
+	bool left;  /* the tracing thread hangs in the kernel, and still uses this: never freed */
 	int result; /* of its look */
 	struct stk_err err;
 };
 
-/* Has it memory? While the thread that executes a program takes the leader's number, for a moment
- * none is seen that has (fs/exec.c, de_thread()). */
+/* Has the process memory? Asked three times: while a thread that executes a program takes the
+ * leader's number, no thread with memory is listed for a moment (fs/exec.c, de_thread()). */
 static bool has_memory(const struct live *l)
 {
 	const struct timespec nap = {.tv_nsec = 1000000};
@@ -187,7 +198,8 @@ static void end_look(void *arg)
 	stk_look_end(&l->look);
 }
 
-/* It runs on; what stopped too late does by the end of the tracing thread. */
+/* Let all go on. A thread that stopped too late goes on when the tracing thread ends (ptrace(2)).
+ */
 static void let_go(struct live *l)
 {
 	stk_tracer_run(&l->tracer, end_look, l, false, NULL);
@@ -197,8 +209,8 @@ static void let_go(struct live *l)
 	l->resumed = true;
 }
 
-/* A look of which nothing came, though the process lives, is taken again: it may have executed
- * another program meanwhile. Not where threads were waited for in vain. */
+/* Take a failed look again? If the process lives: it may have executed another program meanwhile.
+ * Not if a thread did not stop in time: it would not the next time. */
 static bool again(struct live *l)
 {
 	const struct timespec nap = {.tv_nsec = 2000000};
@@ -243,7 +255,8 @@ static int look_until(struct live *l, struct stk_err *err)
 	return l->result;
 }
 
-/* Ctrl-Z would stop us, and with us what stands; whatever else ends us waits until it runs on. */
+/* With the signals blocked that would stop or end us: until the process runs on again. Ctrl-Z would
+ * stop us, and the threads that we hold for as long. */
 static int take_look(struct live *l, struct stk_err *err)
 {
 	sigset_t ends, was;
