@@ -10,13 +10,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#define STK_VEC_MAX UINT32_MAX /* elements */
+
 /* Room for `more` elements behind the last. false: no memory, and the array is as before. */
 #define STK_VEC_RESERVE(a, more)                                                                   \
 	({                                                                                         \
 		__typeof__(a) a_ = (a);                                                            \
 		size_t more_ = (more);                                                             \
 		if (a_->cap - a_->n < more_) {                                                     \
-			size_t cap_ = 2 * (a_->n + more_) + 30;                                    \
+			size_t cap_ = more_ < STK_VEC_MAX ? 2 * (a_->n + more_) + 30 : SIZE_MAX;   \
 			void *v_ = stk_vec_resize(a_->v, cap_, sizeof(*a_->v));                    \
 			if (v_) {                                                                  \
 				a_->v = v_;                                                        \
@@ -31,7 +33,7 @@
 
 static inline void *stk_vec_resize(void *v, size_t cap, size_t size)
 {
-	return cap < UINT32_MAX && cap < SIZE_MAX / size ? realloc(v, cap * size) : NULL;
+	return cap <= STK_VEC_MAX && cap < SIZE_MAX / size ? realloc(v, cap * size) : NULL;
 }
 
 #endif

@@ -21,6 +21,7 @@
 
 #include "base/cursor.h"
 #include "base/text.h"
+#include "base/vec.h"
 
 #define VERSION   1 /* another one for each change of what stk_image_inflate() makes */
 #define WORTH     (1ULL << 20)
@@ -288,14 +289,8 @@ static void list(struct listing *l, int folder, const char *name)
 			unlinkat(folder, name, 0);
 		return;
 	}
-	if (l->n == l->cap) {
-		unsigned cap = l->cap ? 2 * l->cap : 64;
-		struct entry *v = realloc(l->v, cap * sizeof(*v));
-		if (!v)
-			return;
-		l->v = v;
-		l->cap = cap;
-	}
+	if (!STK_VEC_RESERVE(l, 1))
+		return;
 	struct entry *e = &l->v[l->n++];
 	strcpy(e->name, name);
 	e->used = st.st_atim;

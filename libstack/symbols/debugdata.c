@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "symbols/image.h"
 
 #define OUT_MAX    (256UL << 20) /* more is damage */
@@ -15,29 +16,26 @@
 static uint8_t *unpack(const uint8_t *in, size_t len, size_t *ret_len)
 {
 	lzma_stream s = LZMA_STREAM_INIT;
-	size_t cap = 4 * len + 4096;
-	uint8_t *out = malloc(cap);
-	lzma_ret r = out ? lzma_stream_decoder(&s, MEMORY_MAX, 0) : LZMA_MEM_ERROR;
+	struct {
+		uint8_t *v;
+		size_t n, cap;
+	} out = {0};
+	lzma_ret r = lzma_stream_decoder(&s, MEMORY_MAX, 0);
 
 	s.next_in = in;
 	s.avail_in = len;
-	while (r == LZMA_OK) {
-		if (s.total_out == cap) {
-			uint8_t *more = cap < OUT_MAX ? realloc(out, 2 * cap) : NULL;
-			if (!more)
-				break;
-			out = more;
-			cap *= 2;
-		}
-		s.next_out = out + s.total_out;
-		s.avail_out = cap - s.total_out;
+	while (r == LZMA_OK && out.n < OUT_MAX &&
+	       STK_VEC_RESERVE(&out, out.n ? 1 : 2 * len + 4096)) {
+		s.next_out = out.v + out.n;
+		s.avail_out = out.cap - out.n;
 		r = lzma_code(&s, LZMA_FINISH);
+		out.n = s.total_out;
 	}
-	*ret_len = s.total_out;
+	*ret_len = out.n;
 	lzma_end(&s);
 	if (r == LZMA_STREAM_END)
-		return out;
-	free(out);
+		return out.v;
+	free(out.v);
 	return NULL;
 }
 

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/search.h"
 #include "base/text.h"
+#include "base/vec.h"
 #include "symbols/debug.h"
 #include "symbols/image.h"
 
@@ -28,12 +30,9 @@ static struct stk_module *module_add(struct stk_modules *ms, const char *path, u
 {
 	struct stk_pool *pool = &ms->target->pool;
 	struct stk_module *m = stk_pool_alloc(pool, sizeof(*m));
-	struct stk_module **v = realloc(ms->v, (ms->n + 1) * sizeof(*v));
 	char *clean = stk_pool_strdup(pool, path);
 
-	if (v)
-		ms->v = v;
-	if (!m || !v || !clean)
+	if (!m || !clean || !STK_VEC_PUSH(ms, m))
 		return NULL;
 	size_t len = strlen(clean);
 	if (len > strlen(DELETED) && !strcmp(clean + len - strlen(DELETED), DELETED))
@@ -44,7 +43,6 @@ static struct stk_module *module_add(struct stk_modules *ms, const char *path, u
 				 .start = start,
 				 .end = end,
 				 .owner = ms};
-	ms->v[ms->n++] = m;
 	return m;
 }
 
@@ -376,14 +374,7 @@ void stk_modules_close(struct stk_modules *ms)
 
 struct stk_module *stk_module_at(const struct stk_modules *ms, uint64_t addr)
 {
-	unsigned lo = 0, hi = ms->n;
+	unsigned k = STK_PARTITION_POINT(ms->n, i, ms->v[i]->start <= addr);
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (ms->v[mid]->start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo && addr < ms->v[lo - 1]->end ? ms->v[lo - 1] : NULL;
+	return k && addr < ms->v[k - 1]->end ? ms->v[k - 1] : NULL;
 }

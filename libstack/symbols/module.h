@@ -71,7 +71,7 @@ struct stk_modules {
 	struct stk_target *target;
 	struct stk_symbol_options opts; /* borrowed strings */
 	struct stk_module **v;          /* sorted by start */
-	unsigned n;
+	unsigned n, cap;
 };
 
 /*
