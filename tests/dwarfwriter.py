@@ -220,7 +220,6 @@ class Dwarf:
             assert len(value) == size
             info[at:at + size] = value
         self.out[".debug_abbrev"] += b"\0"
-        # The header of a list section of version 5 stands before the first list.
         return {n: bytes(d) for n, d in self.out.items() if d}
 
     def write_unit(self, unit):
