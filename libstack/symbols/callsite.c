@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "symbols/debug.h"
 #include "symbols/symtab.h"
 
@@ -208,34 +209,20 @@ struct tails {
 	bool full;
 };
 
-/* Room for one more, or NULL. */
-static struct stk_call_site *room(struct tails *t)
-{
-	if (t->n == t->cap) {
-		unsigned cap = t->cap ? 2 * t->cap : 16;
-		struct stk_call_site *v = t->n < TAILS_MAX ? realloc(t->v, cap * sizeof(*v)) : NULL;
-		if (!v)
-			return NULL;
-		t->v = v;
-		t->cap = cap;
-	}
-	return &t->v[t->n];
-}
-
 static bool add_tail(void *arg, Dwarf_Die *die)
 {
 	struct tails *t = arg;
-	struct stk_call_site *cs = is_tail(die) ? room(t) : NULL;
 	struct stk_symbol sym;
 	Dwarf_Addr pc;
 	bool at_jump;
 
 	if (!is_tail(die))
 		return true;
-	if (!cs || !site_pc(die, &pc, &at_jump)) {
+	if (t->n == TAILS_MAX || !STK_VEC_RESERVE(t, 1) || !site_pc(die, &pc, &at_jump)) {
 		t->full = true;
 		return false;
 	}
+	struct stk_call_site *cs = &t->v[t->n];
 	*cs = (struct stk_call_site){.tail = true, .at_jump = at_jump};
 	cs->ret_pc = pc + t->m->bias;
 	read_target(t->m, die, cs);

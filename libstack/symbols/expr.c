@@ -157,3 +157,18 @@ const struct stk_expr *stk_expr_at(struct stk_module *m, Dwarf_Attribute *attr, 
 		return NULL;
 	return stk_expr_from_ops(m, attr, ops, n);
 }
+
+bool stk_expr_is_register(const struct stk_expr *e, unsigned *ret)
+{
+	const struct stk_op *op = e->ops;
+
+	if (e->n != 1)
+		return false;
+	if (op->atom >= DW_OP_reg0 && op->atom <= DW_OP_reg31)
+		*ret = op->atom - DW_OP_reg0;
+	else if (op->atom == DW_OP_regval_type && op->n1 < 255)
+		*ret = (unsigned)op->n1;
+	else
+		return false;
+	return true;
+}

@@ -2,6 +2,7 @@
 #ifndef STK_SYMBOLS_EXPR_H
 #define STK_SYMBOLS_EXPR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct stk_expr;
@@ -35,5 +36,8 @@ struct stk_expr {
 	uint64_t bias; /* of the module: added to DW_OP_addr */
 	uint32_t len;  /* bytes, for branches to the end */
 };
+
+/* Is it nothing but a register (DW_OP_reg0 … 31, DW_OP_regval_type)? Its DWARF number. */
+bool stk_expr_is_register(const struct stk_expr *e, unsigned *ret);
 
 #endif

@@ -1,6 +1,8 @@
 /* The header says how long operations are; the program makes rows; each end of a sequence closes
  * one. Numbers of figures are those of DWARF 5. */
 #include "symbols/lines.h"
+#include "base/search.h"
+#include "base/vec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,19 +39,6 @@ struct program {
 	bool failed;
 };
 
-static bool grow(void **v, size_t *cap, size_t n, size_t size)
-{
-	if (n < *cap)
-		return true;
-	size_t wanted = *cap ? 2 * *cap : 64;
-	void *p = wanted <= ROWS_MAX ? realloc(*v, wanted * size) : NULL;
-	if (!p)
-		return false;
-	*v = p;
-	*cap = wanted;
-	return true;
-}
-
 static int by_addr(const void *a, const void *b)
 {
 	const struct stk_line *x = a, *y = b;
@@ -71,10 +60,11 @@ static void order(struct stk_line *v, size_t n)
 
 bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end)
 {
-	size_t first = ls->nseqs ? ls->seqs[ls->nseqs - 1].first + ls->seqs[ls->nseqs - 1].n : 0;
+	const struct stk_line_seq *last = ls->seqs.n ? &ls->seqs.v[ls->seqs.n - 1] : NULL;
+	size_t first = last ? last->first + last->n : 0;
 
 	if (!end) {
-		if (!grow((void **)&ls->v, &ls->cap, ls->n, sizeof(*ls->v)))
+		if (ls->n == ROWS_MAX || !STK_VEC_RESERVE(ls, 1))
 			return false;
 		ls->v[ls->n] = *row;
 		ls->v[ls->n].number = (uint32_t)ls->n;
@@ -83,12 +73,9 @@ bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end)
 	}
 	if (first == ls->n)
 		return true;
-	if (!grow((void **)&ls->seqs, &ls->seqs_cap, ls->nseqs, sizeof(*ls->seqs)))
-		return false;
 	order(&ls->v[first], ls->n - first);
-	ls->seqs[ls->nseqs++] =
-	    (struct stk_line_seq){ls->v[first].addr, row->addr, first, ls->n - first};
-	return true;
+	return STK_VEC_PUSH(
+	    &ls->seqs, (struct stk_line_seq){ls->v[first].addr, row->addr, first, ls->n - first});
 }
 
 static int by_start(const void *a, const void *b)
@@ -102,8 +89,8 @@ static int by_start(const void *a, const void *b)
 
 void stk_lines_sort(struct stk_lines *ls)
 {
-	if (ls->nseqs)
-		qsort(ls->seqs, ls->nseqs, sizeof(*ls->seqs), by_start);
+	if (ls->seqs.n)
+		qsort(ls->seqs.v, ls->seqs.n, sizeof(*ls->seqs.v), by_start);
 }
 
 static void begin_sequence(struct program *p)
@@ -236,30 +223,24 @@ bool stk_lines_read(const struct stk_cur *section, uint64_t off, struct stk_line
 			extended(&p);
 	}
 	stk_lines_sort(ret);
-	return ret->nseqs > 0;
+	return ret->seqs.n > 0;
 }
 
 const struct stk_line *stk_lines_row(const struct stk_lines *ls, const struct stk_line_seq *seq,
 				     uint64_t addr)
 {
-	size_t lo = 0, hi = seq->n;
+	const struct stk_line *v = &ls->v[seq->first];
+	size_t k = STK_PARTITION_POINT(seq->n, i, v[i].addr <= addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (ls->v[seq->first + mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return &ls->v[seq->first + (lo ? lo - 1 : 0)];
+	return &v[k ? k - 1 : 0];
 }
 
 const struct stk_line_seq *stk_lines_seq(const struct stk_lines *ls, uint64_t addr, uint64_t func)
 {
 	const struct stk_line_seq *any = NULL, *with_row = NULL;
 
-	for (size_t i = 0; i < ls->nseqs && ls->seqs[i].start <= addr; i++) {
-		const struct stk_line_seq *s = &ls->seqs[i];
+	for (size_t i = 0; i < ls->seqs.n && ls->seqs.v[i].start <= addr; i++) {
+		const struct stk_line_seq *s = &ls->seqs.v[i];
 		if (addr >= s->end)
 			continue;
 		if (func && s->start == func)
@@ -275,6 +256,6 @@ const struct stk_line_seq *stk_lines_seq(const struct stk_lines *ls, uint64_t ad
 void stk_lines_done(struct stk_lines *ls)
 {
 	free(ls->v);
-	free(ls->seqs);
+	free(ls->seqs.v);
 	*ls = (struct stk_lines){0};
 }

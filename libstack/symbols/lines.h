@@ -26,8 +26,10 @@ struct stk_line_seq {
 struct stk_lines {
 	struct stk_line *v;
 	size_t n, cap;
-	struct stk_line_seq *seqs; /* by start */
-	size_t nseqs, seqs_cap;
+	struct {
+		struct stk_line_seq *v;
+		size_t n, cap;
+	} seqs; /* by start */
 };
 
 /* The program at `off` of .debug_line. false: a form that is not known, or damage before its first

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "base/vec.h"
 #include "symbols/debug.h"
 
 struct entry {
@@ -30,14 +31,8 @@ static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, 
 	if (s->st_shndx == SHN_UNDEF || s->st_shndx == SHN_ABS || !name || !*name ||
 	    !(func || type == STT_OBJECT || type == STT_NOTYPE))
 		return;
-	if (st->n == st->cap) {
-		unsigned cap = st->cap ? 2 * st->cap : 1024;
-		struct entry *v = realloc(st->v, cap * sizeof(*v));
-		if (!v)
-			return;
-		st->v = v;
-		st->cap = cap;
-	}
+	if (!STK_VEC_RESERVE(st, 1))
+		return;
 	const char *at = strchr(name, '@');
 	if (at && at != name)
 		name = stk_pool_strndup(&m->owner->target->pool, name, (size_t)(at - name));

@@ -10,10 +10,10 @@
 #include "base/text.h"
 #include "targets/procfs.h"
 
-#define STUCK_MS 50   /* how long an errand takes that meets no obstacle */
+#define STUCK_MS 50   /* an errand that nothing hinders is over by then */
 #define HELD_MS  100  /* between two looks at a process that is held */
 #define LIMIT_MS 4000 /* without any progress */
-#define GRACE_MS 500  /* and at most, when we are to end: what it has begun it should undo */
+#define GRACE_MS 500  /* when corectl is to end: for the errand to undo what it has begun */
 
 /*
  * A program that executes another waits for all its other threads to be gone, and who traces one of
@@ -61,9 +61,10 @@ static void *serve(void *arg)
 	}
 }
 
-/* It takes no signals: those are for the one that waits. But for SIGCHLD, which each stop sends it:
- * only where it is not blocked is it dropped at once (kernel/signal.c, sig_ignored()), else it
- * wakes the other thread. */
+/* The thread blocks all signals, so that they go to the one that waits for it. Not SIGCHLD, which
+ * every stop of a tracee sends: the kernel drops an ignored signal at once only where it is not
+ * blocked (kernel/signal.c, sig_ignored()); blocked here it would wake the other thread each time.
+ */
 bool stk_tracer_start(struct stk_tracer *t, int pid)
 {
 	sigset_t all, was;
@@ -79,8 +80,8 @@ bool stk_tracer_start(struct stk_tracer *t, int pid)
 	return t->started;
 }
 
-/* Has it been on a CPU since? One that naps between two looks has, one that sleeps in a system call
- * has not. */
+/* Has the tracing thread run since it was asked last? If it only naps between two polls it has; if
+ * it hangs in a system call it has not. */
 static bool gets_on(const struct stk_tracer *t, unsigned long long *turns)
 {
 	int pid = getpid(), tid = t->tid;
@@ -91,7 +92,7 @@ static bool gets_on(const struct stk_tracer *t, unsigned long long *turns)
 	return moves;
 }
 
-/* What is left of it ends when it can. */
+/* Give the tracing thread up: it hangs in the kernel, and ends by itself when it can. */
 static void leave(struct stk_tracer *t)
 {
 	t->ending = true;

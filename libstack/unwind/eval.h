@@ -20,7 +20,7 @@ enum stk_place_kind {
 
 struct stk_piece {
 	enum stk_place_kind kind;
-	bool guess; /* rests on evidence that does not prove it */
+	bool guess; /* likely, not proven */
 	uint64_t value;
 	const uint8_t *bytes;
 	uint64_t len;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+#include "base/vec.h"
 #include "symbols/image.h"
 #include "targets/map.h"
 
@@ -25,9 +27,11 @@ struct source {
 	struct stk_reader reader;
 	struct stk_cfi cfi; /* ELF addresses */
 	bool there;
-	bool indexed;            /* `v` is what is searched */
-	struct stk_cfi_entry *v; /* by start */
-	size_t nv, cap;
+	bool indexed; /* `index` is what is searched */
+	struct {
+		struct stk_cfi_entry *v;
+		size_t n, cap;
+	} index; /* by start */
 };
 
 struct rows {
@@ -57,8 +61,8 @@ static void rows_free(void *p)
 {
 	struct rows *r = p;
 
-	free(r->eh.v);
-	free(r->debug.v);
+	free(r->eh.index.v);
+	free(r->debug.index.v);
 	stk_map_done(&r->rows);
 	free(r);
 }
@@ -81,18 +85,11 @@ static void make_index(struct source *s, const struct stk_target *t)
 	while (stk_cfi_next(&s->cfi, &at, &e) && !stk_interrupted(t)) {
 		if (!e.len || !e.start)
 			continue;
-		if (s->nv == s->cap) {
-			size_t n = s->cap ? 2 * s->cap : 256;
-			struct stk_cfi_entry *v = realloc(s->v, n * sizeof(*v));
-			if (!v)
-				break;
-			s->v = v;
-			s->cap = n;
-		}
-		s->v[s->nv++] = e;
+		if (!STK_VEC_PUSH(&s->index, e))
+			break;
 	}
-	if (s->nv)
-		qsort(s->v, s->nv, sizeof(*s->v), by_start);
+	if (s->index.n)
+		qsort(s->index.v, s->index.n, sizeof(*s->index.v), by_start);
 }
 
 /* .eh_frame lies in the segments of the file. */
@@ -162,16 +159,10 @@ static struct rows *rows_get(struct stk_module *m)
 /* The last entry that begins at or below `addr`; NULL: none. */
 static const struct stk_cfi_entry *search(const struct source *s, uint64_t addr)
 {
-	size_t lo = 0, hi = s->nv;
+	const struct stk_cfi_entry *v = s->index.v;
+	size_t k = STK_PARTITION_POINT(s->index.n, i, v[i].start <= addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (s->v[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo ? &s->v[lo - 1] : NULL;
+	return k ? &v[k - 1] : NULL;
 }
 
 static bool read_row(struct source *s, const struct stk_target *t, uint64_t addr,

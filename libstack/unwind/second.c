@@ -216,8 +216,7 @@ int stk_unwind_second(struct stk_modules *ms, const struct stk_thread *th, size_
 	unw_cursor_t cur;
 	int r = 0;
 
-	*ret = (struct stk_stack){
-	    .thread = th, .absent = ms->target->ops->absent, .by_libunwind = true};
+	*ret = (struct stk_stack){.thread = th, .absent = ms->target->ops->absent};
 	if (!stk_first_frame(ms, th, &first)) {
 		stk_stack_stop(ret, STK_STOP_NO_REGS, 0);
 		return 0;

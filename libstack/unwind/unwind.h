@@ -47,7 +47,6 @@ struct stk_stack {
 	enum stk_stop stop;
 	char reason[160]; /* stop != BASE: for people ("stack memory 0x7f… is not in the core") */
 	const char *absent; /* of the target's ops, for the reason */
-	bool by_libunwind;
 	/* The call that was last seen to enter the function that runs: recursion asks again. */
 	const struct stk_scopes *direct_callee;
 	uint64_t direct_pc;

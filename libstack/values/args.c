@@ -87,11 +87,9 @@ static bool get_frame_base(void *arg, uint64_t *ret)
 /* DW_OP_entry_value of a register: what the caller passed (DWARF 5 §2.5.1.7). */
 static bool get_entry(void *arg, const struct stk_expr *e, uint64_t *ret, bool *guess)
 {
-	if (e->n == 1 && e->ops[0].atom == 0xa5 && e->ops[0].n1 < 255) /* DW_OP_regval_type */
-		return param_by_call_site(arg, (unsigned)e->ops[0].n1, 0, ret, guess);
-	if (e->n != 1 || e->ops[0].atom < 0x50 || e->ops[0].atom > 0x6f) /* DW_OP_reg0 … 31 */
-		return false;
-	return param_by_call_site(arg, e->ops[0].atom - 0x50U, 0, ret, guess);
+	unsigned reg;
+
+	return stk_expr_is_register(e, &reg) && param_by_call_site(arg, reg, 0, ret, guess);
 }
 
 static bool get_param_ref(void *arg, uint64_t die, uint64_t *ret, bool *guess)

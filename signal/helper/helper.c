@@ -4,6 +4,11 @@
  * the report on descriptor 1. NORMAL context: it is a healthy program.
  *
  * libstack-helper TID ADDRESS   (hexadecimal; ADDRESS of struct stk_crash in the process)
+ *
+ * In order: read struct stk_crash; ask for the threads that answered the collecting signal; open
+ * the process as a target, whose memory and registers come by ptrace or, where it is refused, over
+ * the socket; write the report; write the core if it is wanted and the kernel leaves none; hold
+ * threads until the process is gone, if only ptrace stopped them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +62,8 @@ static void set_alarm(unsigned ms)
 	setitimer(ITIMER_REAL, &t, NULL);
 }
 
-/* If we die, the program knows that something of ours stands there, and how it ends. */
+/* Tell the supervisor that the output has begun, and its last byte so far: if this helper dies, the
+ * report in process begins on a new line and says that the one above is not whole. */
 static void announce(char last)
 {
 	struct stk_request q = {.ask = STK_ASK_WRITES, .len = (uint8_t)last};
@@ -71,7 +77,7 @@ static int write_out(void *arg, const char *bytes, size_t len)
 	while (len && !write_failed) {
 		struct pollfd p = {.fd = OUT, .events = POLLOUT};
 		size_t piece = len < STK_PAGE ? len : STK_PAGE;
-		/* When the time is over, and still nobody reads: give up the output. */
+		/* After the alarm, a reader that still does not read loses the output. */
 		int ready = poll(&p, 1, late ? 100 : -1);
 		if (ready > 0)
 			announce(bytes[piece - 1]);
@@ -143,7 +149,7 @@ static bool read_program(uint64_t addr, void *buf, size_t len)
 			 : process_vm_readv(crashed, &here, 1, &there, 1, 0) == (ssize_t)len;
 }
 
-/* A reply over the socket has a size at most. */
+/* As many as one reply over the socket holds. */
 #define AT_ONCE (STK_REPLY_MAX / (uint32_t)sizeof(struct stk_other))
 
 static int by_tid(const void *a, const void *b)
@@ -180,12 +186,12 @@ static void collect(void)
 		memcpy(&n, reply + 8, 4);
 	}
 	read_others(addr, n);
-	/* Those that crashed meanwhile. */
+	/* Threads that crashed since struct stk_crash was read. */
 	read_program(crash_addr + offsetof(struct stk_crash, parked), crash.parked,
 		     sizeof(crash.parked));
 }
 
-/* ptrace is refused. */
+/* ptrace is refused: the crashing thread collects the registers by signal (tier 2). */
 static void collect_instead(void *arg)
 {
 	(void)arg;
@@ -208,8 +214,8 @@ static const struct stk_parked *find_parked(int tid)
 	return NULL;
 }
 
-/* Where a thread was that stands by itself: of its fault if it waits for its turn to crash, else as
- * it answered the signal. false: it does not. */
+/* The registers of a thread that stands by itself: those of its own fault if it waits at the gate,
+ * else those that it answered with. false: it does not stand. */
 static bool find_stood(int tid, struct stk_answer *ret)
 {
 	const struct stk_parked *p = find_parked(tid);
@@ -253,7 +259,8 @@ static bool read_crash(void)
 	return read && crash.magic == STK_CRASH_MAGIC && crash.size == sizeof(crash);
 }
 
-/* The report is out but for its last line; the core takes as long as it takes, while it goes on. */
+/* Before each part of the core, which is written when the report is out but for its last line: ask
+ * for as much time as the report had. */
 static void more_time(void)
 {
 	uint64_t ms;
@@ -264,7 +271,7 @@ static void more_time(void)
 	late = 0;
 }
 
-/* Those that were asked, one after the other; -1: it has not answered. */
+/* The threads that were asked, by index: a number; -1, it has not answered; 0, no more. */
 static int standing(void *arg, unsigned i)
 {
 	(void)arg;
@@ -273,10 +280,11 @@ static int standing(void *arg, unsigned i)
 	return others[i].tid && stands(NULL, others[i].tid) ? others[i].tid : -1;
 }
 
-/* Threads stand by ptrace alone: let go, they would run on. */
+/* Some threads are stopped by ptrace alone: they would run on if this process ended. */
 static bool holds;
 
-/* A core shows the threads as they were interrupted, not in our handler. */
+/* Before the core is written: it shows the threads where they were interrupted, not in our handler.
+ */
 static void hold_threads(void)
 {
 	if (crash.ends && !refused && !by_socket && nothers)
@@ -290,7 +298,8 @@ static void write_core(void *target, struct stk_trace_sink sink)
 		    more_time);
 }
 
-/* Does the program end with threads that ptrace alone has stopped? They stand until it has. */
+/* Does the program end, and are there threads that ptrace alone has stopped? They must stand until
+ * it has ended. */
 static bool only_ptraced(const struct stk_target *t)
 {
 	for (unsigned i = 0; crash.ends && i < t->nthreads; i++)

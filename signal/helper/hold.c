@@ -14,12 +14,13 @@
 #include "targets/stop.h"
 
 #define HOLD_MS 1000
-/* PTRACE_SETSIGMASK of linux/ptrace.h, which contradicts sys/ptrace.h \ */
+/* PTRACE_SETSIGMASK of linux/ptrace.h, which contradicts sys/ptrace.h */
 #define SETSIGMASK 0x420b
 
 static bool (*known)(int tid, struct stk_answer *ret);
 
-/* To the stopping of threads, all others "stand by themselves". */
+/* For stop.c (struct stk_stops, stands): only threads that answered are stopped, all others count
+ * as standing by themselves. */
 static bool is_none_of_ours(void *arg, int tid)
 {
 	struct stk_answer s;
@@ -35,7 +36,8 @@ static bool set(int tid, unsigned note, void *bytes, size_t len)
 	return !ptrace(PTRACE_SETREGSET, tid, (void *)(uintptr_t)note, &iov);
 }
 
-/* The kernel takes all parts that the processor has, and a signal frame holds those in use. */
+/* PTRACE_SETREGSET wants all parts of the extended state that the processor has; a signal frame
+ * holds those in use: these replace theirs in what the thread has now. */
 static void put_back_xstate(helper_read_fn *program, int tid, const struct stk_answer *s)
 {
 	static uint8_t now[HELPER_XSTATE_MAX];
@@ -49,7 +51,9 @@ static void put_back_xstate(helper_read_fn *program, int tid, const struct stk_a
 	free(x);
 }
 
-/* If we die over it the thread takes this signal before it runs anything, and stands again. */
+/* Put a thread back to where it was interrupted. The signal is sent first: if this process dies,
+ * the kernel lets the thread go on, and it takes the signal before it runs anything, and stands
+ * again. */
 static bool put_back(int pid, int tid, helper_read_fn *program, struct stk_answer *s)
 {
 	syscall(SYS_tgkill, pid, tid, STK_COLLECT_SIGNAL);

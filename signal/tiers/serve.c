@@ -25,8 +25,9 @@ static long send_packet(int fd, const void *p, long len)
 	return sys6(SYS_sendto, fd, (long)p, len, MSG_NOSIGNAL, 0, 0);
 }
 
-/* process_vm_readv on ourselves: a bad address is an error, not a fault. So it is for sendto, which
- * does where the first is forbidden; it would read the registers of a mapped device. */
+/* Memory for the helper. process_vm_readv(2) of ourselves: a bad address is an error, not a fault.
+ * Where a filter refuses that call, sendto(2) from the address itself: a bad one is an error there,
+ * too, but it would read the registers of a mapped device, so it is the second choice. */
 static long send_memory(int fd, uint64_t addr, uint32_t len)
 {
 	struct iovec here = {reply, len}, there = {(void *)(uintptr_t)addr, len};
@@ -39,7 +40,8 @@ static long send_memory(int fd, uint64_t addr, uint32_t len)
 	return send_packet(fd, reply, n > 0 ? n : 0);
 }
 
-/* The memory map of this process is that of the program: the descriptor goes over the socket. */
+/* An open /proc/self/maps, as a descriptor over the socket: this process has the memory of the
+ * program. Without /proc, a file of the same form (images/maps.c). */
 static void send_maps(int fd, const struct stk_crash *c)
 {
 	union {
@@ -71,7 +73,7 @@ static void send_maps(int fd, const struct stk_crash *c)
 		sys1(SYS_close, maps);
 }
 
-/* An empty packet says no. */
+/* Answer one request; an empty packet says no. false: the helper cannot be reached. */
 static bool answer(struct stk_serve *s, const struct stk_request *q)
 {
 	uint64_t ms;
@@ -105,9 +107,9 @@ static bool answer(struct stk_serve *s, const struct stk_request *q)
 	}
 }
 
-/* False at the deadline, or where the helper has not asked by then. Where ppoll is refused, or is
- * interrupted each time, the caller waits in recvfrom: the helper has a deadline of its own.
- */
+/* Wait for a request. false: none came before the deadline. Where ppoll is refused, or interrupted
+ * each time, say that there is one: the caller then waits in recvfrom, which ends when the helper
+ * ends by its own alarm. */
 static bool wait_packet(const struct stk_serve *s)
 {
 	struct pollfd p = {.fd = s->fd, .events = POLLIN};

@@ -123,8 +123,8 @@ static void hurt(Dwarf_Die *cu, uint64_t off)
 		memcpy(copy, section.p + off, len);
 		copy[i] ^= 0xff;
 		stk_lines_read(&c, 0, &ls);
-		for (size_t k = 0; k < ls.nseqs; k++)
-			assert_true(ls.seqs[k].first + ls.seqs[k].n <= ls.n);
+		for (size_t k = 0; k < ls.seqs.n; k++)
+			assert_true(ls.seqs.v[k].first + ls.seqs.v[k].n <= ls.n);
 		stk_lines_done(&ls);
 	}
 	free(copy);
