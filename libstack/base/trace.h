@@ -63,6 +63,7 @@ struct stk_trace_frame {
 	const char *file; /* NULL: no line information */
 	unsigned line;
 	bool near;          /* the pc has no line of its own: the nearest one of its function */
+	unsigned names;     /* functions that share this code, each by a name; 0: one alone */
 	uint64_t func_off;  /* with file: offset from the start of the function's range */
 	const char *module; /* base name; NULL: the bare pc is printed */
 	uint64_t module_off;

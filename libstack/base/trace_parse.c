@@ -298,6 +298,19 @@ static bool parse_thread(struct parser *ps, struct line l)
 	return true;
 }
 
+/* (one of N names) */
+static void parse_names(struct line *l, unsigned *ret)
+{
+	struct line rest = *l, number;
+	unsigned n;
+
+	if (!take_end(&rest, " names)") || !split_last(&rest, " (one of ", &number) ||
+	    !unsigned_number(&number, &n) || left(&number))
+		return;
+	*ret = n;
+	*l = rest;
+}
+
 /* The marks after the place, from the end of the line. */
 static bool parse_marks(struct line *l, struct stk_trace_frame *f)
 {
@@ -318,6 +331,7 @@ static bool parse_marks(struct line *l, struct stk_trace_frame *f)
 		}
 	f->signal = take_end(l, " (signal frame)");
 	f->inlined = take_end(l, " (inlined)");
+	parse_names(l, &f->names);
 	f->near = take_end(l, " (near)");
 	return true;
 }

@@ -108,6 +108,8 @@ void stk_trace_put_marks(struct stk_text *out, const struct stk_trace_frame *f)
 {
 	if (f->near)
 		stk_puts(out, " (near)");
+	if (f->names)
+		stk_printf(out, " (one of %u names)", f->names);
 	if (f->inlined)
 		stk_puts(out, " (inlined)");
 	if (f->signal)

@@ -50,6 +50,7 @@ struct stk_trace_frame stk_trace_frame_of(struct stk_modules *ms, const struct s
 		t.file = sc->file;
 		t.line = sc->line;
 		t.near = sc->near;
+		t.names = f->scopes->names;
 		t.func_off = f->scopes->start ? f->pc - f->scopes->start : 0;
 		t.inlined = sc->inlined;
 	}

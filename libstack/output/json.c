@@ -219,6 +219,8 @@ static void on_frame(void *arg, const struct stk_trace_frame *f)
 	hex_unless(j, "fp", no_detail || f->no_fp, f->fp);
 	hex_unless(j, "sp", no_detail || f->no_sp, f->sp);
 	mark(j, "near", f->near);
+	if (f->names)
+		number(j, "names", f->names);
 	mark(j, "inlined", f->inlined);
 	mark(j, "signal frame", f->signal);
 	key(j, "found by", string(j, found_by[f->how]));

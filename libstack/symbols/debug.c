@@ -43,7 +43,11 @@ static void ranges_sort(struct stk_ranges *r)
 		qsort(r->v, r->n, sizeof(*r->v), range_cmp);
 }
 
-static const struct stk_range *ranges_find(const struct stk_ranges *r, uint64_t addr)
+/* Ranges hardly ever nest: a few steps back are enough. */
+#define STEPS_BACK 16
+
+/* How many ranges begin at or below `addr`. */
+static unsigned ranges_upto(const struct stk_ranges *r, uint64_t addr)
 {
 	unsigned lo = 0, hi = r->n;
 
@@ -54,8 +58,12 @@ static const struct stk_range *ranges_find(const struct stk_ranges *r, uint64_t 
 		else
 			hi = mid;
 	}
-	/* Ranges hardly ever nest: a few steps back are enough. */
-	for (unsigned i = lo, steps = 0; i-- > 0 && steps < 16; steps++)
+	return lo;
+}
+
+static const struct stk_range *ranges_find(const struct stk_ranges *r, uint64_t addr)
+{
+	for (unsigned i = ranges_upto(r, addr), steps = 0; i-- > 0 && steps < STEPS_BACK; steps++)
 		if (addr < r->v[i].end)
 			return &r->v[i];
 	return NULL;
@@ -179,7 +187,9 @@ static void add_unit(struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
 	}
 	d->units[d->nunits] = (struct stk_unit){.die = *die};
 	while ((off = dwarf_ranges(skeleton, off, &base, &start, &end)) > 0)
-		if (start && start < end)
+		if (!start || start >= end)
+			d->units[d->nunits].dead = true;
+		else
 			ranges_add(&d->ranges, start, end, d->nunits);
 	d->nunits++;
 }
@@ -388,4 +398,31 @@ bool stk_function_die(struct stk_unit *u, uint64_t addr, Dwarf_Die *ret, struct 
 	*ret = u->funcs[r->index];
 	*range = *r;
 	return true;
+}
+
+static void functions_of(struct stk_unit *u, uint64_t addr,
+			 void (*fn)(void *arg, Dwarf_Die *func, const struct stk_range *range),
+			 void *arg)
+{
+	stk_unit_index(u);
+	for (unsigned i = ranges_upto(&u->franges, addr), steps = 0; i-- > 0 && steps < STEPS_BACK;
+	     steps++) {
+		const struct stk_range *r = &u->franges.v[i];
+		if (addr < r->end && r->index < u->nfuncs)
+			fn(arg, &u->funcs[r->index], r);
+	}
+}
+
+void stk_functions_at(struct stk_debug *d, uint64_t addr,
+		      void (*fn)(void *arg, Dwarf_Die *func, const struct stk_range *range),
+		      void *arg)
+{
+	uint32_t last = UINT32_MAX;
+
+	for (unsigned i = ranges_upto(&d->ranges, addr), steps = 0; i-- > 0 && steps < STEPS_BACK;
+	     steps++) {
+		const struct stk_range *r = &d->ranges.v[i];
+		if (addr < r->end && r->index != last)
+			functions_of(&d->units[last = r->index], addr, fn, arg);
+	}
 }

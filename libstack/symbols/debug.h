@@ -32,6 +32,7 @@ struct stk_unit {
 	struct stk_tail_calls **tails; /* by function, once asked for; or NULL */
 	struct stk_ranges franges;
 	bool indexed, optimized, clang;
+	bool dead; /* it describes code that the linker has left out */
 };
 
 struct stk_cache_job;
@@ -66,6 +67,17 @@ void stk_unit_index(struct stk_unit *u);
 
 /* The function DIE that holds an ELF address, and its range. false: none. */
 bool stk_function_die(struct stk_unit *u, uint64_t addr, Dwarf_Die *ret, struct stk_range *range);
+
+/* Each function whose code holds an ELF address: the linker keeps one copy of what is alike. */
+void stk_functions_at(struct stk_debug *d, uint64_t addr,
+		      void (*fn)(void *arg, Dwarf_Die *func, const struct stk_range *range),
+		      void *arg);
+
+/* How many differently named functions share the code at a pc; 0: one has it alone. */
+unsigned stk_folded_names(struct stk_module *m, const struct stk_scopes *sc);
+
+/* The name of a function as it is shown; NULL: none. */
+const char *stk_die_name(struct stk_module *m, Dwarf_Die *die);
 
 /* Decode an attribute's location valid at `addr` (an ELF address). NULL: none there. */
 const struct stk_expr *stk_expr_at(struct stk_module *m, Dwarf_Attribute *attr, uint64_t addr);
@@ -118,6 +130,9 @@ static inline bool stk_walk_next(struct stk_walk *w, Dwarf_Die *die)
 
 /* What a function and all its instances share: the DIE that first declares it. */
 uint64_t stk_die_identity(const Dwarf_Die *die);
+
+/* Is a function of a unit that gas wrote: one for each symbol, without parameters? */
+bool stk_die_is_assembler(Dwarf_Die *die);
 
 /* The linkage name of a function DIE, or NULL. */
 const char *stk_die_linkage_name(Dwarf_Die *die);

@@ -68,14 +68,14 @@ static bool has_namespaces(Dwarf_Die *die)
 }
 
 /* gas writes a subprogram for each function symbol and knows no parameters. */
-static bool is_assembler(Dwarf_Die *die)
+bool stk_die_is_assembler(Dwarf_Die *die)
 {
 	Dwarf_Die cu;
 
 	return dwarf_diecu(die, &cu, NULL, NULL) && dwarf_srclang(&cu) == DW_LANG_Mips_Assembler;
 }
 
-static const char *die_name(struct stk_module *m, Dwarf_Die *die)
+const char *stk_die_name(struct stk_module *m, Dwarf_Die *die)
 {
 	Dwarf_Attribute a;
 	const char *raw = stk_die_linkage_name(die);
@@ -216,7 +216,7 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	bool same = decl.addr == func->addr, ignored = false;
 
 	list_params(&decl, declared, &n, &s->variadic);
-	s->known_params = !is_assembler(func) && (n || s->variadic || has_types(&decl));
+	s->known_params = !stk_die_is_assembler(func) && (n || s->variadic || has_types(&decl));
 	if (!same)
 		list_params(func, concrete, &nconcrete, &ignored);
 	for (unsigned i = 0; i < n; i++) {
@@ -317,7 +317,7 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 	for (unsigned i = 0; i < n; i++) {
 		struct stk_scope *s = &v[n - 1 - i];
 		Dwarf_Die *die = &chain[i];
-		s->name = die_name(m, die);
+		s->name = stk_die_name(m, die);
 		s->inlined = i > 0;
 		s->frame_base = base;
 		if (i + 1 < found)
@@ -400,6 +400,7 @@ const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc)
 		*sc = (struct stk_scopes){.pc = pc};
 		from_symbols(m, sc);
 	}
+	sc->names = stk_folded_names(m, sc);
 	if (!sc->n)
 		return NULL;
 	if (d)

@@ -50,6 +50,7 @@ struct stk_scopes {
 	bool dwarf;          /* from debug information (else from the symbol table) */
 	uint64_t origin;     /* identity of the physical function's declaration; 0: not known */
 	const char *linkage; /* raw name of the physical function, or NULL */
+	unsigned names;      /* functions that share this code, each by a name; 0: one alone */
 };
 
 /* The scopes at `pc` (an address in the target). Never NULL but when memory is exhausted; with no

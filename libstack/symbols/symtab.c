@@ -232,11 +232,10 @@ static void fill(struct stk_symbol *ret, const struct entry *e)
 	    .name = e->name, .addr = e->addr, .size = e->sized ? e->size : 0, .func = e->func};
 }
 
-bool stk_symbol_at(struct stk_module *m, uint64_t addr, struct stk_symbol *ret)
+/* How many symbols lie at or below `addr`. */
+static unsigned upto(const struct stk_symtab *st, uint64_t addr)
 {
-	struct stk_symtab *st = symtab_get(m);
 	unsigned lo = 0, hi = st ? st->n : 0;
-	const struct entry *best = NULL;
 
 	while (lo < hi) {
 		unsigned mid = lo + (hi - lo) / 2;
@@ -245,7 +244,15 @@ bool stk_symbol_at(struct stk_module *m, uint64_t addr, struct stk_symbol *ret)
 		else
 			hi = mid;
 	}
-	for (unsigned i = lo; i-- > 0 && st->v[i].reach > addr;) {
+	return lo;
+}
+
+bool stk_symbol_at(struct stk_module *m, uint64_t addr, struct stk_symbol *ret)
+{
+	struct stk_symtab *st = symtab_get(m);
+	const struct entry *best = NULL;
+
+	for (unsigned i = upto(st, addr); i-- > 0 && st->v[i].reach > addr;) {
 		const struct entry *e = &st->v[i];
 		if (best && e->addr != best->addr)
 			break;
@@ -325,6 +332,16 @@ bool stk_symbol_linked(struct stk_module *from, const char *name, struct stk_sym
 	if (found)
 		fill(ret, found);
 	return found;
+}
+
+void stk_symbol_each_at(struct stk_module *m, uint64_t addr,
+			void (*fn)(void *arg, const char *name), void *arg)
+{
+	struct stk_symtab *st = symtab_get(m);
+
+	for (unsigned i = upto(st, addr); i-- > 0 && st->v[i].addr == addr;)
+		if (st->v[i].func)
+			fn(arg, st->v[i].name);
 }
 
 void stk_symbol_each(struct stk_module *m, const char *prefix,

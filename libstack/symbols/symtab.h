@@ -26,6 +26,10 @@ bool stk_symbol_find(struct stk_modules *ms, const char *name, struct stk_symbol
  * are local in a linked file) or another's that is not local. false: none, or several addresses. */
 bool stk_symbol_linked(struct stk_module *from, const char *name, struct stk_symbol *ret);
 
+/* Call `fn` with the raw name of each function symbol that begins at `addr`. */
+void stk_symbol_each_at(struct stk_module *m, uint64_t addr,
+			void (*fn)(void *arg, const char *name), void *arg);
+
 /* Call `fn` for each function symbol of a module whose raw name begins with `prefix`, until it
  * returns false. */
 void stk_symbol_each(struct stk_module *m, const char *prefix,

@@ -20,6 +20,7 @@ struct echo {
 	unsigned threads, frames, notes;
 	char name[256], thread[64];
 	bool signal, inlined, near;
+	unsigned names;
 	unsigned line, tid;
 	uint64_t off;
 	enum stk_how how;
@@ -54,6 +55,7 @@ static void on_frame(void *arg, const struct stk_trace_frame *f)
 	e->signal = f->signal;
 	e->inlined = f->inlined;
 	e->near = f->near;
+	e->names = f->names;
 	e->on->frame(arg, f);
 }
 
@@ -221,6 +223,15 @@ static void frames(void **state)
 	e = echo(THREAD "relay(0x1)\n\ta.c:16 +0x18 (near) (inlined)\n");
 	assert_string_equal(e->buf, THREAD "relay(0x1)\n\ta.c:16 +0x18 (near) (inlined)\n");
 	assert_true(e->near && e->inlined);
+	assert_int_equal(e->names, 0);
+	e = echo(THREAD "get(0x1)\n\ta.c:16 +0x18 (near) (one of 12 names) (inlined)\n");
+	assert_string_equal(e->buf,
+			    THREAD "get(0x1)\n\ta.c:16 +0x18 (near) (one of 12 names) (inlined)\n");
+	assert_true(e->near && e->inlined);
+	assert_int_equal(e->names, 12);
+	e = echo(THREAD "get(0x1)\n\tb (one of x names) (one of 2:16 +0x18\n");
+	assert_int_equal(e->line, 16);
+	assert_int_equal(e->names, 0);
 	e = echo(THREAD "relay(0x1)\n\ta.c:16 +0x18 (inlined) (tail call)\n");
 	assert_string_equal(e->buf, THREAD "relay(0x1)\n\ta.c:16 +0x18 (inlined) (tail call)\n");
 	assert_string_equal(e->name, "relay");

@@ -1,0 +1,108 @@
+/*
+ * One copy of code for several functions: the linker (--icf) or the compiler (gcc's -fipa-icf,
+ * LLVM's MergeFunctions) keeps one of those that are alike, and nothing in it tells which of them
+ * was called. Three ways to see it:
+ *
+ * 1. Several functions of the debug information have the code (gold, and compilers within a unit).
+ * 2. Symbols with mangled names begin there: two names of C++ or Rust for one function do not
+ *    differ before their parameters.
+ * 3. Symbols with plain names begin there, and the debug information has a function of that name
+ *    whose code the linker left out (lld and mold give it the address 0). Without that they are
+ *    names of one function: libc has raise and gsignal.
+ */
+#include <dwarf.h>
+#include <string.h>
+
+#include "symbols/debug.h"
+#include "symbols/demangle.h"
+#include "symbols/symtab.h"
+
+#define NAMES_MAX 256
+
+struct names {
+	struct stk_module *m;
+	uint64_t start; /* of the code, an ELF address */
+	const char *v[NAMES_MAX];
+	unsigned n;
+};
+
+static void add(struct names *s, const char *name)
+{
+	for (unsigned i = 0; name && i < s->n; i++)
+		if (!strcmp(s->v[i], name))
+			return;
+	if (name && s->n < NAMES_MAX)
+		s->v[s->n++] = name;
+}
+
+static void add_function(void *arg, Dwarf_Die *func, const struct stk_range *range)
+{
+	struct names *s = arg;
+
+	/* gas describes each symbol of a function. */
+	if (range->start == s->start && !stk_die_is_assembler(func))
+		add(s, stk_die_name(s->m, func));
+}
+
+/* Did the linker leave out the code of a function of this name? */
+static bool is_dead(Dwarf_Die *die, const char *name)
+{
+	const char *own = dwarf_tag(die) == DW_TAG_subprogram ? dwarf_diename(die) : NULL;
+	Dwarf_Addr low;
+
+	return own && !strcmp(own, name) && dwarf_lowpc(die, &low) == 0 && !low;
+}
+
+static bool is_left_out(struct stk_module *m, const char *name)
+{
+	struct stk_debug *d = stk_debug_get(m);
+	Dwarf_Die die;
+
+	for (unsigned i = 0; d && i < d->nunits; i++) {
+		if (!d->units[i].dead || dwarf_child(&d->units[i].die, &die) != 0)
+			continue;
+		do
+			if (is_dead(&die, name))
+				return true;
+		while (dwarf_siblingof(&die, &die) == 0);
+	}
+	return false;
+}
+
+static void add_plain(void *arg, const char *name)
+{
+	struct names *s = arg;
+
+	if (stk_demangle(&s->m->owner->target->pool, name, false) == name &&
+	    is_left_out(s->m, name))
+		add(s, name);
+}
+
+static void add_mangled(void *arg, const char *raw)
+{
+	struct names *s = arg;
+	struct stk_pool *pool = &s->m->owner->target->pool;
+	const char *name = stk_demangle(pool, raw, false);
+	/* What a compiler made of a function for some arguments, or in parts, has its name. */
+	const char *clone = name ? strstr(name, " [clone ") : NULL;
+
+	if (clone)
+		name = stk_pool_strndup(pool, name, (size_t)(clone - name));
+	if (name != raw)
+		add(s, name);
+}
+
+unsigned stk_folded_names(struct stk_module *m, const struct stk_scopes *sc)
+{
+	struct names described = {.m = m, .start = sc->start - m->bias}, mangled = {.m = m};
+
+	if (!sc->start)
+		return 0;
+	if (sc->dwarf) {
+		stk_functions_at(stk_debug_get(m), described.start, add_function, &described);
+		stk_symbol_each_at(m, sc->start, add_plain, &described);
+	}
+	stk_symbol_each_at(m, sc->start, add_mangled, &mangled);
+	unsigned n = described.n > mangled.n ? described.n : mangled.n;
+	return n > 1 ? n : 0;
+}
