@@ -32,7 +32,8 @@ struct stk_unit {
 	struct stk_tail_calls **tails; /* by function, once asked for; or NULL */
 	struct stk_ranges franges;
 	bool indexed, optimized, clang;
-	bool dead; /* it describes code that the linker has left out */
+	bool dead;   /* it describes code that the linker has left out */
+	bool dwarf2; /* it can name one range of its code only */
 };
 
 struct stk_cache_job;
@@ -55,6 +56,10 @@ struct stk_debug {
  */
 struct stk_debug *stk_debug_get(struct stk_module *m);
 void stk_debug_free(struct stk_debug *d);
+
+/* List the units of a DWARF that has just been opened (once), and free them. */
+void stk_units_find(struct stk_module *m, struct stk_debug *d);
+void stk_units_done(struct stk_debug *d);
 
 /* The unit whose code holds an ELF address; NULL: none. */
 struct stk_unit *stk_unit_at(struct stk_debug *d, uint64_t addr);
