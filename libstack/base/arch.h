@@ -100,6 +100,15 @@ struct stk_arch {
 	bool (*ends_with_trap)(const uint8_t *code, size_t len);
 	/* The target of a direct call that ends at `ret`; 0 if it is not a direct call. */
 	uint64_t (*call_target)(const uint8_t *code, size_t len, uint64_t ret);
+	/* Where the word lies that holds the target of the indirect call that ends at `ret`, or of
+	 * the jump that an entry of a linkage table at `at` is; 0: it is no such one. */
+	uint64_t (*call_through)(const uint8_t *code, size_t len, uint64_t ret);
+	uint64_t (*jump_through)(const uint8_t *code, size_t len, uint64_t at);
+	/* The registers (DWARF numbers) that a function pushes before it does anything else, in
+	 * their order, at most `max`; how many. `code`: from its beginning. */
+	unsigned (*pushes)(const uint8_t *code, size_t len, uint8_t *regs, unsigned max);
+	/* true: these bytes begin with an instruction that does nothing. */
+	bool (*is_nop)(const uint8_t *code, size_t len);
 
 	/* The general set of a thread that stopped behind a system call which ended with −error:
 	 * the number of the call; −1: it did not. And another result in its place. */

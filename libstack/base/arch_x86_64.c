@@ -51,14 +51,67 @@ static bool ends_with_call(const uint8_t *code, size_t len)
 	return false;
 }
 
-static uint64_t call_target(const uint8_t *code, size_t len, uint64_t ret)
+static uint64_t relative(const uint8_t *at, uint64_t next)
 {
 	int32_t rel;
 
-	if (len < 5 || code[len - 5] != 0xe8)
+	memcpy(&rel, at, 4);
+	return next + (uint64_t)(int64_t)rel;
+}
+
+static uint64_t call_target(const uint8_t *code, size_t len, uint64_t ret)
+{
+	return len < 5 || code[len - 5] != 0xe8 ? 0 : relative(code + len - 4, ret);
+}
+
+/* call *rel(%rip) */
+static uint64_t call_through(const uint8_t *code, size_t len, uint64_t ret)
+{
+	if (len < 6 || code[len - 6] != 0xff || code[len - 5] != 0x15)
 		return 0;
-	memcpy(&rel, code + len - 4, 4);
-	return ret + (uint64_t)(int64_t)rel;
+	return relative(code + len - 4, ret);
+}
+
+static size_t endbr_len(const uint8_t *code, size_t len)
+{
+	static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+
+	return len >= sizeof(endbr) && !memcmp(code, endbr, sizeof(endbr)) ? sizeof(endbr) : 0;
+}
+
+/* push %reg: 50+r, with 41 before it for r8 to r15. */
+static unsigned pushes(const uint8_t *code, size_t len, uint8_t *numbers, unsigned max)
+{
+	static const uint8_t dwarf[] = {0, 2, 1, 3, 7, 6, 4, 5};
+	unsigned n = 0;
+
+	for (size_t i = endbr_len(code, len); n < max && i < len; i++) {
+		bool high = code[i] == 0x41;
+		i += high;
+		if (i >= len || (code[i] & 0xf8) != 0x50)
+			break;
+		numbers[n++] = high ? 8 + (code[i] & 7) : dwarf[code[i] & 7];
+	}
+	return n;
+}
+
+/* jmp *rel(%rip), with endbr64 or mold's mov $number,%r11d before it, and perhaps bnd. */
+static uint64_t jump_through(const uint8_t *code, size_t len, uint64_t at)
+{
+	size_t n = endbr_len(code, len);
+
+	if (len >= n + 6 && code[n] == 0x41 && code[n + 1] == 0xbb)
+		n += 6;
+	if (len > n && code[n] == 0xf2)
+		n++;
+	if (len < n + 6 || code[n] != 0xff || code[n + 1] != 0x25)
+		return 0;
+	return relative(code + n + 2, at + n + 6);
+}
+
+static bool is_nop(const uint8_t *code, size_t len)
+{
+	return len && code[0] == 0x90;
 }
 
 /* mov $number,%eax; syscall; and at most the test and the jumps behind it (glibc's clone3.S). */
@@ -208,6 +261,10 @@ const struct stk_arch stk_arch_x86_64 = {
     .sigframe = sigframe,
     .ends_with_trap = ends_with_trap,
     .call_target = call_target,
+    .call_through = call_through,
+    .jump_through = jump_through,
+    .pushes = pushes,
+    .is_nop = is_nop,
     .failed_call = failed_call,
     .set_result = set_result,
     .extended_note = 0x202, /* NT_X86_XSTATE */

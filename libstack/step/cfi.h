@@ -37,8 +37,9 @@ struct stk_cfi_row {
 	int64_t cfa;                /* offset from cfa_reg, or the address of a block */
 	uint8_t kind[STK_REGS_MAX]; /* by DWARF number; the return address at arch->pc */
 	uint8_t cfa_reg;
-	uint8_t cfa_kind;         /* STK_CFI_VAL_OFFSET, STK_CFI_VAL_EXPR; STK_CFI_UNDEF: no rule */
-	bool signal;              /* 'S' augmentation: a signal trampoline */
+	uint8_t cfa_kind; /* STK_CFI_VAL_OFFSET, STK_CFI_VAL_EXPR; STK_CFI_UNDEF: no rule */
+	bool signal;      /* 'S' augmentation: a signal trampoline */
+	bool called;      /* a call ends behind the look-up pc; set by who keeps rows, or never */
 	struct stk_regbits kept;  /* registers without a rule that are still the caller's */
 	struct stk_regbits found; /* registers whose rule tells what the caller had */
 };

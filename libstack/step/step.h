@@ -4,8 +4,9 @@
  *
  * What a handler returns to is known by its instructions and the frame that the kernel has built.
  * Else the row of the pc leads, if there is one. Fallbacks in order: a call to a bad address (pop
- * the return address), the frame pointer chain, a scan of at most 512 words for an address after a
- * call in an image that has call frame information there. Registers that a call may change are not
+ * the return address), an address after a call to the very function that has the pc, the frame
+ * pointer chain, a scan of at most 512 words for an address after a call in an image that has call
+ * frame information there. Registers that a call may change are not
  * known in the caller (arch->callee_saved), except across a signal frame.
  */
 #ifndef STK_STEP_STEP_H
@@ -35,6 +36,8 @@ struct stk_stepper {
 	/* The row at a look-up pc, good until the next is asked for; NULL: there is none. */
 	const struct stk_cfi_row *(*row)(void *arg, uint64_t pc);
 	enum stk_code_kind (*code)(void *arg, uint64_t addr);
+	/* Where the function begins that has a pc; 0: not known. NULL: nobody knows. */
+	uint64_t (*entry)(void *arg, uint64_t pc);
 	void *arg;
 };
 
@@ -61,12 +64,14 @@ struct stk_step_frame {
 
 enum stk_step_end {
 	STK_STEP_MORE,       /* `next` holds the caller */
-	STK_STEP_BASE,       /* the stack ends at its base */
+	STK_STEP_BASE,       /* the stack ends at its base; addr: the CFA of the last frame, where
+				nothing but a return address of 0 says so */
 	STK_STEP_UNREADABLE, /* stack memory is not readable; addr: where */
 	STK_STEP_NO_RULE,    /* no rule for the pc (addr), no frame pointer chain, nothing found by
 				scanning */
 	STK_STEP_NO_CODE, /* the return address (addr) is in no code, and f no frame to go on from
 			   */
+	STK_STEP_NO_CALL, /* no call stands before the return address (addr): f is no frame */
 	STK_STEP_LOOP,    /* the stack does not go on above addr: f is no frame, and not shown */
 };
 
@@ -76,7 +81,7 @@ struct stk_step {
 };
 
 /*
- * Step from a frame before showing it: the step tells whether it is one (STK_STEP_LOOP).
+ * Step from a frame before showing it: the step tells whether it is one (stk_step_is_frame()).
  *
  * Any stack ends: its frames go upwards, but for those that a signal or a function with call frame
  * information put on another stack. Such a stack begins below all frames gone by, and no frame
@@ -84,6 +89,12 @@ struct stk_step {
  */
 struct stk_step stk_step(const struct stk_stepper *s, struct stk_step_frame *f,
 			 struct stk_step_frame *next);
+
+/* Is the frame that the step was made from one? */
+static inline bool stk_step_is_frame(enum stk_step_end end)
+{
+	return end != STK_STEP_LOOP && end != STK_STEP_NO_CALL;
+}
 
 /* The address by which a frame's code is looked up: within the call before a return address. */
 static inline uint64_t stk_step_lookup_pc(const struct stk_step_frame *f)

@@ -188,6 +188,16 @@ static bool read_debug(struct stk_module *m, struct rows *rs, uint64_t addr,
 	return read_row(&rs->debug, m->owner->target, addr, ret);
 }
 
+#define CALL_BYTES 7
+
+static bool is_called(const struct stk_target *t, uint64_t ret)
+{
+	uint8_t code[CALL_BYTES];
+
+	return ret > CALL_BYTES && !stk_mem_read(t, ret - CALL_BYTES, code, CALL_BYTES, NULL) &&
+	       t->arch->ends_with_call(code, CALL_BYTES);
+}
+
 const struct stk_cfi_row *stk_row_at(struct stk_module *m, uint64_t pc)
 {
 	struct rows *rs = rows_get(m);
@@ -204,6 +214,7 @@ const struct stk_cfi_row *stk_row_at(struct stk_module *m, uint64_t pc)
 	struct stk_cfi_row *kept = stk_pool_alloc(&t->pool, sizeof(*kept));
 	if (kept) {
 		*kept = row;
+		kept->called = is_called(t, pc + 1);
 		stk_map_put(&rs->rows, pc, kept);
 	}
 	return kept;

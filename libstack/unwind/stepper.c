@@ -1,5 +1,6 @@
 #include "unwind/stepper.h"
 
+#include "symbols/symtab.h"
 #include "unwind/row.h"
 
 static bool read_target(void *arg, uint64_t addr, void *to, size_t len)
@@ -32,10 +33,23 @@ static enum stk_code_kind code(void *arg, uint64_t addr)
 	return s ? STK_CODE_OTHER : STK_CODE_NO;
 }
 
+static uint64_t entry(void *arg, uint64_t pc)
+{
+	const struct stk_target_stepper *ts = arg;
+	struct stk_module *m = stk_module_at(ts->ms, pc);
+	struct stk_symbol s;
+
+	return m && stk_symbol_at(m, pc, &s) && s.func ? s.addr : 0;
+}
+
 void stk_target_stepper(struct stk_target_stepper *ts, struct stk_modules *ms)
 {
 	ts->ms = ms;
 	ts->mem = (struct stk_reader){read_target, ms->target};
-	ts->s = (struct stk_stepper){
-	    .arch = ms->target->arch, .mem = &ts->mem, .row = row, .code = code, .arg = ts};
+	ts->s = (struct stk_stepper){.arch = ms->target->arch,
+				     .mem = &ts->mem,
+				     .row = row,
+				     .code = code,
+				     .entry = entry,
+				     .arg = ts};
 }

@@ -1,5 +1,6 @@
 #include "unwind/unwind.h"
 
+#include <elf.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,17 @@ uint64_t stk_frame_lookup_pc(const struct stk_frame *f)
 	return f->exact || f->signal || !f->pc ? f->pc : f->pc - 1;
 }
 
+/* A symbol without a size that begins before a signal's trampoline is another function's. */
+static bool is_behind_symbol(const struct stk_frame *f)
+{
+	const struct stk_scopes *sc = f->scopes;
+
+	return f->signal && !sc->dwarf && sc->end == sc->start && sc->start != f->pc;
+}
+
 const char *stk_frame_name(const struct stk_frame *f)
 {
-	return f->scopes ? f->scopes->v[f->level].name : NULL;
+	return f->scopes && !is_behind_symbol(f) ? f->scopes->v[f->level].name : NULL;
 }
 
 /* Deep stacks: a few large faults instead of thousands. Whole pages, as malloc(3) maps large
@@ -138,6 +147,8 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 				  "the stack"),
 	    [STK_STOP_GUESS] = "what is marked as scanned is a guess",
 	    [STK_STOP_NO_CODE] = "the return address 0x%lx is in no code",
+	    [STK_STOP_NO_CALL] = "no call stands before the return address 0x%lx",
+	    [STK_STOP_ZERO] = "a return address is 0, and this is not where the stack begins",
 	    [STK_STOP_LOOP] = "the stack does not go on above 0x%lx: it is damaged",
 	    [STK_STOP_LIMIT] = "%lu frames were asked for",
 	    [STK_STOP_INTERRUPTED] = "interrupted",
@@ -157,8 +168,44 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 static const enum stk_stop stops[] = {
     [STK_STEP_BASE] = STK_STOP_BASE,       [STK_STEP_UNREADABLE] = STK_STOP_UNREADABLE,
     [STK_STEP_NO_RULE] = STK_STOP_NO_RULE, [STK_STEP_NO_CODE] = STK_STOP_NO_CODE,
-    [STK_STEP_LOOP] = STK_STOP_LOOP,
+    [STK_STEP_NO_CALL] = STK_STOP_NO_CALL, [STK_STEP_LOOP] = STK_STOP_LOOP,
 };
+
+/* What lies above all frames: of the main thread the random bytes of the program's start, of
+ * another the thread's own memory. 0: not known. */
+static uint64_t end_of_stack(const struct stk_target *t, const struct stk_thread *th)
+{
+	uint64_t end = 0;
+
+	if (!t->psinfo.present)
+		return 0;
+	if (th->tid == t->psinfo.pid)
+		return stk_auxv(t, AT_RANDOM, &end) ? end : 0;
+	for (unsigned i = 0; i < t->arch->nregs; i++)
+		if (!strcmp(t->arch->regs[i].name, t->arch->thread))
+			return stk_thread_reg(t, th, i, &end) ? end : 0;
+	return 0;
+}
+
+/* Does the stack go on above a frame whose return address is 0? One that a program made by itself
+ * may begin so; those that the kernel and libc make do not. */
+static bool goes_on(const struct stk_target *t, const struct stk_thread *th, uint64_t cfa)
+{
+	uint64_t end = end_of_stack(t, th);
+	const struct stk_segment *s = stk_segment_at(t, cfa);
+
+	return s && end > cfa && stk_segment_at(t, end) == s;
+}
+
+static enum stk_stop why_stopped(struct stk_modules *ms, const struct stk_stack *st,
+				 const struct stk_step *s, const struct stk_step_frame *at)
+{
+	if (s->end == STK_STEP_BASE && at->how == STK_HOW_SCAN)
+		return STK_STOP_GUESS;
+	if (s->end == STK_STEP_BASE && s->addr && goes_on(ms->target, st->thread, s->addr))
+		return STK_STOP_ZERO;
+	return stops[s->end];
+}
 
 /* Own steps until the stack ends. */
 static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
@@ -176,13 +223,12 @@ static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
 				      .how = at->how,
 				      .exact = at->exact,
 				      .signal = at->signal};
-		if (s.end != STK_STEP_LOOP && !stk_append_frame(ms, ret, &cap, &f, max)) {
+		if (stk_step_is_frame(s.end) && !stk_append_frame(ms, ret, &cap, &f, max)) {
 			stk_stack_stop(ret, STK_STOP_MEMORY, 0);
 			return;
 		}
 		if (s.end != STK_STEP_MORE) {
-			bool guess = s.end == STK_STEP_BASE && at->how == STK_HOW_SCAN;
-			stk_stack_stop(ret, guess ? STK_STOP_GUESS : stops[s.end], s.addr);
+			stk_stack_stop(ret, why_stopped(ms, ret, &s, at), s.addr);
 			return;
 		}
 		if (max && ret->n >= max) {

@@ -20,6 +20,8 @@ enum stk_stop {
 	STK_STOP_NO_RULE,     /* no CFI, no frame pointer chain, nothing found by scanning */
 	STK_STOP_GUESS,       /* the start of the thread, by way of a scan */
 	STK_STOP_NO_CODE,     /* a return address is in no code */
+	STK_STOP_NO_CALL,     /* no call stands before a return address */
+	STK_STOP_ZERO,        /* a return address is 0, and the stack goes on above */
 	STK_STOP_LOOP,        /* the CFA did not move on */
 	STK_STOP_LIMIT,       /* as many frames as asked for */
 	STK_STOP_INTERRUPTED, /* Ctrl-C */

@@ -129,6 +129,8 @@ static const char *stop_text(enum stk_step_end end)
 		return "no unwind information, and no caller found on the stack";
 	case STK_STEP_NO_CODE:
 		return "the return address is in no code";
+	case STK_STEP_NO_CALL:
+		return "no call stands before the return address";
 	case STK_STEP_LOOP:
 		return "the stack does not go on: it is damaged";
 	default:
@@ -173,7 +175,7 @@ static void measure(const struct stk_out *out, struct stack *s)
 	s->n = 0;
 	for (s->end = STK_STEP_MORE; s->end == STK_STEP_MORE && s->n < FRAMES_LAST;) {
 		s->end = stk_step(&stepper.s, &f, &next).end;
-		if (s->end == STK_STEP_LOOP)
+		if (!stk_step_is_frame(s->end))
 			break;
 		s->guess = s->end == STK_STEP_BASE && f.how == STK_HOW_SCAN;
 		before = now;

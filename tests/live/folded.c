@@ -1,10 +1,12 @@
-/* Functions whose machine code is the same, for --icf=all; and an alias, which is one function. C, and C++ as it is. */
+/* Functions whose machine code is the same, for --icf=all; and an alias, which is one function. C,
+ * and C++ as it is. */
 #include "../../fixtures/fixture.h"
 
 #ifdef __cplusplus
 extern "C"
 #endif
-    NOINLINE long other_name(long n);
+    NOINLINE long
+    other_name(long n);
 NOINLINE void check(const char *who, long n);
 NOINLINE long fetch(long n);
 NOINLINE long flush(long n);
@@ -44,7 +46,8 @@ NOINLINE static long unseen(long n)
 #ifdef __cplusplus
 extern "C"
 #endif
-    NOINLINE long name(long n)
+    NOINLINE long
+    name(long n)
 {
 	check(who, n);
 	total -= n;

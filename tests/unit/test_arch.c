@@ -135,6 +135,49 @@ static void calls(void **state)
 	assert_int_equal(x86()->call_target(good[2].b, 2, 0x10000), 0);
 }
 
+/* Entries as ld (with and without IBT), lld and mold write them. */
+static void linkage_tables(void **state)
+{
+	static const uint8_t lazy[] = {0xff, 0x25, 0x02, 0x01, 0, 0, 0x68, 0, 0, 0, 0};
+	static const uint8_t ibt[] = {0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff,
+				      0x25, 0xf0, 0xff, 0xff, 0xff};
+	static const uint8_t mold[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x41, 0xbb, 7, 0,
+				       0,    0,    0xff, 0x25, 0x10, 0,    0, 0};
+	static const uint8_t through[] = {0xff, 0x15, 0x20, 0, 0, 0};
+	static const uint8_t reg[] = {0xff, 0xd3};
+
+	(void)state;
+	assert_int_equal(x86()->jump_through(lazy, sizeof(lazy), 0x1000), 0x1108);
+	assert_int_equal(x86()->jump_through(ibt, sizeof(ibt), 0x1000), 0xffb);
+	assert_int_equal(x86()->jump_through(mold, sizeof(mold), 0x1000), 0x1020);
+	for (size_t len = 0; len < sizeof(mold); len++)
+		assert_int_equal(x86()->jump_through(mold, len, 0x1000), 0);
+	assert_int_equal(x86()->jump_through(through, sizeof(through), 0x1000), 0);
+	assert_int_equal(x86()->call_through(through, sizeof(through), 0x1000), 0x1020);
+	assert_int_equal(x86()->call_through(through + 1, 5, 0x1000), 0);
+	assert_int_equal(x86()->call_through(reg, sizeof(reg), 0x1000), 0);
+}
+
+/* endbr64; push %rbp; push %r15; push %rbx; sub $8,%rsp; push %r12 */
+static void pushed_registers(void **state)
+{
+	static const uint8_t code[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0x41, 0x57,
+				       0x53, 0x48, 0x83, 0xec, 0x08, 0x41, 0x54};
+	uint8_t n[4] = {0};
+
+	(void)state;
+	assert_int_equal(x86()->pushes(code, sizeof(code), n, 4), 3);
+	assert_int_equal(n[0], 6);
+	assert_int_equal(n[1], 15);
+	assert_int_equal(n[2], 3);
+	assert_int_equal(x86()->pushes(code, sizeof(code), n, 2), 2);
+	assert_int_equal(x86()->pushes(code, 6, n, 4), 1);
+	assert_int_equal(x86()->pushes(code, 0, n, 4), 0);
+	assert_true(x86()->is_nop((const uint8_t[]){0x90}, 1));
+	assert_false(x86()->is_nop((const uint8_t[]){0x91}, 1));
+	assert_false(x86()->is_nop((const uint8_t[]){0x90}, 0));
+}
+
 static void a_new_thread_has_an_empty_stack(void **state)
 {
 	const struct stk_arch *a = stk_arch_find(62);
@@ -171,6 +214,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_new_thread_has_an_empty_stack),
 	    cmocka_unit_test(a_context_begins),
+	    cmocka_unit_test(linkage_tables),
+	    cmocka_unit_test(pushed_registers),
 	    cmocka_unit_test(note_layout),
 	    cmocka_unit_test(registers),
 	    cmocka_unit_test(calls),
