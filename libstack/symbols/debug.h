@@ -94,6 +94,9 @@ const struct stk_expr *stk_expr_from_ops(struct stk_module *m, Dwarf_Attribute *
 /* The layout of the type that `attr` (DW_AT_type) names. Never NULL. */
 const struct stk_type *stk_type_of_die(struct stk_module *m, Dwarf_Die *die);
 
+/* The layout of a type itself. Never NULL. */
+const struct stk_type *stk_type_from_die(struct stk_module *m, Dwarf_Die *die);
+
 /* The line of an ELF address in a unit. */
 bool stk_unit_line(struct stk_unit *u, uint64_t addr, struct stk_place_line *ret);
 

@@ -3,29 +3,17 @@
 #include <string.h>
 
 #include "symbols/debug.h"
-#include "symbols/demangle.h"
 #include "symbols/scope.h"
 #include "symbols/symtab.h"
 
-/* `name` as typed, `last` its last component: "ns::f" is compared with the demangled name. */
+/* `name` as typed, `last` its last component: "ns::f" is compared with the name as it is shown. */
 static bool name_fits(struct stk_module *m, Dwarf_Die *die, const char *name, const char *last)
 {
-	const char *plain = dwarf_diename(die), *raw;
+	const char *plain = dwarf_diename(die), *shown;
 
 	if (!plain || strcmp(plain, last) != 0)
 		return false;
-	if (name == last)
-		return true;
-	raw = stk_die_linkage_name(die);
-	if (!raw) { /* a static function has none: its name as the frames show it */
-		Dwarf_Addr pc;
-		const struct stk_scopes *sc =
-		    !stk_function_entry(die, &pc) ? NULL : stk_scopes_at(m, pc + m->bias);
-		raw = sc ? sc->v[sc->n - 1].name : NULL;
-		return raw && !strcmp(raw, name);
-	}
-	struct stk_pool *pool = &m->owner->target->pool;
-	return (raw = stk_demangle(pool, raw, false)) && !strcmp(raw, name);
+	return name == last || ((shown = stk_die_name(m, die)) && !strcmp(shown, name));
 }
 
 /* A function of which only inlined copies exist has no code of its own, but a place in the source.

@@ -41,7 +41,7 @@ static const char *qualified(struct stk_module *m, Dwarf_Die *die, const char *n
 			    tag == DW_TAG_union_type;
 		if (type && !outer)
 			break; /* a lambda's: what stands around it says little */
-		if (type || tag == DW_TAG_namespace)
+		if (type || tag == DW_TAG_namespace || tag == DW_TAG_module)
 			name = stk_pool_printf(&m->owner->target->pool, "%s::%s",
 					       outer ? outer : "(anonymous namespace)", name);
 	}
@@ -61,6 +61,10 @@ static bool has_namespaces(Dwarf_Die *die)
 	case DW_LANG_C_plus_plus_11:
 	case DW_LANG_C_plus_plus_14:
 	case DW_LANG_Rust:
+	case DW_LANG_Fortran90: /* modules */
+	case DW_LANG_Fortran95:
+	case DW_LANG_Fortran03:
+	case DW_LANG_Fortran08:
 		return true;
 	default:
 		return false;

@@ -43,11 +43,30 @@ static enum stk_encoding encoding(Dwarf_Die *die)
 	return e < sizeof(table) ? (enum stk_encoding)table[e] : STK_ENC_NONE;
 }
 
-/* Bits from the start of the aggregate, in all the ways DWARF 2 to 5 say it (DWARF 5 §5.7.6). */
-static uint64_t member_bit_off(Dwarf_Die *die, uint64_t bits)
+/* The byte at which a member stands: a number, or in DWARF 2 an expression that adds one. Other
+ * expressions ask the object itself (virtual bases). false: not known. */
+static bool member_byte(Dwarf_Die *die, uint64_t *ret)
 {
-	uint64_t byte = limited(attr_u(die, DW_AT_data_member_location, 0));
+	Dwarf_Attribute a;
+	Dwarf_Word v;
+	Dwarf_Op *ops;
+	size_t n;
 
+	*ret = 0;
+	if (!dwarf_attr_integrate(die, DW_AT_data_member_location, &a))
+		return true;
+	if (!dwarf_formudata(&a, &v))
+		*ret = limited(v);
+	else if (!dwarf_getlocation(&a, &ops, &n) && n == 1 && ops->atom == DW_OP_plus_uconst)
+		*ret = limited(ops->number);
+	else
+		return false;
+	return true;
+}
+
+/* Bits from the start of the aggregate, in all the ways DWARF 2 to 5 say it (DWARF 5 §5.7.6). */
+static uint64_t member_bit_off(Dwarf_Die *die, uint64_t byte, uint64_t bits)
+{
 	if (dwarf_hasattr(die, DW_AT_data_bit_offset))
 		return attr_u(die, DW_AT_data_bit_offset, 0);
 	if (dwarf_hasattr(die, DW_AT_bit_offset)) {
@@ -63,12 +82,16 @@ static uint64_t member_bit_off(Dwarf_Die *die, uint64_t bits)
 	return 8 * byte;
 }
 
-/* `size`: of the aggregate. */
-static void read_member(struct stk_module *m, Dwarf_Die *die, uint64_t size, struct stk_member *out,
+/* `size`: of the aggregate. false: it is not known where the member stands. */
+static bool read_member(struct stk_module *m, Dwarf_Die *die, uint64_t size, struct stk_member *out,
 			int depth)
 {
 	Dwarf_Attribute a;
 	Dwarf_Die tdie;
+	uint64_t byte;
+
+	if (!member_byte(die, &byte) || dwarf_hasattr(die, DW_AT_virtuality))
+		return false;
 
 	out->name = dwarf_diename(die);
 	out->inherited = dwarf_tag(die) == DW_TAG_inheritance;
@@ -78,12 +101,13 @@ static void read_member(struct stk_module *m, Dwarf_Die *die, uint64_t size, str
 	uint64_t bits = attr_u(die, DW_AT_bit_size, 0);
 	out->bitfield = bits != 0;
 	out->bit_size = bits ? bits : 8 * out->type->size;
-	out->bit_off = member_bit_off(die, out->bit_size);
+	out->bit_off = member_bit_off(die, byte, out->bit_size);
 	if (out->bit_off > 8 * size || out->bit_size > 8 * size - out->bit_off) {
 		out->type = &unknown_type;
 		out->bit_off = out->bit_off < 8 * size ? out->bit_off : 8 * size;
 		out->bit_size = 0;
 	}
+	return true;
 }
 
 static bool is_member(Dwarf_Die *die)
@@ -115,13 +139,21 @@ static void read_members(struct stk_module *m, Dwarf_Die *die, struct stk_type *
 		return;
 	}
 	do {
+		struct stk_member *mb = &t->members[t->nmembers];
 		if (!is_member(&child))
 			continue;
-		struct stk_member *mb = &t->members[t->nmembers++];
-		read_member(m, &child, t->size, mb, depth);
+		n--;
+		if (!read_member(m, &child, t->size, mb, depth)) {
+			t->hidden = true;
+			continue;
+		}
+		t->nmembers++;
+		/* A base's virtual base stands where this type puts it. */
+		t->hidden |= mb->inherited && mb->type->hidden;
+		t->empty &= mb->type->empty;
 		if (mb->type->align > t->align)
 			t->align = mb->type->align;
-	} while (t->nmembers < n && dwarf_siblingof(&child, &child) == 0);
+	} while (n && dwarf_siblingof(&child, &child) == 0);
 }
 
 static void read_enums(struct stk_module *m, Dwarf_Die *die, struct stk_type *t)
@@ -147,26 +179,67 @@ static void read_enums(struct stk_module *m, Dwarf_Die *die, struct stk_type *t)
 	} while (t->nenums < n && dwarf_siblingof(&child, &child) == 0);
 }
 
+/* A bound of a dimension. false: it is not the same for all objects of the type. */
+static bool bound(Dwarf_Die *die, unsigned name, int64_t otherwise, int64_t *ret)
+{
+	Dwarf_Attribute a;
+	Dwarf_Sword v;
+
+	*ret = otherwise;
+	if (!dwarf_attr_integrate(die, name, &a))
+		return true;
+	if (dwarf_formsdata(&a, &v))
+		return false;
+	*ret = v;
+	return true;
+}
+
+/* The elements of a dimension (DWARF 5 §5.13); 0: none, or not known (C's flexible arrays). */
+static bool read_dimension(Dwarf_Die *die, uint64_t *ret)
+{
+	Dwarf_Die cu;
+	Dwarf_Sword first = 0;
+	int64_t count, lower, upper;
+
+	if (dwarf_diecu(die, &cu, NULL, NULL))
+		(void)dwarf_default_lower_bound(dwarf_srclang(&cu), &first);
+	if (!bound(die, DW_AT_count, -1, &count) || !bound(die, DW_AT_lower_bound, first, &lower) ||
+	    !bound(die, DW_AT_upper_bound, lower - 1, &upper))
+		return false;
+	*ret = count >= 0 ? (uint64_t)count : upper >= lower ? (uint64_t)(upper - lower) + 1 : 0;
+	return true;
+}
+
+/* Does the type describe a descriptor, and the array is elsewhere (DWARF 5 §5.18)? */
+static bool is_elsewhere(Dwarf_Die *die)
+{
+	return dwarf_hasattr(die, DW_AT_data_location) || dwarf_hasattr(die, DW_AT_allocated) ||
+	       dwarf_hasattr(die, DW_AT_associated);
+}
+
 /* A multi-dimensional array is a chain of one-dimensional ones, the last dimension innermost. */
 static void read_array(struct stk_module *m, Dwarf_Die *die, struct stk_type *t, int depth)
 {
 	uint64_t dims[8];
 	unsigned n = 0;
+	bool known = !is_elsewhere(die);
 	Dwarf_Die child, tdie;
 	Dwarf_Attribute a;
 
 	if (dwarf_child(die, &child) == 0)
 		do {
-			if (dwarf_tag(&child) != DW_TAG_subrange_type || n == 8)
-				continue;
-			uint64_t c = attr_u(&child, DW_AT_count, UINT64_MAX);
-			if (c == UINT64_MAX)
-				c = attr_u(&child, DW_AT_upper_bound, UINT64_MAX) + 1;
-			dims[n++] = c;
+			int tag = dwarf_tag(&child);
+			known &= tag != DW_TAG_enumeration_type && n < 8;
+			if (tag == DW_TAG_subrange_type && n < 8)
+				known &= read_dimension(&child, &dims[n++]);
 		} while (dwarf_siblingof(&child, &child) == 0);
 	const struct stk_type *elem = dwarf_formref_die(dwarf_attr(die, DW_AT_type, &a), &tdie)
 					  ? type_at(m, &tdie, depth + 1)
 					  : &unknown_type;
+	if (!known || elem->kind == STK_TYPE_UNKNOWN) {
+		t->kind = STK_TYPE_UNKNOWN;
+		return;
+	}
 	for (; n > 1; n--) {
 		struct stk_type *inner = stk_pool_alloc(&m->owner->target->pool, sizeof(*inner));
 		if (!inner)
@@ -203,11 +276,42 @@ static void read_aggregate(struct stk_module *m, Dwarf_Die *die, struct stk_type
 		  : dwarf_tag(die) == DW_TAG_union_type ? STK_TYPE_UNION
 							: STK_TYPE_STRUCT;
 	t->name = type_name(m, die, keyword);
+	t->empty = t->kind == STK_TYPE_STRUCT;
 	if (!decl)
 		read_members(m, die, t, depth);
+	t->empty &= !t->hidden;
 	uint64_t align = attr_u(die, DW_AT_alignment, 0);
 	if (align > t->align)
 		t->align = (uint32_t)align;
+}
+
+/* The x87 format has 80 bits in its 16 bytes (System V ABI, 3.1.2); the name tells it from others.
+ * clang calls each complex type alike: the rest may be a number's or nothing. */
+static void read_base_type(Dwarf_Die *die, struct stk_type *t)
+{
+	static const char *const names[] = {"long double", "complex long double", "real(kind=10)",
+					    "complex(kind=10)", "complex"};
+	static const unsigned unsure = 4;
+
+	t->kind = STK_TYPE_SCALAR;
+	t->enc = encoding(die);
+	for (unsigned i = 0; t->name && i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(t->name, names[i]) && t->size % 16 == 0 &&
+		    t->size >= (i == unsure ? 32 : 16)) {
+			t->value_bits = 80;
+			t->hidden = i == unsure;
+		}
+}
+
+/* A function's address and what is added to `this` (Itanium C++ ABI §2.3), or an offset. */
+static uint64_t member_pointer_size(struct stk_module *m, Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	Dwarf_Die to;
+	bool function = dwarf_formref_die(dwarf_attr(die, DW_AT_type, &a), &to) &&
+			!dwarf_peel_type(&to, &to) && dwarf_tag(&to) == DW_TAG_subroutine_type;
+
+	return (function ? 2 : 1) * (uint64_t)m->owner->target->arch->word;
 }
 
 static void read_type(struct stk_module *m, Dwarf_Die *die, struct stk_type *t, int depth)
@@ -217,13 +321,17 @@ static void read_type(struct stk_module *m, Dwarf_Die *die, struct stk_type *t, 
 	t->name = dwarf_diename(die);
 	switch (dwarf_tag(die)) {
 	case DW_TAG_base_type:
+		read_base_type(die, t);
+		break;
+	case DW_TAG_ptr_to_member_type:
 		t->kind = STK_TYPE_SCALAR;
-		t->enc = encoding(die);
+		t->enc = STK_ENC_POINTER;
+		if (!t->size)
+			t->size = member_pointer_size(m, die);
 		break;
 	case DW_TAG_pointer_type:
 	case DW_TAG_reference_type:
 	case DW_TAG_rvalue_reference_type:
-	case DW_TAG_ptr_to_member_type:
 		t->kind = STK_TYPE_SCALAR;
 		t->enc = STK_ENC_POINTER;
 		if (!t->size)
@@ -262,11 +370,15 @@ static void read_type(struct stk_module *m, Dwarf_Die *die, struct stk_type *t, 
 
 static const struct stk_type *type_at(struct stk_module *m, Dwarf_Die *die, int depth)
 {
-	Dwarf_Die peeled;
+	Dwarf_Die peeled, full;
+	Dwarf_Attribute a;
 	struct stk_debug *d = stk_debug_get(m);
 
 	if (!d || depth > TYPE_DEPTH || dwarf_peel_type(die, &peeled) != 0)
 		return &unknown_type;
+	/* In a unit of its own (DWARF 5 §3.1.4). */
+	if (dwarf_formref_die(dwarf_attr(&peeled, DW_AT_signature, &a), &full))
+		peeled = full;
 	uint64_t key = (uint64_t)(uintptr_t)peeled.addr;
 	struct stk_type *t = stk_map_get(&d->types, key);
 	if (t)
@@ -289,93 +401,7 @@ const struct stk_type *stk_type_of_die(struct stk_module *m, Dwarf_Die *die)
 	return type_at(m, &tdie, 0);
 }
 
-struct wanted {
-	const char *name; /* last component */
-	int tag;          /* 0: any kind of type */
-};
-
-static bool type_matches(Dwarf_Die *die, const struct wanted *w)
+const struct stk_type *stk_type_from_die(struct stk_module *m, Dwarf_Die *die)
 {
-	int tag = dwarf_tag(die);
-	const char *name;
-
-	switch (tag) {
-	case DW_TAG_structure_type:
-	case DW_TAG_class_type:
-	case DW_TAG_union_type:
-	case DW_TAG_enumeration_type:
-	case DW_TAG_typedef:
-	case DW_TAG_base_type:
-		break;
-	default:
-		return false;
-	}
-	if (w->tag && tag != w->tag &&
-	    !(w->tag == DW_TAG_structure_type && tag == DW_TAG_class_type))
-		return false;
-	return !dwarf_hasattr(die, DW_AT_declaration) && (name = dwarf_diename(die)) &&
-	       !strcmp(name, w->name);
-}
-
-static bool find_type(struct stk_walk *walk, Dwarf_Die *parent, const struct wanted *w,
-		      Dwarf_Die *ret, int depth)
-{
-	Dwarf_Die die;
-
-	if (depth > 16 || !stk_walk_child(walk, parent, &die))
-		return false;
-	do {
-		int tag = dwarf_tag(&die);
-		if (type_matches(&die, w)) {
-			*ret = die;
-			return true;
-		}
-		if ((tag == DW_TAG_namespace || tag == DW_TAG_structure_type ||
-		     tag == DW_TAG_class_type) &&
-		    find_type(walk, &die, w, ret, depth + 1))
-			return true;
-	} while (stk_walk_next(walk, &die));
-	return false;
-}
-
-static struct wanted parse_name(const char *name)
-{
-	static const struct {
-		const char *word;
-		int tag;
-	} words[] = {{"struct ", DW_TAG_structure_type},
-		     {"class ", DW_TAG_structure_type},
-		     {"union ", DW_TAG_union_type},
-		     {"enum ", DW_TAG_enumeration_type}};
-	struct wanted w = {.name = name};
-
-	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (!strncmp(name, words[i].word, strlen(words[i].word))) {
-			w.name = name + strlen(words[i].word);
-			w.tag = words[i].tag;
-		}
-	for (const char *p; (p = strstr(w.name, "::"));)
-		w.name = p + 2;
-	return w;
-}
-
-const struct stk_type *stk_type_find(struct stk_modules *ms, const char *name)
-{
-	struct wanted w = parse_name(name);
-
-	for (int pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < ms->n; i++) {
-			struct stk_module *m = ms->v[i];
-			if ((pass == 0) != (m->debug != NULL || m->is_main))
-				continue;
-			struct stk_debug *d = stk_debug_get(m);
-			Dwarf_Die die;
-			for (unsigned j = 0; d && j < d->nunits; j++) {
-				struct stk_walk walk = {0};
-				if (find_type(&walk, &d->units[j].die, &w, &die, 0))
-					return type_at(m, &die, 0);
-			}
-		}
-	}
-	return NULL;
+	return type_at(m, die, 0);
 }

@@ -54,11 +54,13 @@ struct stk_type {
 	const char *name;           /* "struct flags", "unsigned int", "char *"; NULL: anonymous */
 	uint64_t size;              /* bytes, at most STK_TYPE_SIZE_MAX */
 	uint32_t align;             /* bytes, the ABI's */
+	uint8_t value_bits;         /* SCALAR: bits in use of each 16 bytes; 0: all */
 	struct stk_member *members; /* STRUCT and UNION; static members are not among them */
 	unsigned nmembers;
-	bool hidden;                 /* STRUCT and UNION: there is more inside than `members` say */
-	const struct stk_type *elem; /* ARRAY: element type (one dimension a type) */
-	uint64_t count;              /* ARRAY: elements; 0 also for unknown */
+	bool empty;  /* STRUCT: nothing is inside; it may stand where a neighbour is */
+	bool hidden; /* there is more inside than `members` say, where none of them is */
+	const struct stk_type *elem;  /* ARRAY: element type (one dimension a type) */
+	uint64_t count;               /* ARRAY: elements; 0 also for unknown */
 	struct stk_enumerator *enums; /* ENUM */
 	unsigned nenums;
 };

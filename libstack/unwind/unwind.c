@@ -105,7 +105,8 @@ static bool append_levels(struct stk_modules *ms, struct stk_stack *s, size_t *c
 }
 
 /* The functions between the frame appended last and its caller. When they jumped, they had put back
- * what the caller keeps in registers; their stack is the callee's now. */
+ * what the caller keeps in registers, and what they had in them is lost; their stack is the
+ * callee's now. */
 static bool append_tails(struct stk_modules *ms, struct stk_stack *s, size_t *cap,
 			 const struct stk_frame *caller, size_t max)
 {
@@ -118,7 +119,7 @@ static bool append_tails(struct stk_modules *ms, struct stk_stack *s, size_t *ca
 				      .how = STK_HOW_TAIL,
 				      .exact = c->v[i]->at_jump,
 				      .tail = c->v[i]};
-		stk_regs_keep(&f.regs, &a->callee_saved);
+		f.regs.valid = (struct stk_regbits){{0}};
 		stk_reg_set(&f.regs, a->pc, f.pc);
 		if (!append_levels(ms, s, cap, &f, max))
 			return false;

@@ -315,6 +315,15 @@ static bool is_aggregate(const struct stk_type *t)
 
 static void put_aggregate(struct writer *w, const struct stk_type *t, size_t off, unsigned depth);
 
+/* Where the member behind the `i`th begins; an empty base class stands where another one is. */
+static size_t next_member(const struct stk_type *t, unsigned i, size_t off, size_t end)
+{
+	while (++i < t->nmembers)
+		if (!t->members[i].type->empty)
+			return off + t->members[i].bit_off / 8;
+	return end;
+}
+
 /* Members in order; those that share a machine word are printed as that word. A nested aggregate
  * stands in braces of its own where it shares no word with a neighbour. */
 static void put_struct(struct writer *w, const struct stk_type *t, size_t off, unsigned depth)
@@ -326,12 +335,13 @@ static void put_struct(struct writer *w, const struct stk_type *t, size_t off, u
 	for (unsigned i = 0; i < t->nmembers && !w->out->full; i++) {
 		const struct stk_member *m = &t->members[i];
 		size_t start = off + m->bit_off / 8;
-		size_t next = i + 1 < t->nmembers ? off + t->members[i + 1].bit_off / 8 : end;
+		size_t next = next_member(t, i, off, end);
 		bool alone = start % w->word == 0 && start <= end && next >= start &&
 			     m->type->size <= next - start &&
 			     (next % w->word == 0 || next == end ||
 			      next / w->word > (start + m->type->size - 1) / w->word);
-		if (!is_aggregate(m->type) || m->bitfield || !alone || start < at || !m->type->size)
+		if (!is_aggregate(m->type) || m->bitfield || !alone || start < at ||
+		    !m->type->size || m->type->empty)
 			continue;
 		put_words(w, at, start);
 		put_aggregate(w, m->type, start, depth + 1);

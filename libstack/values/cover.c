@@ -39,6 +39,15 @@ static void cover_unknown(struct cover *c, uint64_t bit, uint64_t bits)
 		c->known[at] = 0;
 }
 
+/* What no member covers may be a part of which it is not known where it stands. */
+static void cover_rest(struct cover *c, uint64_t bit, uint64_t bits)
+{
+	for (uint64_t at = bit / 8; at < c->size && 8 * at < bit + bits; at++) {
+		c->known[at] &= c->mask[at];
+		c->mask[at] = 0xff;
+	}
+}
+
 static void cover(struct cover *c, const struct stk_type *t, uint64_t bit, uint64_t bits,
 		  unsigned depth);
 
@@ -57,7 +66,7 @@ static void cover_members(struct cover *c, const struct stk_type *t, uint64_t bi
 		cover_unknown(c, bit + m->bit_off, end - m->bit_off);
 	}
 	if (t->hidden)
-		cover_unknown(c, bit, 8 * t->size);
+		cover_rest(c, bit, 8 * t->size);
 }
 
 static void cover_elements(struct cover *c, const struct stk_type *t, uint64_t bit, unsigned depth)
@@ -79,9 +88,11 @@ static void cover(struct cover *c, const struct stk_type *t, uint64_t bit, uint6
 		cover_members(c, t, bit, depth);
 	} else if (t->kind == STK_TYPE_ARRAY) {
 		cover_elements(c, t, bit, depth);
-	} else if (t->enc == STK_ENC_FLOAT && t->size == 16 && bits == 128) {
-		/* The x87 format has 80 bits in its 16 bytes (System V ABI, 3.1.2). */
-		cover_bits(c, bit, 80);
+	} else if (t->value_bits) {
+		for (uint64_t i = 0; i < t->size && bit + 8 * i < 8 * c->size; i += 16)
+			cover_bits(c, bit + 8 * i, t->value_bits);
+		if (t->hidden)
+			cover_rest(c, bit, bits);
 	} else {
 		cover_bits(c, bit, bits);
 	}
