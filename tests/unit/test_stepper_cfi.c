@@ -246,6 +246,35 @@ static void instructions(void **state)
 	}
 }
 
+/* Where there is no rule, the caller's is what the ABI has a function keep (System V ABI, AMD64
+ * supplement §3.2.1: rbx, rbp, r12 to r15); a signal's frame keeps all that it does not tell. */
+static void kept_registers(void **state)
+{
+	static const struct {
+		const char *letters;
+		uint8_t insn[8];
+		uint64_t n;
+		uint64_t kept, found;
+	} t[] = {
+	    {"zR", INSN(0x00), 0xf048, 0x10000},
+	    {"zR", INSN(0x83, 2), 0xf040, 0x10008},  /* rbx is saved */
+	    {"zR", INSN(0x81, 2), 0xf048, 0x10002},  /* rdx is, too */
+	    {"zR", INSN(0x07, 12), 0xe048, 0x10000}, /* r12 is undefined */
+	    {"zR", INSN(0x08, 0), 0xf048, 0x10000},  /* rax has no rule, and is not kept */
+	    {"zRS", INSN(0x00), 0xff7f, 0x10000},    /* all but rsp, and rip by its rule */
+	    {"zRS", INSN(0x80, 2), 0xff7e, 0x10001}, /* rax is saved */
+	};
+
+	rooms(state);
+	for (unsigned i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct spec s = {t[i].letters, 0x1b, 0, 0x3b, t[i].insn, t[i].n, 0};
+		struct stk_cfi_row row;
+		assert_true(row_of(&s, &row));
+		assert_int_equal(row.kept.w[0], t[i].kept);
+		assert_int_equal(row.found.w[0], t[i].found);
+	}
+}
+
 /* A block is stepped over, however long, and its address kept. */
 static void blocks(void **state)
 {
@@ -431,9 +460,9 @@ static void expressions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(instructions), cmocka_unit_test(blocks),
-	    cmocka_unit_test(bounded),      cmocka_unit_test(forms),
-	    cmocka_unit_test(expressions),
+	    cmocka_unit_test(instructions), cmocka_unit_test(kept_registers),
+	    cmocka_unit_test(blocks),       cmocka_unit_test(bounded),
+	    cmocka_unit_test(forms),        cmocka_unit_test(expressions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
