@@ -52,6 +52,13 @@ struct stk_reg {
 	bool report;       /* printed in a trace (others: `regs` only) */
 };
 
+/* Where a function that changed stacks finds its own stack pointer again: `limit` −1: it lies at
+ * `kept` from the stack pointer; else `kept` is the distance from the end of the stack, which is
+ * `limit` behind what the pointer at `object` from the stack pointer points to. */
+struct stk_switch_back {
+	int16_t object, limit, kept;
+};
+
 struct stk_arch {
 	const char *name;   /* as in uname -m */
 	uint16_t e_machine; /* ELF e_machine */
@@ -95,6 +102,9 @@ struct stk_arch {
 	/* Bytes from the stack pointer there to the registers that the kernel has kept, by DWARF
 	 * number. */
 	const uint16_t *sigframe;
+	/* true: these bytes, behind a call, take the stack pointer back from where `ret` says; call
+	 * frame information does not tell (Go's runtime.asmcgocall). */
+	bool (*switches_back)(const uint8_t *code, size_t len, struct stk_switch_back *ret);
 	/* true: these bytes end with a breakpoint instruction, which the pc of its trap is behind.
 	 */
 	bool (*ends_with_trap)(const uint8_t *code, size_t len);
@@ -107,8 +117,9 @@ struct stk_arch {
 	/* The registers (DWARF numbers) that a function pushes before it does anything else, in
 	 * their order, at most `max`; how many. `code`: from its beginning. */
 	unsigned (*pushes)(const uint8_t *code, size_t len, uint8_t *regs, unsigned max);
-	/* true: these bytes begin with an instruction that does nothing. */
+	/* true: these bytes begin with an instruction that does nothing; that returns. */
 	bool (*is_nop)(const uint8_t *code, size_t len);
+	bool (*is_return)(const uint8_t *code, size_t len);
 
 	/* The general set of a thread that stopped behind a system call which ended with −error:
 	 * the number of the call; −1: it did not. And another result in its place. */

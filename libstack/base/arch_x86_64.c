@@ -114,6 +114,11 @@ static bool is_nop(const uint8_t *code, size_t len)
 	return len && code[0] == 0x90;
 }
 
+static bool is_return(const uint8_t *code, size_t len)
+{
+	return len && code[0] == 0xc3;
+}
+
 /* mov $number,%eax; syscall; and at most the test and the jumps behind it (glibc's clone3.S). */
 static bool is_newborn(const uint8_t *code, size_t len, uint64_t result)
 {
@@ -151,6 +156,39 @@ static bool is_sigreturn(const uint8_t *code, size_t len)
 
 	return (len >= sizeof(wide) && !memcmp(code, wide, sizeof(wide))) ||
 	       (len >= sizeof(narrow) && !memcmp(code, narrow, sizeof(narrow)));
+}
+
+/* mov N(%rsp),%reg, or sub: its displacement of one byte. −1: another instruction. */
+static int from_stack(const uint8_t *code, uint8_t opcode, unsigned reg)
+{
+	return code[0] == 0x48 && code[1] == opcode && code[2] == (0x44 | reg << 3) &&
+		       code[3] == 0x24 && code[4] < 0x80
+		   ? code[4]
+		   : -1;
+}
+
+/* How asmcgocall of Go 1.4 and later ends (runtime/asm_amd64.s): from g0's stack
+ * `mov N(%rsp),%rdi; mov M(%rdi),%rsi; sub K(%rsp),%rsi`, K(%rsp) perhaps without displacement;
+ * on g0's stack itself `mov K(%rsp),%rsi; mov %rsi,%rsp`. */
+static bool switches_back(const uint8_t *code, size_t len, struct stk_switch_back *ret)
+{
+	enum { RSI = 6, RDI = 7 };
+	static const uint8_t to_sp[] = {0x48, 0x89, 0xf4};
+	static const uint8_t without[] = {0x48, 0x2b, 0x34, 0x24};
+
+	if (len < 14)
+		return false;
+	ret->object = ret->limit = -1;
+	ret->kept = (int16_t)from_stack(code, 0x8b, RSI);
+	if (ret->kept >= 0)
+		return !memcmp(code + 5, to_sp, sizeof(to_sp));
+	ret->object = (int16_t)from_stack(code, 0x8b, RDI);
+	if (ret->object < 0 || code[5] != 0x48 || code[6] != 0x8b || code[7] != 0x77 ||
+	    code[8] >= 0x80)
+		return false;
+	ret->limit = code[8];
+	ret->kept = !memcmp(code + 9, without, 4) ? 0 : (int16_t)from_stack(code + 9, 0x2b, RSI);
+	return ret->kept >= 0;
 }
 
 /* struct rt_sigframe behind its first word (arch/x86/include/asm/sigframe.h): uc_flags, uc_link,
@@ -259,12 +297,14 @@ const struct stk_arch stk_arch_x86_64 = {
     .is_context_start = is_context_start,
     .is_sigreturn = is_sigreturn,
     .sigframe = sigframe,
+    .switches_back = switches_back,
     .ends_with_trap = ends_with_trap,
     .call_target = call_target,
     .call_through = call_through,
     .jump_through = jump_through,
     .pushes = pushes,
     .is_nop = is_nop,
+    .is_return = is_return,
     .failed_call = failed_call,
     .set_result = set_result,
     .extended_note = 0x202, /* NT_X86_XSTATE */

@@ -39,7 +39,9 @@ struct stk_cfi_row {
 	uint8_t cfa_reg;
 	uint8_t cfa_kind; /* STK_CFI_VAL_OFFSET, STK_CFI_VAL_EXPR; STK_CFI_UNDEF: no rule */
 	bool signal;      /* 'S' augmentation: a signal trampoline */
-	bool called;      /* a call ends behind the look-up pc; set by who keeps rows, or never */
+	bool looked;      /* who keeps the row has looked at the code: the next two are known */
+	bool called;      /* a call ends behind the look-up pc */
+	bool switches; /* there the function takes the stack pointer back (arch->switches_back) */
 	struct stk_regbits kept;  /* registers without a rule that are still the caller's */
 	struct stk_regbits found; /* registers whose rule tells what the caller had */
 };

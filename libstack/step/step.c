@@ -3,6 +3,7 @@
 
 #define START        40 /* bytes of what makecontext(3) has its function return to */
 #define SWITCHES_MAX 1000
+#define SWITCH_BYTES 16
 #define ARGS_MAX     (1U << 20)
 
 static struct stk_step end(enum stk_step_end why, uint64_t addr)
@@ -16,6 +17,29 @@ static bool eval(const struct stk_walk *w, const struct stk_cfi_row *row, uint64
 	return stk_cfi_eval(row->from, block, w->s->mem, &w->f->regs, first, ret);
 }
 
+/* The stack pointer that a function which changed stacks before its call takes back behind it. */
+static bool takes_back(const struct stk_walk *w, const struct stk_cfi_row *row, uint64_t *ret)
+{
+	const struct stk_arch *a = w->arch;
+	struct stk_step_frame *f = w->f;
+	uint8_t code[SWITCH_BYTES];
+	struct stk_switch_back b;
+	uint64_t sp = f->regs.r[a->sp], object, limit;
+
+	if (f->exact || row->cfa_reg != a->sp || (row->looked && !row->switches) ||
+	    !stk_read(w->s->mem, f->pc, code, sizeof(code)) ||
+	    !a->switches_back(code, sizeof(code), &b) ||
+	    !stk_walk_word(w, sp + (uint64_t)b.kept, ret))
+		return false;
+	if (b.limit < 0)
+		return true;
+	if (!stk_walk_word(w, sp + (uint64_t)b.object, &object) ||
+	    !stk_walk_word(w, object + (uint64_t)b.limit, &limit))
+		return false;
+	*ret = limit - *ret;
+	return true;
+}
+
 static bool find_cfa(const struct stk_walk *w, const struct stk_cfi_row *row, uint64_t *ret)
 {
 	const struct stk_regset *regs = &w->f->regs;
@@ -24,7 +48,9 @@ static bool find_cfa(const struct stk_walk *w, const struct stk_cfi_row *row, ui
 		return eval(w, row, (uint64_t)row->cfa, 0, ret) && *ret;
 	if (!stk_reg_known(regs, row->cfa_reg))
 		return false;
-	*ret = regs->r[row->cfa_reg] + (uint64_t)row->cfa;
+	uint64_t base = regs->r[row->cfa_reg];
+	(void)takes_back(w, row, &base);
+	*ret = base + (uint64_t)row->cfa;
 	return *ret != 0;
 }
 
@@ -168,17 +194,23 @@ static bool starts_context(const struct stk_walk *w, uint64_t pc, unsigned back)
 /*
  * Was this return address put there by a call? One that a program writes over may be the address of
  * anything. Code that is made at run time is not asked. Where Go lets a goroutine begin, a return
- * address stands behind an instruction that does nothing (runtime.goexit).
+ * address stands behind an instruction that does nothing (runtime.goexit); where it changes stacks,
+ * at a function that only returns (runtime.systemstack_switch): that pc is exact.
  */
 static bool is_returned_to(const struct stk_walk *w, const struct stk_cfi_row *row)
 {
-	const struct stk_step_frame *f = w->f;
-	uint8_t before;
+	struct stk_step_frame *f = w->f;
+	uint8_t code[2];
 
-	if (f->exact || f->how == STK_HOW_REGS || (row && (row->called || row->signal)) ||
+	if (f->exact || f->how == STK_HOW_REGS ||
+	    (row && ((row->looked && row->called) || row->signal)) ||
 	    stk_walk_code(w, f->pc - 1) != STK_CODE_IMAGE || stk_after_call(w, f->pc, true))
 		return true;
-	return stk_read(w->s->mem, f->pc - 1, &before, 1) && w->arch->is_nop(&before, 1);
+	if (!stk_read(w->s->mem, f->pc - 1, code, sizeof(code)))
+		return false;
+	f->exact = w->s->entry && w->arch->is_return(code + 1, 1) &&
+		   w->s->entry(w->s->arg, f->pc) == f->pc;
+	return f->exact || w->arch->is_nop(code, 1);
 }
 
 static struct stk_step find_caller(const struct stk_walk *w)
@@ -186,6 +218,7 @@ static struct stk_step find_caller(const struct stk_walk *w)
 	struct stk_step_frame *f = w->f;
 	const struct stk_cfi_row *row;
 	uint64_t word;
+	bool exact = f->exact;
 
 	if (f->exact && stk_walk_code(w, f->pc) == STK_CODE_IMAGE && starts_context(w, f->pc, 0))
 		return end(STK_STEP_BASE, 0);
@@ -194,6 +227,8 @@ static struct stk_step find_caller(const struct stk_walk *w)
 	row = stk_walk_row(w, stk_step_lookup_pc(f));
 	if (!is_returned_to(w, row))
 		return end(STK_STEP_NO_CALL, f->pc);
+	if (f->exact && !exact)
+		row = stk_walk_row(w, f->pc);
 	if (row) {
 		struct stk_step s = by_cfi(w, row);
 		bool more = s.end == STK_STEP_MORE;

@@ -188,14 +188,21 @@ static bool read_debug(struct stk_module *m, struct rows *rs, uint64_t addr,
 	return read_row(&rs->debug, m->owner->target, addr, ret);
 }
 
-#define CALL_BYTES 7
+#define CALL_BYTES   7
+#define SWITCH_BYTES 16
 
-static bool is_called(const struct stk_target *t, uint64_t ret)
+/* What a step wants to know of the code around the return address `ret`. */
+static void look_at_code(const struct stk_target *t, uint64_t ret, struct stk_cfi_row *row)
 {
-	uint8_t code[CALL_BYTES];
+	uint8_t code[SWITCH_BYTES];
+	struct stk_switch_back b;
 
-	return ret > CALL_BYTES && !stk_mem_read(t, ret - CALL_BYTES, code, CALL_BYTES, NULL) &&
-	       t->arch->ends_with_call(code, CALL_BYTES);
+	row->looked = true;
+	row->called = ret > CALL_BYTES &&
+		      !stk_mem_read(t, ret - CALL_BYTES, code, CALL_BYTES, NULL) &&
+		      t->arch->ends_with_call(code, CALL_BYTES);
+	row->switches = row->called && !stk_mem_read(t, ret, code, SWITCH_BYTES, NULL) &&
+			t->arch->switches_back(code, SWITCH_BYTES, &b);
 }
 
 const struct stk_cfi_row *stk_row_at(struct stk_module *m, uint64_t pc)
@@ -214,7 +221,7 @@ const struct stk_cfi_row *stk_row_at(struct stk_module *m, uint64_t pc)
 	struct stk_cfi_row *kept = stk_pool_alloc(&t->pool, sizeof(*kept));
 	if (kept) {
 		*kept = row;
-		kept->called = is_called(t, pc + 1);
+		look_at_code(t, pc + 1, kept);
 		stk_map_put(&rs->rows, pc, kept);
 	}
 	return kept;

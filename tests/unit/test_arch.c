@@ -178,6 +178,35 @@ static void pushed_registers(void **state)
 	assert_false(x86()->is_nop((const uint8_t[]){0x90}, 0));
 }
 
+/* The ends of Go's asmcgocall: 1.19 from another stack and on its own, 1.21. */
+static void stacks_are_switched_back(void **state)
+{
+	static const uint8_t far[] = {0x48, 0x8b, 0x7c, 0x24, 0x30, 0x48, 0x8b, 0x77,
+				      0x08, 0x48, 0x2b, 0x74, 0x24, 0x28, 0x64, 0x48};
+	static const uint8_t same[] = {0x48, 0x8b, 0x74, 0x24, 0x28, 0x48, 0x89, 0xf4,
+				       0x89, 0x44, 0x24, 0x18, 0xc3, 0,    0,    0};
+	static const uint8_t later[] = {0x48, 0x8b, 0x7c, 0x24, 0x08, 0x48, 0x8b, 0x77,
+					0x08, 0x48, 0x2b, 0x34, 0x24, 0x64, 0x48, 0x89};
+	uint8_t other[sizeof(far)];
+	struct stk_switch_back b;
+
+	(void)state;
+	assert_true(x86()->switches_back(far, sizeof(far), &b));
+	assert_true(b.object == 0x30 && b.limit == 8 && b.kept == 0x28);
+	assert_true(x86()->switches_back(same, sizeof(same), &b));
+	assert_true(b.limit == -1 && b.kept == 0x28);
+	assert_true(x86()->switches_back(later, sizeof(later), &b));
+	assert_true(b.object == 8 && b.limit == 8 && b.kept == 0);
+	assert_false(x86()->switches_back(far, 13, &b));
+	for (unsigned i = 0; i < 14; i++) {
+		memcpy(other, far, sizeof(far));
+		other[i] = 0x90;
+		assert_false(x86()->switches_back(other, sizeof(other), &b));
+	}
+	assert_true(x86()->is_return((const uint8_t[]){0xc3}, 1));
+	assert_false(x86()->is_return((const uint8_t[]){0xc3}, 0));
+}
+
 static void a_new_thread_has_an_empty_stack(void **state)
 {
 	const struct stk_arch *a = stk_arch_find(62);
@@ -216,6 +245,7 @@ int main(void)
 	    cmocka_unit_test(a_context_begins),
 	    cmocka_unit_test(linkage_tables),
 	    cmocka_unit_test(pushed_registers),
+	    cmocka_unit_test(stacks_are_switched_back),
 	    cmocka_unit_test(note_layout),
 	    cmocka_unit_test(registers),
 	    cmocka_unit_test(calls),
