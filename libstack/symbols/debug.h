@@ -47,6 +47,7 @@ struct stk_debug {
 	struct stk_unit *units;
 	unsigned nunits, units_cap;
 	struct stk_ranges ranges;
+	bool dead;             /* of one of the units */
 	struct stk_map scopes; /* by pc */
 	struct stk_map types;  /* by the address of the DIE */
 	struct stk_map sites;  /* by return address */
@@ -138,6 +139,9 @@ static inline bool stk_walk_next(struct stk_walk *w, Dwarf_Die *die)
 
 /* What a function and all its instances share: the DIE that first declares it. */
 uint64_t stk_die_identity(const Dwarf_Die *die);
+
+/* Is a name of a language whose functions live in namespaces or modules? */
+bool stk_die_is_qualified(Dwarf_Die *die);
 
 /* Is a function of a unit that gas wrote: one for each symbol, without parameters? */
 bool stk_die_is_assembler(Dwarf_Die *die);

@@ -46,7 +46,7 @@ static const char *qualified(struct stk_module *m, Dwarf_Die *die, const char *n
 }
 
 /* Languages whose functions live in namespaces. */
-static bool has_namespaces(Dwarf_Die *die)
+bool stk_die_is_qualified(Dwarf_Die *die)
 {
 	Dwarf_Die cu;
 
@@ -84,7 +84,7 @@ const char *stk_die_name(struct stk_module *m, Dwarf_Die *die)
 	const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &a));
 	if (!name)
 		return raw;
-	return has_namespaces(die) ? qualified(m, die, name) : name;
+	return stk_die_is_qualified(die) ? qualified(m, die, name) : name;
 }
 
 uint64_t stk_die_identity(const Dwarf_Die *die)

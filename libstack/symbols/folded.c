@@ -17,13 +17,15 @@
 #include "symbols/demangle.h"
 #include "symbols/symtab.h"
 
-#define NAMES_MAX 256
+#define NAMES_MAX 128
 
 struct names {
 	struct stk_module *m;
 	uint64_t start; /* of the code, an ELF address */
 	const char *v[NAMES_MAX];
 	unsigned n;
+	unsigned found;  /* functions that are described */
+	const char *own; /* the raw name of the one that is shown; or NULL */
 };
 
 static void add(struct names *s, const char *name)
@@ -33,6 +35,14 @@ static void add(struct names *s, const char *name)
 			return;
 	if (name && s->n < NAMES_MAX)
 		s->v[s->n++] = name;
+}
+
+static void count(void *arg, Dwarf_Die *func, const struct stk_range *range)
+{
+	struct names *s = arg;
+
+	(void)func;
+	s->found += range->start == s->start;
 }
 
 static void add_function(void *arg, Dwarf_Die *func, const struct stk_range *range)
@@ -78,6 +88,14 @@ static void add_plain(void *arg, const char *name)
 		add(s, name);
 }
 
+static void add_raw(void *arg, const char *raw)
+{
+	struct names *s = arg;
+
+	if (!s->own || strcmp(s->own, raw) != 0)
+		add(s, raw);
+}
+
 static void add_mangled(void *arg, const char *raw)
 {
 	struct names *s = arg;
@@ -94,15 +112,24 @@ static void add_mangled(void *arg, const char *raw)
 
 unsigned stk_folded_names(struct stk_module *m, const struct stk_scopes *sc)
 {
-	struct names described = {.m = m, .start = sc->start - m->bias}, mangled = {.m = m};
+	struct names described = {.m = m, .start = sc->start - m->bias}, mangled = {.m = m},
+		     raw = {.m = m, .own = sc->linkage};
+	struct stk_debug *d = stk_debug_get(m);
 
 	if (!sc->start)
 		return 0;
-	if (sc->dwarf) {
-		stk_functions_at(stk_debug_get(m), described.start, add_function, &described);
+	if (sc->dwarf)
+		stk_functions_at(d, described.start, count, &described);
+	/* One function alone is the usual case, and names cost time: all symbols are sorted for the
+	 * first that is asked for. */
+	if (described.found > 1 || (sc->dwarf && d->dead))
+		stk_functions_at(d, described.start, add_function, &described);
+	if (sc->dwarf && d->dead)
 		stk_symbol_each_at(m, sc->start, add_plain, &described);
-	}
-	stk_symbol_each_at(m, sc->start, add_mangled, &mangled);
+	if (!sc->dwarf || sc->qualifies)
+		stk_symbol_each_at(m, sc->start, add_raw, &raw);
+	if (raw.n)
+		stk_symbol_each_at(m, sc->start, add_mangled, &mangled);
 	unsigned n = described.n > mangled.n ? described.n : mangled.n;
 	return n > 1 ? n : 0;
 }

@@ -261,6 +261,7 @@ static bool from_dwarf(struct stk_module *m, struct stk_scopes *sc)
 		sc->entry = entry + m->bias;
 	sc->optimized = is_optimized(u, &func);
 	sc->dwarf = true;
+	sc->qualifies = stk_die_is_qualified(&func);
 	sc->origin = stk_die_identity(&func);
 	sc->linkage = stk_die_linkage_name(&func);
 	if (!sc->linkage)

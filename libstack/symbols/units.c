@@ -81,7 +81,7 @@ static void add_unit(struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
 	d->units[d->nunits] = (struct stk_unit){.die = *die};
 	while ((off = dwarf_ranges(skeleton, off, &base, &start, &end)) > 0)
 		if (!start || start >= end)
-			d->units[d->nunits].dead = true;
+			d->dead = d->units[d->nunits].dead = true;
 		else
 			ranges_add(&d->ranges, start, end, d->nunits);
 	d->nunits++;
