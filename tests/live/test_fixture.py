@@ -1,6 +1,7 @@
-"""test_fixture.py [--lossy] [--gdb-prefix N] [--chain NAMES] [--says TEXT] FIXTURE [ARGS]: makes its core and holds corectl against
+"""test_fixture.py [--dwz] [--lossy] [--gdb-prefix N] [--chain NAMES] [--says TEXT] FIXTURE [ARGS]: makes its core and holds corectl against
 the program's own log and against gdb.
 
+--dwz: of the program as dwz(1) leaves it.
 --lossy: the program is optimized, a word may be `_` (but never wrong).
 --gdb-prefix N: only the first N frames are compared (gdb goes astray below them).
 --chain A,B,C: frames of these names stand one after the other.
@@ -9,6 +10,8 @@ the program's own log and against gdb.
 import argparse
 import os
 import re
+import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -113,8 +116,18 @@ def check_gdb(t, ours, reference, prefix):
                         "thread %d frame %d: at %s, gdb says %s:%d" % (tid, number, at, b[3], b[4]))
 
 
+def dwz(program, to):
+    if not shutil.which("dwz"):
+        s.skip("dwz is not installed")
+    made = subprocess.run(["dwz", "-o", to, program], capture_output=True, text=True)
+    if made.returncode:
+        s.skip(made.stderr)
+    return to
+
+
 def main():
     p = argparse.ArgumentParser()
+    p.add_argument("--dwz", action="store_true")
     p.add_argument("--lossy", action="store_true")
     p.add_argument("--gdb-prefix", type=int, default=0)
     p.add_argument("--chain")
@@ -129,6 +142,8 @@ def main():
     program = o.program or os.path.join(s.FIXTURES, o.fixture)
     if not os.path.exists(program):
         s.skip(program + " was not built")
+    if o.dwz:
+        program = dwz(program, os.path.join(work, o.fixture))
     core, log = work + "/core", work + "/log"
     open(log, "w").close()
     s.make_core(program, core, o.args, log=log)
