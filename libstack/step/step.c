@@ -1,5 +1,5 @@
 /* Which way is tried when: find_caller(). */
-#include "step/walk.h"
+#include "step/stride.h"
 
 #define START        40 /* bytes of what makecontext(3) has its function return to */
 #define SWITCHES_MAX 1000
@@ -11,14 +11,14 @@ static struct stk_step end(enum stk_step_end why, uint64_t addr)
 	return (struct stk_step){why, addr};
 }
 
-static bool eval(const struct stk_walk *w, const struct stk_cfi_row *row, uint64_t block,
+static bool eval(const struct stk_stride *w, const struct stk_cfi_row *row, uint64_t block,
 		 const uint64_t *first, uint64_t *ret)
 {
 	return stk_cfi_eval(row->from, block, w->s->mem, &w->f->regs, first, ret);
 }
 
 /* The stack pointer that a function which changed stacks before its call takes back behind it. */
-static bool takes_back(const struct stk_walk *w, const struct stk_cfi_row *row, uint64_t *ret)
+static bool takes_back(const struct stk_stride *w, const struct stk_cfi_row *row, uint64_t *ret)
 {
 	const struct stk_arch *a = w->arch;
 	struct stk_step_frame *f = w->f;
@@ -29,18 +29,18 @@ static bool takes_back(const struct stk_walk *w, const struct stk_cfi_row *row, 
 	if (f->exact || row->cfa_reg != a->sp || (row->looked && !row->switches) ||
 	    !stk_read(w->s->mem, f->pc, code, sizeof(code)) ||
 	    !a->switches_back(code, sizeof(code), &b) ||
-	    !stk_walk_word(w, sp + (uint64_t)b.kept, ret))
+	    !stk_stride_word(w, sp + (uint64_t)b.kept, ret))
 		return false;
 	if (b.limit < 0)
 		return true;
-	if (!stk_walk_word(w, sp + (uint64_t)b.object, &object) ||
-	    !stk_walk_word(w, object + (uint64_t)b.limit, &limit))
+	if (!stk_stride_word(w, sp + (uint64_t)b.object, &object) ||
+	    !stk_stride_word(w, object + (uint64_t)b.limit, &limit))
 		return false;
 	*ret = limit - *ret;
 	return true;
 }
 
-static bool find_cfa(const struct stk_walk *w, const struct stk_cfi_row *row, uint64_t *ret)
+static bool find_cfa(const struct stk_stride *w, const struct stk_cfi_row *row, uint64_t *ret)
 {
 	const struct stk_regset *regs = &w->f->regs;
 
@@ -55,7 +55,7 @@ static bool find_cfa(const struct stk_walk *w, const struct stk_cfi_row *row, ui
 }
 
 /* One register of the caller by its rule. false: memory at `*at` could not be read. */
-static bool apply_rule(const struct stk_walk *w, const struct stk_cfi_row *row, unsigned n,
+static bool apply_rule(const struct stk_stride *w, const struct stk_cfi_row *row, unsigned n,
 		       uint64_t *at)
 {
 	const struct stk_step_frame *f = w->f;
@@ -64,7 +64,7 @@ static bool apply_rule(const struct stk_walk *w, const struct stk_cfi_row *row, 
 	switch (row->kind[n]) {
 	case STK_CFI_OFFSET:
 		*at = f->cfa + v;
-		if (!stk_walk_word(w, *at, &v))
+		if (!stk_stride_word(w, *at, &v))
 			return false;
 		break;
 	case STK_CFI_VAL_OFFSET:
@@ -78,7 +78,7 @@ static bool apply_rule(const struct stk_walk *w, const struct stk_cfi_row *row, 
 	case STK_CFI_EXPR:
 		if (!eval(w, row, v, &f->cfa, at))
 			return true;
-		if (!stk_walk_word(w, *at, &v))
+		if (!stk_stride_word(w, *at, &v))
 			return false;
 		break;
 	case STK_CFI_VAL_EXPR:
@@ -92,7 +92,7 @@ static bool apply_rule(const struct stk_walk *w, const struct stk_cfi_row *row, 
 	return true;
 }
 
-static struct stk_step by_cfi(const struct stk_walk *w, const struct stk_cfi_row *row)
+static struct stk_step by_cfi(const struct stk_stride *w, const struct stk_cfi_row *row)
 {
 	const struct stk_arch *a = w->arch;
 	struct stk_step_frame *f = w->f, *next = w->next;
@@ -115,7 +115,7 @@ static struct stk_step by_cfi(const struct stk_walk *w, const struct stk_cfi_row
 	if (!stk_reg_known(&next->regs, a->pc))
 		return end(STK_STEP_NO_RULE, f->pc);
 	next->pc = next->regs.r[a->pc];
-	next->how = stk_walk_how(f, STK_HOW_CFI);
+	next->how = stk_stride_how(f, STK_HOW_CFI);
 	next->exact = f->signal;
 	return next->pc || f->signal ? end(STK_STEP_MORE, 0) : end(STK_STEP_BASE, f->cfa);
 }
@@ -124,7 +124,7 @@ static struct stk_step by_cfi(const struct stk_walk *w, const struct stk_cfi_row
  * The kernel's own frame below a handler: hand-written trampolines have no call frame information,
  * and what stands before them is another function's.
  */
-static bool by_sigframe(const struct stk_walk *w)
+static bool by_sigframe(const struct stk_stride *w)
 {
 	const struct stk_arch *a = w->arch;
 	struct stk_step_frame *f = w->f;
@@ -135,7 +135,7 @@ static bool by_sigframe(const struct stk_walk *w)
 	    !stk_read(w->s->mem, f->pc, code, sizeof(code)) || !a->is_sigreturn(code, sizeof(code)))
 		return false;
 	for (unsigned n = 0; n < a->tracked; n++)
-		if (stk_walk_word(w, sp + a->sigframe[n], &v))
+		if (stk_stride_word(w, sp + a->sigframe[n], &v))
 			stk_reg_set(&w->next->regs, n, v);
 	if (!stk_reg_known(&w->next->regs, a->pc) || !stk_reg_known(&w->next->regs, a->sp)) {
 		*w->next = (struct stk_step_frame){0};
@@ -144,7 +144,7 @@ static bool by_sigframe(const struct stk_walk *w)
 	f->signal = true;
 	f->cfa = w->next->regs.r[a->sp];
 	w->next->pc = w->next->regs.r[a->pc];
-	w->next->how = stk_walk_how(f, STK_HOW_CFI);
+	w->next->how = stk_stride_how(f, STK_HOW_CFI);
 	w->next->exact = true;
 	return true;
 }
@@ -154,19 +154,19 @@ static bool by_sigframe(const struct stk_walk *w)
  * stack pointer, their addresses behind it, and a zero (System V ABI, AMD64 supplement §3.4.1); the
  * strings lie above. The loader's own start and hand-written ones have no call frame information.
  */
-static bool is_process_start(const struct stk_walk *w, uint64_t sp)
+static bool is_process_start(const struct stk_stride *w, uint64_t sp)
 {
 	const struct stk_arch *a = w->arch;
 	uint64_t argc, first, last, zero;
 
-	return stk_walk_word(w, sp, &argc) && argc && argc < ARGS_MAX &&
-	       stk_walk_word(w, sp + a->word, &first) && first > sp &&
-	       stk_walk_word(w, sp + argc * a->word, &last) && last >= first &&
-	       stk_walk_word(w, sp + (argc + 1) * a->word, &zero) && !zero;
+	return stk_stride_word(w, sp, &argc) && argc && argc < ARGS_MAX &&
+	       stk_stride_word(w, sp + a->word, &first) && first > sp &&
+	       stk_stride_word(w, sp + argc * a->word, &last) && last >= first &&
+	       stk_stride_word(w, sp + (argc + 1) * a->word, &zero) && !zero;
 }
 
 /* libc leaves the instruction behind clone's system call without CFI: the stacks differ there. */
-static bool is_newborn(const struct stk_walk *w)
+static bool is_newborn(const struct stk_stride *w)
 {
 	const struct stk_arch *a = w->arch;
 	const struct stk_step_frame *f = w->f;
@@ -179,7 +179,7 @@ static bool is_newborn(const struct stk_walk *w)
 
 /* Within what makecontext(3) has its function return to, at most `back` bytes from its start? Its
  * CFI takes the next context, which lies on its stack, for a return address. */
-static bool starts_context(const struct stk_walk *w, uint64_t pc, unsigned back)
+static bool starts_context(const struct stk_stride *w, uint64_t pc, unsigned back)
 {
 	uint8_t code[2 * START];
 
@@ -197,14 +197,14 @@ static bool starts_context(const struct stk_walk *w, uint64_t pc, unsigned back)
  * address stands behind an instruction that does nothing (runtime.goexit); where it changes stacks,
  * at a function that only returns (runtime.systemstack_switch): that pc is exact.
  */
-static bool is_returned_to(const struct stk_walk *w, const struct stk_cfi_row *row)
+static bool is_returned_to(const struct stk_stride *w, const struct stk_cfi_row *row)
 {
 	struct stk_step_frame *f = w->f;
 	uint8_t code[2];
 
 	if (f->exact || f->how == STK_HOW_REGS ||
 	    (row && ((row->looked && row->called) || row->signal)) ||
-	    stk_walk_code(w, f->pc - 1) != STK_CODE_IMAGE || stk_after_call(w, f->pc, true))
+	    stk_stride_code(w, f->pc - 1) != STK_CODE_IMAGE || stk_after_call(w, f->pc, true))
 		return true;
 	if (!stk_read(w->s->mem, f->pc - 1, code, sizeof(code)))
 		return false;
@@ -213,26 +213,26 @@ static bool is_returned_to(const struct stk_walk *w, const struct stk_cfi_row *r
 	return f->exact || w->arch->is_nop(code, 1);
 }
 
-static struct stk_step find_caller(const struct stk_walk *w)
+static struct stk_step find_caller(const struct stk_stride *w)
 {
 	struct stk_step_frame *f = w->f;
 	const struct stk_cfi_row *row;
 	uint64_t word;
 	bool exact = f->exact;
 
-	if (f->exact && stk_walk_code(w, f->pc) == STK_CODE_IMAGE && starts_context(w, f->pc, 0))
+	if (f->exact && stk_stride_code(w, f->pc) == STK_CODE_IMAGE && starts_context(w, f->pc, 0))
 		return end(STK_STEP_BASE, 0);
 	if (by_sigframe(w))
 		return end(STK_STEP_MORE, 0);
-	row = stk_walk_row(w, stk_step_lookup_pc(f));
+	row = stk_stride_row(w, stk_step_lookup_pc(f));
 	if (!is_returned_to(w, row))
 		return end(STK_STEP_NO_CALL, f->pc);
 	if (f->exact && !exact)
-		row = stk_walk_row(w, f->pc);
+		row = stk_stride_row(w, f->pc);
 	if (row) {
 		struct stk_step s = by_cfi(w, row);
 		bool more = s.end == STK_STEP_MORE;
-		if (more && !f->signal && stk_walk_code(w, w->next->pc) == STK_CODE_NO &&
+		if (more && !f->signal && stk_stride_code(w, w->next->pc) == STK_CODE_NO &&
 		    (starts_context(w, f->pc, START) ||
 		     is_process_start(w, f->cfa - w->arch->word)))
 			return end(STK_STEP_BASE, 0);
@@ -244,18 +244,18 @@ static struct stk_step find_caller(const struct stk_walk *w)
 	bool stack = stk_reg_known(&f->regs, w->arch->sp);
 	if (is_newborn(w) || (stack && is_process_start(w, sp)))
 		return end(STK_STEP_BASE, 0);
-	if (!f->exact && stk_walk_code(w, f->pc) == STK_CODE_NO)
+	if (!f->exact && stk_stride_code(w, f->pc) == STK_CODE_NO)
 		return end(STK_STEP_NO_CODE, f->pc);
 	if (stk_by_call(w) || stk_by_entry(w) || stk_by_frame_pointer(w) || stk_by_scan(w))
 		return end(STK_STEP_MORE, 0);
-	if (stack && !stk_walk_word(w, sp, &word))
+	if (stack && !stk_stride_word(w, sp, &word))
 		return end(STK_STEP_UNREADABLE, sp);
 	return end(STK_STEP_NO_RULE, f->pc);
 }
 
 /* How far up its stack a frame is: its CFA, or where that is not known (a scan led on from there),
  * its stack pointer. */
-static uint64_t height(const struct stk_walk *w)
+static uint64_t height(const struct stk_stride *w)
 {
 	const struct stk_step_frame *f = w->f;
 
@@ -281,7 +281,7 @@ static bool comes_again(struct stk_step_frame *f, uint64_t up)
  * frames have gone by: there a damaged frame pointer leads to what was left behind by calls that
  * are over. A signal's frame may be anywhere: its CFA is the stack pointer of what it interrupted.
  */
-static bool moved_on(const struct stk_walk *w, bool exactly)
+static bool moved_on(const struct stk_stride *w, bool exactly)
 {
 	struct stk_step_frame *f = w->f;
 	uint64_t up = height(w);
@@ -300,7 +300,7 @@ static bool moved_on(const struct stk_walk *w, bool exactly)
 struct stk_step stk_step(const struct stk_stepper *s, struct stk_step_frame *f,
 			 struct stk_step_frame *next)
 {
-	struct stk_walk w = {.s = s, .arch = s->arch, .f = f, .next = next};
+	struct stk_stride w = {.s = s, .arch = s->arch, .f = f, .next = next};
 
 	f->cfa = 0;
 	f->signal = false;
@@ -313,8 +313,8 @@ struct stk_step stk_step(const struct stk_stepper *s, struct stk_step_frame *f,
 	next->switches = f->switches;
 	next->seen = f->seen;
 	/* What a context was made to return to is not called: no call stands before it. */
-	if (r.end == STK_STEP_MORE && !next->exact && !stk_walk_row(&w, next->pc - 1) &&
-	    stk_walk_code(&w, next->pc) == STK_CODE_IMAGE)
+	if (r.end == STK_STEP_MORE && !next->exact && !stk_stride_row(&w, next->pc - 1) &&
+	    stk_stride_code(&w, next->pc) == STK_CODE_IMAGE)
 		next->exact = starts_context(&w, next->pc, 0);
 	return r;
 }

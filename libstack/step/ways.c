@@ -3,7 +3,7 @@
  * address that a call has just pushed; one whose call led to this very function; the frame pointer
  * chain; a scan.
  */
-#include "step/walk.h"
+#include "step/stride.h"
 
 #define SCAN_WORDS   512
 #define SCAN_LOOKUPS 32 /* of CFI in one scan: each may go through all of a damaged section */
@@ -12,11 +12,11 @@
 #define TABLE_BYTES  16 /* of an entry of a linkage table */
 
 /* Do the bytes before `ret` end with a call? `unknown`: what is said where they are not there. */
-bool stk_after_call(const struct stk_walk *w, uint64_t ret, bool unknown)
+bool stk_after_call(const struct stk_stride *w, uint64_t ret, bool unknown)
 {
 	uint8_t code[CALL_BYTES];
 
-	if (ret < CALL_BYTES || stk_walk_code(w, ret - 1) == STK_CODE_NO)
+	if (ret < CALL_BYTES || stk_stride_code(w, ret - 1) == STK_CODE_NO)
 		return false;
 	if (!stk_read(w->s->mem, ret - CALL_BYTES, code, CALL_BYTES))
 		return unknown;
@@ -24,19 +24,19 @@ bool stk_after_call(const struct stk_walk *w, uint64_t ret, bool unknown)
 }
 
 /* The caller stands behind the call at `ret`. */
-static void caller(const struct stk_walk *w, uint64_t ret, uint64_t sp, enum stk_how how)
+static void caller(const struct stk_stride *w, uint64_t ret, uint64_t sp, enum stk_how how)
 {
 	stk_reg_set(&w->next->regs, w->arch->pc, ret);
 	stk_reg_set(&w->next->regs, w->arch->sp, sp);
 	w->next->pc = ret;
-	w->next->how = stk_walk_how(w->f, how);
+	w->next->how = stk_stride_how(w->f, how);
 }
 
 /*
  * Where the call before `ret` leads: by its instruction, or through the word that it, or the
  * linkage table that it calls, goes through. 0: not known.
  */
-static uint64_t leads_to(const struct stk_walk *w, uint64_t ret)
+static uint64_t leads_to(const struct stk_stride *w, uint64_t ret)
 {
 	const struct stk_arch *a = w->arch;
 	uint8_t code[CALL_BYTES], table[TABLE_BYTES];
@@ -51,12 +51,12 @@ static uint64_t leads_to(const struct stk_walk *w, uint64_t ret)
 		word = a->jump_through(table, sizeof(table), to);
 	else
 		word = 0;
-	return word && !stk_walk_word(w, word, &to) ? 0 : to;
+	return word && !stk_stride_word(w, word, &to) ? 0 : to;
 }
 
 /* Does the call before `ret` lead to an address that is a few instructions before the pc? The pc
  * may be in the linkage table that it goes through. */
-static bool calls_here(const struct stk_walk *w, uint64_t ret)
+static bool calls_here(const struct stk_stride *w, uint64_t ret)
 {
 	uint8_t code[CALL_BYTES];
 	uint64_t to = 0;
@@ -72,16 +72,16 @@ static bool calls_here(const struct stk_walk *w, uint64_t ret)
 /* A call pushed the return address, and what it came to has done nothing else yet: a bad address;
  * or code without call frame information, as procedure linkage tables and hand-written leaves are.
  */
-bool stk_by_call(const struct stk_walk *w)
+bool stk_by_call(const struct stk_stride *w)
 {
 	const struct stk_arch *a = w->arch;
 	struct stk_step_frame *f = w->f;
 	uint64_t sp = f->regs.r[a->sp], ret;
 
-	if (!f->exact || !stk_reg_known(&f->regs, a->sp) || !stk_walk_word(w, sp, &ret) ||
+	if (!f->exact || !stk_reg_known(&f->regs, a->sp) || !stk_stride_word(w, sp, &ret) ||
 	    !stk_after_call(w, ret, false))
 		return false;
-	if (!f->nowhere && stk_walk_code(w, f->pc) != STK_CODE_NO && !calls_here(w, ret))
+	if (!f->nowhere && stk_stride_code(w, f->pc) != STK_CODE_NO && !calls_here(w, ret))
 		return false;
 	f->cfa = sp + a->word;
 	w->next->regs = f->regs;
@@ -90,7 +90,7 @@ bool stk_by_call(const struct stk_walk *w)
 	return true;
 }
 
-static bool is_frame_pointer(const struct stk_walk *w, uint64_t fp)
+static bool is_frame_pointer(const struct stk_stride *w, uint64_t fp)
 {
 	uint64_t v[2]; /* the caller's frame pointer, the return address */
 	uint8_t code[SIGRETURN];
@@ -103,7 +103,7 @@ static bool is_frame_pointer(const struct stk_walk *w, uint64_t fp)
 
 /* What the function that begins at `begin` has pushed first, below the return address at `at`. The
  * frame pointer that it has not pushed is the caller's where it points to a frame. */
-static void take_pushed(const struct stk_walk *w, uint64_t begin, uint64_t at)
+static void take_pushed(const struct stk_stride *w, uint64_t begin, uint64_t at)
 {
 	const struct stk_arch *a = w->arch;
 	const struct stk_regset *regs = &w->f->regs;
@@ -117,7 +117,7 @@ static void take_pushed(const struct stk_walk *w, uint64_t begin, uint64_t at)
 		stk_reg_set(&w->next->regs, a->fp, fp);
 	for (unsigned i = 0; i < n; i++)
 		if (stk_bit(&a->callee_saved, pushed[i]) &&
-		    stk_walk_word(w, at - (i + 1) * a->word, &v))
+		    stk_stride_word(w, at - (i + 1) * a->word, &v))
 			stk_reg_set(&w->next->regs, pushed[i], v);
 }
 
@@ -127,7 +127,7 @@ static void take_pushed(const struct stk_walk *w, uint64_t begin, uint64_t at)
  * is over may have left it: a guess. Where the frame pointer points to the frame of this very
  * function, its chain is better.
  */
-bool stk_by_entry(const struct stk_walk *w)
+bool stk_by_entry(const struct stk_stride *w)
 {
 	const struct stk_arch *a = w->arch;
 	const struct stk_regset *regs = &w->f->regs;
@@ -137,9 +137,9 @@ bool stk_by_entry(const struct stk_walk *w)
 	if (!begin || !stk_reg_known(regs, a->sp))
 		return false;
 	for (unsigned i = 0; i < SCAN_WORDS; i++, at += a->word) {
-		if (!stk_walk_word(w, at, &v))
+		if (!stk_stride_word(w, at, &v))
 			return false;
-		if (stk_walk_code(w, v - 1) != STK_CODE_IMAGE || leads_to(w, v) != begin)
+		if (stk_stride_code(w, v - 1) != STK_CODE_IMAGE || leads_to(w, v) != begin)
 			continue;
 		if (stk_reg_known(regs, a->fp) && at == regs->r[a->fp] + a->word)
 			return false;
@@ -151,13 +151,13 @@ bool stk_by_entry(const struct stk_walk *w)
 }
 
 /* Code made at run time pushes return addresses that no call put there (HotSpot's interpreter). */
-static bool within_jit(const struct stk_walk *w, uint64_t ret)
+static bool within_jit(const struct stk_stride *w, uint64_t ret)
 {
-	return stk_walk_code(w, ret) == STK_CODE_OTHER &&
-	       stk_walk_code(w, w->f->pc) != STK_CODE_IMAGE;
+	return stk_stride_code(w, ret) == STK_CODE_OTHER &&
+	       stk_stride_code(w, w->f->pc) != STK_CODE_IMAGE;
 }
 
-bool stk_by_frame_pointer(const struct stk_walk *w)
+bool stk_by_frame_pointer(const struct stk_stride *w)
 {
 	const struct stk_arch *a = w->arch;
 	struct stk_step_frame *f = w->f;
@@ -174,14 +174,14 @@ bool stk_by_frame_pointer(const struct stk_walk *w)
 }
 
 /* Is `v` a return address into an image that has CFI there? Counts the look-ups down. */
-static bool is_scanned_return(const struct stk_walk *w, uint64_t v, unsigned *lookups)
+static bool is_scanned_return(const struct stk_stride *w, uint64_t v, unsigned *lookups)
 {
-	return v && stk_walk_code(w, v - 1) == STK_CODE_IMAGE && stk_after_call(w, v, false) &&
-	       (*lookups)-- && stk_walk_row(w, v - 1);
+	return v && stk_stride_code(w, v - 1) == STK_CODE_IMAGE && stk_after_call(w, v, false) &&
+	       (*lookups)-- && stk_stride_row(w, v - 1);
 }
 
 /* Frames may lie between the two: f->cfa is not known. */
-bool stk_by_scan(const struct stk_walk *w)
+bool stk_by_scan(const struct stk_stride *w)
 {
 	const struct stk_arch *a = w->arch;
 	uint64_t sp = w->f->regs.r[a->sp], v;
@@ -191,7 +191,7 @@ bool stk_by_scan(const struct stk_walk *w)
 		return false;
 	sp = (sp + a->word - 1) & ~(uint64_t)(a->word - 1);
 	for (unsigned i = 0; i < SCAN_WORDS && lookups; i++, sp += a->word) {
-		if (!stk_walk_word(w, sp, &v))
+		if (!stk_stride_word(w, sp, &v))
 			return false;
 		if (!is_scanned_return(w, v, &lookups))
 			continue;
