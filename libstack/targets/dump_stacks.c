@@ -92,28 +92,6 @@ static void take(struct picker *p, struct stk_dump_spans *to, uint64_t start, ui
 	}
 }
 
-static uint64_t reg(struct picker *p, const struct stk_thread *th, const char *name)
-{
-	const struct stk_arch *a = p->d->t->arch;
-	uint64_t v;
-
-	for (unsigned i = 0; i < a->nregs; i++)
-		if (!strcmp(a->regs[i].name, name) && stk_thread_reg(p->d->t, th, i, &v))
-			return v;
-	return 0;
-}
-
-static uint64_t stack_pointer(struct picker *p, const struct stk_thread *th)
-{
-	const struct stk_arch *a = p->d->t->arch;
-	uint64_t v;
-
-	for (unsigned i = 0; i < a->nregs; i++)
-		if (a->regs[i].dwarf == a->sp && stk_thread_reg(p->d->t, th, i, &v))
-			return v;
-	return 0;
-}
-
 /* Where the stack in `v` that holds `sp` ends. libc puts a thread's descriptor, which the thread
  * pointer `tp` points to, on top of its stack; the main thread's lies elsewhere. */
 static uint64_t stack_end(const struct stk_vma *v, uint64_t sp, uint64_t tp)
@@ -151,12 +129,12 @@ static const struct stk_vma *main_stack(struct picker *p)
 static void pick_stack(struct picker *p, const struct stk_thread *th)
 {
 	const struct stk_arch *a = p->d->t->arch;
-	uint64_t sp = stack_pointer(p, th), tp = reg(p, th, a->thread);
-	const struct stk_vma *v = stk_vma_at(p->m, sp), *home;
+	uint64_t sp = 0, tp = 0;
+	const struct stk_vma *v, *home;
 
-	if (tp)
+	if (stk_thread_tp(p->d->t, th, &tp) && tp)
 		take(p, &p->stacks, tp, tp + DESCRIPTOR);
-	if (!v || !v->r)
+	if (!stk_thread_sp(p->d->t, th, &sp) || !(v = stk_vma_at(p->m, sp)) || !v->r)
 		return;
 	uint64_t end = stack_end(v, sp, tp);
 	uint64_t start = sp - v->start < a->red_zone ? v->start : sp - a->red_zone;

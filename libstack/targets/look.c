@@ -301,22 +301,12 @@ static int parse_maps(struct stk_look *l, char *maps, struct stk_err *err)
 	return l->t->nsegments ? 0 : stk_fail(err, STK_ESYS, "process %d has ended", l->pid);
 }
 
-static unsigned sp_row(const struct stk_arch *a)
-{
-	unsigned row = 0;
-
-	while (row < a->nregs && a->regs[row].dwarf != a->sp)
-		row++;
-	return row;
-}
-
 /* Copy the stacks of the threads from the one at `first` on: from the page of the stack pointer
  * (less the red zone, which a leaf function uses) to the end of the mapping, or to the thread's
  * share of STACKS_MAX. false: a stack pointer lies where the map has nothing. */
 static bool copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
 {
 	uint64_t each = STACKS_MAX / (l->stops.n + 1), sp;
-	unsigned row = sp_row(l->t->arch);
 	bool all = true;
 
 	if (each < STACK_MIN)
@@ -327,7 +317,7 @@ static bool copy_stacks(struct stk_look *l, unsigned first, struct stk_copy *to)
 		if (s->state != STK_STOPPED || s->len <= 0)
 			continue;
 		struct stk_thread th = {.gregs = {s->gregs, (size_t)s->len}};
-		if (!stk_thread_reg(l->t, &th, row, &sp) || !(g = stk_segment_at(l->t, sp))) {
+		if (!stk_thread_sp(l->t, &th, &sp) || !(g = stk_segment_at(l->t, sp))) {
 			all = false;
 			continue;
 		}

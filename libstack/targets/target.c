@@ -182,6 +182,24 @@ bool stk_thread_reg(const struct stk_target *t, const struct stk_thread *th, uns
 	return true;
 }
 
+bool stk_thread_sp(const struct stk_target *t, const struct stk_thread *th, uint64_t *ret)
+{
+	unsigned row = 0;
+
+	while (row < t->arch->nregs && t->arch->regs[row].dwarf != t->arch->sp)
+		row++;
+	return stk_thread_reg(t, th, row, ret);
+}
+
+bool stk_thread_tp(const struct stk_target *t, const struct stk_thread *th, uint64_t *ret)
+{
+	unsigned row = 0;
+
+	while (row < t->arch->nregs && strcmp(t->arch->regs[row].name, t->arch->thread) != 0)
+		row++;
+	return stk_thread_reg(t, th, row, ret);
+}
+
 struct stk_thread *stk_thread_by_tid(const struct stk_target *t, int tid)
 {
 	for (unsigned i = 0; i < t->nthreads; i++)

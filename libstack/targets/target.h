@@ -162,6 +162,10 @@ bool stk_auxv(const struct stk_target *t, uint64_t type, uint64_t *ret);
 bool stk_thread_reg(const struct stk_target *t, const struct stk_thread *th, unsigned row,
 		    uint64_t *ret);
 
+/* Its stack pointer, and its thread pointer (to the thread's own memory). false: as above. */
+bool stk_thread_sp(const struct stk_target *t, const struct stk_thread *th, uint64_t *ret);
+bool stk_thread_tp(const struct stk_target *t, const struct stk_thread *th, uint64_t *ret);
+
 /* The thread with that tid, or NULL. */
 struct stk_thread *stk_thread_by_tid(const struct stk_target *t, int tid);
 
