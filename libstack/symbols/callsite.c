@@ -292,10 +292,10 @@ const struct stk_call_site *stk_call_site_at(struct stk_module *m, uint64_t ret_
 
 	if (!d || !d->dw)
 		return NULL;
-	struct stk_call_site *site = stk_map_get(&d->sites, addr);
+	struct stk_call_site *site = stk_hash_get(&d->sites, addr);
 	if (!site) {
 		site = read_site(m, d, addr);
-		stk_map_put(&d->sites, addr, site ? site : &no_site);
+		stk_hash_put(&d->sites, addr, site ? site : &no_site);
 	}
 	return site == &no_site ? NULL : site;
 }

@@ -165,9 +165,9 @@ void stk_debug_free(struct stk_debug *d)
 	if (!d)
 		return;
 	stk_units_done(d);
-	stk_map_done(&d->scopes);
-	stk_map_done(&d->types);
-	stk_map_done(&d->sites);
+	stk_hash_done(&d->scopes);
+	stk_hash_done(&d->types);
+	stk_hash_done(&d->sites);
 	if (d->dw)
 		dwarf_end(d->dw);
 	stk_cache_wait(d->storing);

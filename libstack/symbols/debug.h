@@ -11,7 +11,7 @@
 #include "symbols/module.h"
 #include "symbols/scope.h"
 #include "symbols/type.h"
-#include "targets/map.h"
+#include "targets/hash.h"
 
 /* [start, end) of ELF addresses → index into units or functions. Sorted by start. */
 struct stk_range {
@@ -47,10 +47,10 @@ struct stk_debug {
 	struct stk_unit *units;
 	unsigned nunits, units_cap;
 	struct stk_ranges ranges;
-	bool dead;             /* of one of the units */
-	struct stk_map scopes; /* by pc */
-	struct stk_map types;  /* by the address of the DIE */
-	struct stk_map sites;  /* by return address */
+	bool dead;              /* of one of the units */
+	struct stk_hash scopes; /* by pc */
+	struct stk_hash types;  /* by the address of the DIE */
+	struct stk_hash sites;  /* by return address */
 };
 
 /* The DWARF of a module, opened once; never NULL but when memory is exhausted (`dw` may be NULL).

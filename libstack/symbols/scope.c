@@ -299,7 +299,7 @@ static void from_symbols(struct stk_module *m, struct stk_scopes *sc)
 const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc)
 {
 	struct stk_debug *d = stk_debug_get(m);
-	struct stk_scopes *sc = d ? stk_map_get(&d->scopes, pc) : NULL;
+	struct stk_scopes *sc = d ? stk_hash_get(&d->scopes, pc) : NULL;
 
 	if (sc)
 		return sc;
@@ -315,6 +315,6 @@ const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc)
 	if (!sc->n)
 		return NULL;
 	if (d)
-		stk_map_put(&d->scopes, pc, sc);
+		stk_hash_put(&d->scopes, pc, sc);
 	return sc;
 }

@@ -380,12 +380,12 @@ static const struct stk_type *type_at(struct stk_module *m, Dwarf_Die *die, int 
 	if (dwarf_formref_die(dwarf_attr(&peeled, DW_AT_signature, &a), &full))
 		peeled = full;
 	uint64_t key = (uint64_t)(uintptr_t)peeled.addr;
-	struct stk_type *t = stk_map_get(&d->types, key);
+	struct stk_type *t = stk_hash_get(&d->types, key);
 	if (t)
 		return t;
 	t = stk_pool_alloc(&m->owner->target->pool, sizeof(*t));
 	/* Entered before its members are read: a damaged cycle meets itself here. */
-	if (!t || !stk_map_put(&d->types, key, t))
+	if (!t || !stk_hash_put(&d->types, key, t))
 		return &unknown_type;
 	read_type(m, &peeled, t, depth);
 	return t;

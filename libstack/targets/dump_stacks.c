@@ -21,7 +21,7 @@
 #include "base/search.h"
 #include "base/vec.h"
 #include "targets/dump_parts.h"
-#include "targets/map.h"
+#include "targets/hash.h"
 
 #define DESCRIPTOR 2560        /* of a thread, above its thread pointer (struct pthread: 2,304) */
 #define STRANGE    (64 << 10)  /* of a stack whose base nobody knows (a coroutine's) */
@@ -76,8 +76,8 @@ struct picker {
 	struct stk_dump *d;
 	const struct stk_vmas *m;
 	struct stk_dump_spans stacks, loader, pointed;
-	struct stk_map grains; /* address / GRAIN of what is pointed to and taken */
-	size_t budget, keep;   /* bytes; `keep` is for others */
+	struct stk_hash grains; /* address / GRAIN of what is pointed to and taken */
+	size_t budget, keep;    /* bytes; `keep` is for others */
 };
 
 /* Add what can be read of [start, end). */
@@ -172,9 +172,9 @@ static bool add_grain(struct picker *p, uint64_t addr, struct stk_dump_spans *ne
 
 	if (p->budget < p->keep + GRAIN)
 		return false;
-	if (within(&p->stacks, addr) || within(&p->loader, addr) || stk_map_get(&p->grains, key))
+	if (within(&p->stacks, addr) || within(&p->loader, addr) || stk_hash_get(&p->grains, key))
 		return true;
-	stk_map_put(&p->grains, key, &taken);
+	stk_hash_put(&p->grains, key, &taken);
 	p->budget -= GRAIN;
 	stk_spans_add(next, key * GRAIN, (key + 1) * GRAIN);
 	return true;
@@ -387,7 +387,7 @@ int stk_dump_stacks(struct stk_dump *d, const struct stk_vmas *m, struct stk_dum
 	join(&p.pointed, &p.loader);
 	stk_spans_sort(&p.pointed);
 	copy(d, &p.pointed);
-	stk_map_done(&p.grains);
+	stk_hash_done(&p.grains);
 	*ret = p.pointed;
 	return ret->n || !d->t->nthreads
 		   ? 0

@@ -20,8 +20,8 @@
 
 #include "base/text.h"
 #include "targets/files.h"
+#include "targets/hash.h"
 #include "targets/look.h"
-#include "targets/map.h"
 #include "targets/procfs.h"
 #include "targets/rights.h"
 #include "targets/tracer.h"
@@ -42,7 +42,7 @@ struct live {
 	struct stk_live_options o;
 	struct stk_live_info info;
 	struct stk_look look;
-	struct stk_map pages; /* page number + 1 → struct page */
+	struct stk_hash pages; /* page number + 1 → struct page */
 	bool resumed;
 	unsigned answer;
 	unsigned long long start_ticks; /* a later process may get the same number */
@@ -134,13 +134,13 @@ static struct page *new_page(struct live *l, uint64_t key)
 	if (!p)
 		return NULL;
 	p->answer = l->answer - 1;
-	return stk_map_put(&l->pages, key, p) ? p : NULL;
+	return stk_hash_put(&l->pages, key, p) ? p : NULL;
 }
 
 /* 0 is a key like any other, but NULL pages are not read. */
 static struct page *page_at(struct live *l, uint64_t addr)
 {
-	struct page *p = stk_map_get(&l->pages, addr / STK_PAGE + 1);
+	struct page *p = stk_hash_get(&l->pages, addr / STK_PAGE + 1);
 
 	if (p && (p->fixed || p->answer == l->answer))
 		return p;
@@ -292,7 +292,7 @@ static void live_close(struct stk_target *t)
 	if (l->left)
 		return; /* it belongs to the thread that does not get on */
 	stk_live_resume(t);
-	stk_map_done(&l->pages);
+	stk_hash_done(&l->pages);
 	stk_look_done(&l->look);
 	stk_pool_done(&t->pool);
 	free(l);

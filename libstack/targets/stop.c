@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #include "base/vec.h"
-#include "targets/map.h"
+#include "targets/hash.h"
 #include "targets/procfs.h"
 
 #define MS          1000000LL  /* nanoseconds */
@@ -98,8 +98,8 @@ static bool add(struct stk_stops *s, int tid)
 
 void stk_stop_add_standing(struct stk_stops *s, int tid)
 {
-	if (s->known && !stk_map_get(s->known, (uint64_t)tid) &&
-	    stk_map_put(s->known, (uint64_t)tid, s))
+	if (s->known && !stk_hash_get(s->known, (uint64_t)tid) &&
+	    stk_hash_put(s->known, (uint64_t)tid, s))
 		add(s, tid);
 }
 
@@ -310,8 +310,8 @@ static int add_new(struct stk_stops *s, int except, bool count_turns)
 
 	for (int i = 0; i < n; i++)
 		if (tids[i] != except &&
-		    (!stk_map_get(s->known, (uint64_t)tids[i]) || is_another(s, tids[i])) &&
-		    stk_map_put(s->known, (uint64_t)tids[i], s) && add(s, tids[i]) && count_turns)
+		    (!stk_hash_get(s->known, (uint64_t)tids[i]) || is_another(s, tids[i])) &&
+		    stk_hash_put(s->known, (uint64_t)tids[i], s) && add(s, tids[i]) && count_turns)
 			s->v[s->n - 1].turns = stk_proc_turns(s->pid, tids[i]);
 	free(tids);
 	return n < 0 ? n : (int)(s->n - before);
@@ -443,7 +443,7 @@ void stk_stop_go(struct stk_stops *s, struct stk_stood *ret)
 void stk_stop_done(struct stk_stops *s)
 {
 	if (s->known)
-		stk_map_done(s->known);
+		stk_hash_done(s->known);
 	free(s->known);
 	if (s->task_fd)
 		close(s->task_fd - 1);

@@ -20,7 +20,7 @@ enum stk_stop_state {
 
 #define STK_STOP_FPREGS 512 /* struct user_fpregs_struct */
 
-struct stk_map;
+struct stk_hash;
 
 struct stk_stopped {
 	int tid, err;
@@ -48,7 +48,7 @@ struct stk_stops {
 	/* Does a thread stand by itself? NULL: none does. Set before the first stop. */
 	bool (*stands)(void *arg, int tid);
 	void *arg;
-	struct stk_map *known;
+	struct stk_hash *known;
 	/* When the first that slept, and the first of the others, was asked to stop
 	 * (CLOCK_MONOTONIC); 0: none yet. */
 	int64_t slept_ns, since_ns;

@@ -11,7 +11,7 @@
 #include "base/search.h"
 #include "base/vec.h"
 #include "symbols/image.h"
-#include "targets/map.h"
+#include "targets/hash.h"
 
 #define PARTS_MAX 64
 
@@ -37,7 +37,7 @@ struct source {
 struct rows {
 	struct source eh, debug;
 	bool debug_tried;
-	struct stk_map rows; /* by pc */
+	struct stk_hash rows; /* by pc */
 };
 
 static const struct stk_cfi_row none;
@@ -63,7 +63,7 @@ static void rows_free(void *p)
 
 	free(r->eh.index.v);
 	free(r->debug.index.v);
-	stk_map_done(&r->rows);
+	stk_hash_done(&r->rows);
 	free(r);
 }
 
@@ -208,21 +208,21 @@ static void look_at_code(const struct stk_target *t, uint64_t ret, struct stk_cf
 const struct stk_cfi_row *stk_row_at(struct stk_module *m, uint64_t pc)
 {
 	struct rows *rs = rows_get(m);
-	const struct stk_cfi_row *was = rs ? stk_map_get(&rs->rows, pc) : NULL;
+	const struct stk_cfi_row *was = rs ? stk_hash_get(&rs->rows, pc) : NULL;
 	struct stk_target *t = m->owner->target;
 	struct stk_cfi_row row;
 
 	if (!rs || was)
 		return was == &none ? NULL : was;
 	if (!read_row(&rs->eh, t, pc - m->bias, &row) && !read_debug(m, rs, pc - m->bias, &row)) {
-		stk_map_put(&rs->rows, pc, (void *)(uintptr_t)&none);
+		stk_hash_put(&rs->rows, pc, (void *)(uintptr_t)&none);
 		return NULL;
 	}
 	struct stk_cfi_row *kept = stk_pool_alloc(&t->pool, sizeof(*kept));
 	if (kept) {
 		*kept = row;
 		look_at_code(t, pc + 1, kept);
-		stk_map_put(&rs->rows, pc, kept);
+		stk_hash_put(&rs->rows, pc, kept);
 	}
 	return kept;
 }

@@ -54,7 +54,7 @@ static void make(bool sure)
 	memset(&target, 0, sizeof(target));
 	target.arch = stk_arch_find(62);
 	debug.dw = (Dwarf *)&debug; /* it is only asked whether there is one */
-	stk_map_done(&debug.sites);
+	stk_hash_done(&debug.sites);
 	memset(&debug.sites, 0, sizeof(debug.sites));
 	sites[OUTER].target = sure ? 0x2000 : 0;
 	for (unsigned i = 0; i < FRAMES; i++) {
@@ -66,7 +66,7 @@ static void make(bool sure)
 		frames[i] = (struct stk_frame){
 		    .pc = pc, .how = STK_HOW_CFI, .mod = &module, .scopes = &scopes[i], .phys = i};
 		if (i)
-			assert_true(stk_map_put(&debug.sites, pc, &sites[i]));
+			assert_true(stk_hash_put(&debug.sites, pc, &sites[i]));
 	}
 }
 

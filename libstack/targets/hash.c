@@ -1,17 +1,17 @@
-#include "targets/map.h"
+#include "targets/hash.h"
 
 #include <stdlib.h>
 
 #define FIRST 64
 
-struct stk_map_slot {
+struct stk_hash_slot {
 	uint64_t key;
 	void *value; /* NULL: free */
 };
 
 /* Where `key` is, or the free slot where it belongs. Multiplicative hashing: the upper bits mix
  * all of the key's. */
-static struct stk_map_slot *slot(const struct stk_map *m, uint64_t key)
+static struct stk_hash_slot *slot(const struct stk_hash *m, uint64_t key)
 {
 	uint64_t h = (key * 0x9e3779b97f4a7c15ULL) >> 32;
 
@@ -20,11 +20,11 @@ static struct stk_map_slot *slot(const struct stk_map *m, uint64_t key)
 	return &m->slots[h & (m->cap - 1)];
 }
 
-static bool grow(struct stk_map *m)
+static bool grow(struct stk_hash *m)
 {
-	struct stk_map old = *m;
+	struct stk_hash old = *m;
 	unsigned cap = old.cap ? 2 * old.cap : FIRST;
-	struct stk_map_slot *v = calloc(cap, sizeof(*v));
+	struct stk_hash_slot *v = calloc(cap, sizeof(*v));
 
 	if (!v)
 		return false;
@@ -37,23 +37,23 @@ static bool grow(struct stk_map *m)
 	return true;
 }
 
-void *stk_map_get(const struct stk_map *m, uint64_t key)
+void *stk_hash_get(const struct stk_hash *m, uint64_t key)
 {
 	return m->cap ? slot(m, key)->value : NULL;
 }
 
-bool stk_map_put(struct stk_map *m, uint64_t key, void *value)
+bool stk_hash_put(struct stk_hash *m, uint64_t key, void *value)
 {
 	if (2 * (m->n + 1) > m->cap && !grow(m))
 		return false;
-	struct stk_map_slot *s = slot(m, key);
+	struct stk_hash_slot *s = slot(m, key);
 	m->n += !s->value;
-	*s = (struct stk_map_slot){key, value};
+	*s = (struct stk_hash_slot){key, value};
 	return true;
 }
 
-void stk_map_done(struct stk_map *m)
+void stk_hash_done(struct stk_hash *m)
 {
 	free(m->slots);
-	*m = (struct stk_map){0};
+	*m = (struct stk_hash){0};
 }
