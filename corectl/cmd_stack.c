@@ -48,7 +48,7 @@ static void cmd_bt(struct session *s, const char *args)
 	}
 	if (!session_need_thread(s))
 		return;
-	bool kernel = !session_stack(s) && s->stack.stop == STK_STOP_KERNEL;
+	bool kernel = !session_stack(s) && s->stack.end == STK_END_KERNEL;
 	if (!kernel && !session_need_frame(s))
 		return;
 	size_t from = n && (size_t)-n < s->stack.n ? s->stack.n - (size_t)-n : 0;

@@ -17,7 +17,7 @@ bool session_stack(struct session *s)
 	if (!s->whole && !(s->stack.n && interrupt_pending)) {
 		stk_stack_done(&s->stack);
 		s->unwind(s->modules, &s->target->threads[s->thread], 0, &s->stack);
-		s->whole = s->stack.stop != STK_STOP_INTERRUPTED;
+		s->whole = s->stack.end != STK_END_INTERRUPTED;
 		s->incomplete |= !stk_stack_complete(&s->stack);
 	}
 	return s->stack.n > 0;

@@ -71,8 +71,8 @@ void stk_frame_rows(struct stk_row_sink sink, struct stk_modules *ms, const stru
 {
 	for (size_t i = from; i < to && !stk_interrupted(ms->target); i++)
 		stk_frame_row(sink, ms, s, i, to);
-	if (!s->n && s->stop == STK_STOP_KERNEL)
+	if (!s->n && s->end == STK_END_KERNEL)
 		STK_EMIT(sink, frameless, s->reason);
-	if (to == s->n && !stk_stack_complete(s) && s->stop != STK_STOP_LIMIT)
+	if (to == s->n && !stk_stack_complete(s) && s->end != STK_END_LIMIT)
 		STK_EMIT(sink, stopped, s->reason);
 }

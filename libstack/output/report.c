@@ -78,7 +78,7 @@ static size_t first_visible(const struct report *r, const struct stk_stack *s)
 
 static bool same_stack(const struct stk_stack *a, const struct stk_stack *b)
 {
-	if (a->n != b->n || !a->n || a->stop != b->stop)
+	if (a->n != b->n || !a->n || a->end != b->end)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
 		if (a->v[i].pc != b->v[i].pc || a->v[i].level != b->v[i].level ||
@@ -159,7 +159,7 @@ static void put_stopped(struct report *r, const char *reason)
 
 static const char *state_of(const struct report *r, unsigned thread)
 {
-	if (r->stacks[thread].stop == STK_STOP_KERNEL)
+	if (r->stacks[thread].end == STK_END_KERNEL)
 		return "kernel thread";
 	return thread == 0 && !r->o.all_stopped ? "running" : "stopped";
 }
@@ -271,7 +271,7 @@ static void put_end(struct report *r)
 
 	for (unsigned i = 0; i < r->unwound; i++)
 		e.shown +=
-		    r->shown[i] && (r->stacks[i].n > 0 || r->stacks[i].stop == STK_STOP_KERNEL);
+		    r->shown[i] && (r->stacks[i].n > 0 || r->stacks[i].end == STK_END_KERNEL);
 	if (r->o.single)
 		e.missing_reason = "not asked for";
 	else if (stk_interrupted(t))

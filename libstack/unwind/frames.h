@@ -30,7 +30,7 @@ struct stk_tail_chain {
 const struct stk_tail_chain *stk_tail_chain(struct stk_modules *ms, struct stk_stack *s,
 					    const struct stk_frame *caller);
 
-/* Set the stop reason and its text. */
-void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number);
+/* Set why the stack ends, and the text of it. */
+void stk_end_stack(struct stk_stack *s, enum stk_stack_end why, uint64_t number);
 
 #endif

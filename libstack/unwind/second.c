@@ -174,7 +174,7 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 		f.signal = unw_is_signal_frame(cur) > 0;
 		below_signal = f.signal;
 		if (phys && !f.exact && f.regs.r[a->sp] <= last_sp) {
-			stk_stack_stop(ret, STK_STOP_LOOP, last_sp);
+			stk_end_stack(ret, STK_END_LOOP, last_sp);
 			return 0;
 		}
 		last_sp = f.regs.r[a->sp];
@@ -184,27 +184,27 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 		if (!stk_append_frame(c->ms, ret, &cap, &f, max))
 			return STK_ENOMEM;
 		if (max && ret->n >= max) {
-			stk_stack_stop(ret, STK_STOP_LIMIT, max);
+			stk_end_stack(ret, STK_END_LIMIT, max);
 			return 0;
 		}
 		if (stk_interrupted(c->ms->target)) {
-			stk_stack_stop(ret, STK_STOP_INTERRUPTED, 0);
+			stk_end_stack(ret, STK_END_INTERRUPTED, 0);
 			return 0;
 		}
 		if (more < 0) {
-			stk_stack_stop(ret, STK_STOP_NO_RULE, f.pc);
+			stk_end_stack(ret, STK_END_NO_RULE, f.pc);
 			return 0;
 		}
 		if (!more) {
 			/* It also says 0 where it found no table: ask whether this is the base. */
 			if (has_caller(c->ms, &f)) {
-				stk_stack_stop(ret, STK_STOP_NO_RULE, f.pc);
+				stk_end_stack(ret, STK_END_NO_RULE, f.pc);
 				return 0;
 			}
 			break;
 		}
 	}
-	stk_stack_stop(ret, STK_STOP_BASE, 0);
+	stk_end_stack(ret, STK_END_BASE, 0);
 	return 0;
 }
 
@@ -218,7 +218,7 @@ int stk_unwind_second(struct stk_modules *ms, const struct stk_thread *th, size_
 
 	*ret = (struct stk_stack){.thread = th, .absent = ms->target->ops->absent};
 	if (!stk_first_frame(ms, th, &first)) {
-		stk_stack_stop(ret, STK_STOP_NO_REGS, 0);
+		stk_end_stack(ret, STK_END_NO_REGS, 0);
 		return 0;
 	}
 	unw_addr_space_t as = unw_create_addr_space(&accessors, 0);
@@ -228,7 +228,7 @@ int stk_unwind_second(struct stk_modules *ms, const struct stk_thread *th, size_
 	if (unw_init_remote(&cur, as, &c) == 0)
 		r = walk(&c, &cur, max, ret);
 	else
-		stk_stack_stop(ret, STK_STOP_NO_RULE, first.pc);
+		stk_end_stack(ret, STK_END_NO_RULE, first.pc);
 	unw_destroy_addr_space(as);
 	return r;
 }

@@ -137,27 +137,27 @@ bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, 
 	return append_levels(ms, s, cap, f, max);
 }
 
-void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
+void stk_end_stack(struct stk_stack *s, enum stk_stack_end why, uint64_t number)
 {
 	static const char *const texts[] = {
-	    [STK_STOP_BASE] = "",
-	    [STK_STOP_KERNEL] = "it is a thread of the kernel",
-	    [STK_STOP_NO_REGS] = "the registers of this thread are not known",
-	    [STK_STOP_UNREADABLE] = "stack memory at 0x%lx %s",
-	    [STK_STOP_NO_RULE] = ("no unwind information at 0x%lx, and no caller found on "
-				  "the stack"),
-	    [STK_STOP_GUESS] = "what is marked as scanned is a guess",
-	    [STK_STOP_NO_CODE] = "the return address 0x%lx is in no code",
-	    [STK_STOP_NO_CALL] = "no call stands before the return address 0x%lx",
-	    [STK_STOP_ZERO] = "a return address is 0, and this is not where the stack begins",
-	    [STK_STOP_LOOP] = "the stack does not go on above 0x%lx: it is damaged",
-	    [STK_STOP_LIMIT] = "%lu frames were asked for",
-	    [STK_STOP_INTERRUPTED] = "interrupted",
-	    [STK_STOP_MEMORY] = "out of memory",
+	    [STK_END_BASE] = "",
+	    [STK_END_KERNEL] = "it is a thread of the kernel",
+	    [STK_END_NO_REGS] = "the registers of this thread are not known",
+	    [STK_END_UNREADABLE] = "stack memory at 0x%lx %s",
+	    [STK_END_NO_RULE] = ("no unwind information at 0x%lx, and no caller found on "
+				 "the stack"),
+	    [STK_END_GUESS] = "what is marked as scanned is a guess",
+	    [STK_END_NO_CODE] = "the return address 0x%lx is in no code",
+	    [STK_END_NO_CALL] = "no call stands before the return address 0x%lx",
+	    [STK_END_ZERO] = "a return address is 0, and this is not where the stack begins",
+	    [STK_END_LOOP] = "the stack does not go on above 0x%lx: it is damaged",
+	    [STK_END_LIMIT] = "%lu frames were asked for",
+	    [STK_END_INTERRUPTED] = "interrupted",
+	    [STK_END_MEMORY] = "out of memory",
 	};
 	struct stk_text t;
 
-	s->stop = why;
+	s->end = why;
 	stk_text_init(&t, s->reason, sizeof(s->reason));
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -166,10 +166,10 @@ void stk_stack_stop(struct stk_stack *s, enum stk_stop why, uint64_t number)
 #pragma GCC diagnostic pop
 }
 
-static const enum stk_stop stops[] = {
-    [STK_STEP_BASE] = STK_STOP_BASE,       [STK_STEP_UNREADABLE] = STK_STOP_UNREADABLE,
-    [STK_STEP_NO_RULE] = STK_STOP_NO_RULE, [STK_STEP_NO_CODE] = STK_STOP_NO_CODE,
-    [STK_STEP_NO_CALL] = STK_STOP_NO_CALL, [STK_STEP_LOOP] = STK_STOP_LOOP,
+static const enum stk_stack_end ends[] = {
+    [STK_STEP_BASE] = STK_END_BASE,       [STK_STEP_UNREADABLE] = STK_END_UNREADABLE,
+    [STK_STEP_NO_RULE] = STK_END_NO_RULE, [STK_STEP_NO_CODE] = STK_END_NO_CODE,
+    [STK_STEP_NO_CALL] = STK_END_NO_CALL, [STK_STEP_LOOP] = STK_END_LOOP,
 };
 
 /* What lies above all frames: of the main thread the random bytes of the program's start, of
@@ -198,14 +198,14 @@ static bool goes_on(const struct stk_target *t, const struct stk_thread *th, uin
 	return s && end > cfa && stk_segment_at(t, end) == s;
 }
 
-static enum stk_stop why_stopped(struct stk_modules *ms, const struct stk_stack *st,
-				 const struct stk_step *s, const struct stk_step_frame *at)
+static enum stk_stack_end why_ended(struct stk_modules *ms, const struct stk_stack *st,
+				    const struct stk_step *s, const struct stk_step_frame *at)
 {
 	if (s->end == STK_STEP_BASE && at->how == STK_HOW_SCAN)
-		return STK_STOP_GUESS;
+		return STK_END_GUESS;
 	if (s->end == STK_STEP_BASE && s->addr && goes_on(ms->target, st->thread, s->addr))
-		return STK_STOP_ZERO;
-	return stops[s->end];
+		return STK_END_ZERO;
+	return ends[s->end];
 }
 
 /* Own steps until the stack ends. */
@@ -225,19 +225,19 @@ static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
 				      .exact = at->exact,
 				      .signal = at->signal};
 		if (stk_step_is_frame(s.end) && !stk_append_frame(ms, ret, &cap, &f, max)) {
-			stk_stack_stop(ret, STK_STOP_MEMORY, 0);
+			stk_end_stack(ret, STK_END_MEMORY, 0);
 			return;
 		}
 		if (s.end != STK_STEP_MORE) {
-			stk_stack_stop(ret, why_stopped(ms, ret, &s, at), s.addr);
+			stk_end_stack(ret, why_ended(ms, ret, &s, at), s.addr);
 			return;
 		}
 		if (max && ret->n >= max) {
-			stk_stack_stop(ret, STK_STOP_LIMIT, max);
+			stk_end_stack(ret, STK_END_LIMIT, max);
 			return;
 		}
 		if (stk_interrupted(ms->target)) {
-			stk_stack_stop(ret, STK_STOP_INTERRUPTED, 0);
+			stk_end_stack(ret, STK_END_INTERRUPTED, 0);
 			return;
 		}
 	}
@@ -250,17 +250,17 @@ int stk_unwind(struct stk_modules *ms, const struct stk_thread *th, size_t max,
 
 	*ret = (struct stk_stack){.thread = th, .absent = ms->target->ops->absent};
 	if (!stk_first_frame(ms, th, &f)) {
-		stk_stack_stop(ret, STK_STOP_NO_REGS, 0);
+		stk_end_stack(ret, STK_END_NO_REGS, 0);
 		return 0;
 	}
 	/* One that works for the process (io_uring) has registers, and nothing in them. */
 	if (!f.pc && !f.regs.r[ms->target->arch->sp]) {
-		stk_stack_stop(ret, STK_STOP_KERNEL, 0);
+		stk_end_stack(ret, STK_END_KERNEL, 0);
 		return 0;
 	}
 	struct stk_step_frame at = {.regs = f.regs, .pc = f.pc, .how = f.how, .exact = f.exact};
 	walk(ms, &at, max, ret);
-	return ret->stop == STK_STOP_MEMORY ? STK_ENOMEM : 0;
+	return ret->end == STK_END_MEMORY ? STK_ENOMEM : 0;
 }
 
 void stk_stack_done(struct stk_stack *s)
@@ -272,7 +272,7 @@ void stk_stack_done(struct stk_stack *s)
 
 bool stk_stack_complete(const struct stk_stack *s)
 {
-	return s->stop == STK_STOP_BASE || s->stop == STK_STOP_KERNEL;
+	return s->end == STK_END_BASE || s->end == STK_END_KERNEL;
 }
 
 /* The start of a program or thread: a name of libc's (glibc csu, nptl; sysdeps clone), or a frame
@@ -298,7 +298,7 @@ static bool is_start(const struct stk_frame *f)
 
 bool stk_frame_is_runtime(const struct stk_stack *s, size_t i)
 {
-	if (s->stop != STK_STOP_BASE && s->stop != STK_STOP_GUESS)
+	if (s->end != STK_END_BASE && s->end != STK_END_GUESS)
 		return false;
 	for (size_t j = i; j < s->n; j++)
 		if (!is_start(&s->v[j]) && !(j > i && j == s->n - 1))

@@ -12,20 +12,20 @@
 #include "symbols/scope.h"
 
 /* Why a stack ends where it does. */
-enum stk_stop {
-	STK_STOP_BASE,        /* the start of the thread: complete */
-	STK_STOP_KERNEL,      /* a thread of the kernel: complete, it has no frames */
-	STK_STOP_NO_REGS,     /* the thread's registers are not in the target */
-	STK_STOP_UNREADABLE,  /* the stack is not in the target */
-	STK_STOP_NO_RULE,     /* no CFI, no frame pointer chain, nothing found by scanning */
-	STK_STOP_GUESS,       /* the start of the thread, by way of a scan */
-	STK_STOP_NO_CODE,     /* a return address is in no code */
-	STK_STOP_NO_CALL,     /* no call stands before a return address */
-	STK_STOP_ZERO,        /* a return address is 0, and the stack goes on above */
-	STK_STOP_LOOP,        /* the CFA did not move on */
-	STK_STOP_LIMIT,       /* as many frames as asked for */
-	STK_STOP_INTERRUPTED, /* Ctrl-C */
-	STK_STOP_MEMORY,      /* ours is exhausted */
+enum stk_stack_end {
+	STK_END_BASE,        /* the start of the thread: complete */
+	STK_END_KERNEL,      /* a thread of the kernel: complete, it has no frames */
+	STK_END_NO_REGS,     /* the thread's registers are not in the target */
+	STK_END_UNREADABLE,  /* the stack is not in the target */
+	STK_END_NO_RULE,     /* no CFI, no frame pointer chain, nothing found by scanning */
+	STK_END_GUESS,       /* the start of the thread, by way of a scan */
+	STK_END_NO_CODE,     /* a return address is in no code */
+	STK_END_NO_CALL,     /* no call stands before a return address */
+	STK_END_ZERO,        /* a return address is 0, and the stack goes on above */
+	STK_END_LOOP,        /* the CFA did not move on */
+	STK_END_LIMIT,       /* as many frames as asked for */
+	STK_END_INTERRUPTED, /* Ctrl-C */
+	STK_END_MEMORY,      /* ours is exhausted */
 };
 
 struct stk_frame {
@@ -46,8 +46,8 @@ struct stk_stack {
 	const struct stk_thread *thread;
 	struct stk_frame *v;
 	size_t n;
-	enum stk_stop stop;
-	char reason[160]; /* stop != BASE: for people ("stack memory 0x7f… is not in the core") */
+	enum stk_stack_end end;
+	char reason[160]; /* end != BASE: for people ("stack memory 0x7f… is not in the core") */
 	const char *absent; /* of the target's ops, for the reason */
 	/* The call that was last seen to enter the function that runs: recursion asks again. */
 	const struct stk_scopes *direct_callee;
@@ -56,8 +56,8 @@ struct stk_stack {
 
 /*
  * An unwinder of a thread. `max` frames at most (0: all; then stop is LIMIT). Frames carry scopes.
- * Damage is data: the call always succeeds with the frames found and a stop reason; a negative
- * return means that memory is exhausted. Free with stk_stack_done().
+ * Damage is data: the call always succeeds with the frames found and the reason of the end; a
+ * negative return means that memory is exhausted. Free with stk_stack_done().
  */
 typedef int stk_unwind_fn(struct stk_modules *ms, const struct stk_thread *th, size_t max,
 			  struct stk_stack *ret);
