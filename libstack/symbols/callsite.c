@@ -184,15 +184,15 @@ static uint64_t entry_of_origin(struct stk_module *m, struct stk_debug *d, uint6
 	if (!dwarf_die_addr_die(d->dw, (void *)(uintptr_t)origin, &die) ||
 	    !dwarf_diecu(&die, &cu, NULL, NULL))
 		return 0;
-	for (unsigned i = 0; i < d->nunits; i++) {
-		struct stk_unit *u = &d->units[i];
+	for (unsigned i = 0; i < d->units.n; i++) {
+		struct stk_unit *u = &d->units.v[i];
 		if (u->die.addr != cu.addr)
 			continue;
 		stk_unit_index(u);
-		for (unsigned k = 0; k < u->nfuncs; k++) {
+		for (unsigned k = 0; k < u->funcs.n; k++) {
 			Dwarf_Addr pc;
-			if (stk_die_identity(&u->funcs[k]) != origin ||
-			    !stk_function_entry(&u->funcs[k], &pc))
+			if (stk_die_identity(&u->funcs.v[k]) != origin ||
+			    !stk_function_entry(&u->funcs.v[k], &pc))
 				continue;
 			if (found)
 				return 0;
@@ -278,7 +278,7 @@ struct stk_tail_calls *stk_tail_calls_of(struct stk_module *m, uint64_t entry)
 	if (!u || !stk_function_die(u, entry - m->bias, &func, &range) ||
 	    !stk_function_entry(&func, &pc) || pc + m->bias != entry)
 		return NULL;
-	if (!u->tails && !(u->tails = calloc(u->nfuncs, sizeof(struct stk_tail_calls *))))
+	if (!u->tails && !(u->tails = calloc(u->funcs.n, sizeof(struct stk_tail_calls *))))
 		return NULL;
 	if (!u->tails[range.index])
 		u->tails[range.index] = read_tails(m, u, &func);

@@ -26,8 +26,10 @@ struct stk_ranges {
 
 struct stk_unit {
 	Dwarf_Die die;
-	Dwarf_Die *funcs; /* functions with code */
-	unsigned nfuncs, funcs_cap;
+	struct {
+		Dwarf_Die *v;
+		unsigned n, cap;
+	} funcs;                       /* with code */
 	struct stk_lines *lines;       /* once asked for; or NULL */
 	struct stk_tail_calls **tails; /* by function, once asked for; or NULL */
 	struct stk_ranges franges;
@@ -44,8 +46,10 @@ struct stk_debug {
 	struct stk_image *inflated;    /* of either, or NULL: nothing was compressed */
 	struct stk_cache_job *storing; /* `inflated` is being kept, or NULL */
 	Dwarf *dw;
-	struct stk_unit *units;
-	unsigned nunits, units_cap;
+	struct {
+		struct stk_unit *v;
+		unsigned n, cap;
+	} units;
 	struct stk_ranges ranges;
 	bool dead;              /* of one of the units */
 	struct stk_hash scopes; /* by pc */

@@ -68,8 +68,8 @@ static bool is_left_out(struct stk_module *m, const char *name)
 	struct stk_debug *d = stk_debug_get(m);
 	Dwarf_Die die;
 
-	for (unsigned i = 0; d && i < d->nunits; i++) {
-		if (!d->units[i].dead || dwarf_child(&d->units[i].die, &die) != 0)
+	for (unsigned i = 0; d && i < d->units.n; i++) {
+		if (!d->units.v[i].dead || dwarf_child(&d->units.v[i].die, &die) != 0)
 			continue;
 		do
 			if (is_dead(&die, name))

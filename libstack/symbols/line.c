@@ -173,10 +173,10 @@ static void each_source(struct stk_modules *ms, bool (*fn)(void *arg, const char
 {
 	for (unsigned i = 0; i < ms->n; i++) {
 		struct stk_debug *d = stk_debug_get(ms->v[i]);
-		for (unsigned j = 0; d && j < d->nunits; j++) {
+		for (unsigned j = 0; d && j < d->units.n; j++) {
 			Dwarf_Files *files;
 			size_t n;
-			if (dwarf_getsrcfiles(&d->units[j].die, &files, &n))
+			if (dwarf_getsrcfiles(&d->units.v[j].die, &files, &n))
 				continue;
 			for (size_t k = 0; k < n; k++) {
 				const char *path = dwarf_filesrc(files, k, NULL, NULL);

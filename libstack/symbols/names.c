@@ -48,17 +48,17 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 		last = p + 2;
 	for (unsigned i = 0; i < ms->n; i++) {
 		struct stk_debug *d = stk_debug_get(ms->v[i]);
-		for (unsigned j = 0; d && j < d->nunits; j++) {
-			struct stk_unit *u = &d->units[j];
+		for (unsigned j = 0; d && j < d->units.n; j++) {
+			struct stk_unit *u = &d->units.v[j];
 			stk_unit_index(u);
-			for (unsigned k = 0; k < u->nfuncs; k++) {
+			for (unsigned k = 0; k < u->funcs.n; k++) {
 				Dwarf_Addr pc;
 				int line = 0;
-				if (!name_fits(ms->v[i], &u->funcs[k], name, last) ||
-				    !stk_function_entry(&u->funcs[k], &pc))
+				if (!name_fits(ms->v[i], &u->funcs.v[k], name, last) ||
+				    !stk_function_entry(&u->funcs.v[k], &pc))
 					continue;
-				*ret_file = stk_die_decl_file(&u->funcs[k]);
-				dwarf_decl_line(&u->funcs[k], &line);
+				*ret_file = stk_die_decl_file(&u->funcs.v[k]);
+				dwarf_decl_line(&u->funcs.v[k], &line);
 				*ret_line = line > 0 ? (unsigned)line : 0;
 				*ret_addr = pc + ms->v[i]->bias;
 				return true;
@@ -75,8 +75,8 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 	*ret_addr = 0;
 	for (unsigned i = 0; i < ms->n; i++) {
 		struct stk_debug *d = stk_debug_get(ms->v[i]);
-		for (unsigned j = 0; d && j < d->nunits; j++)
-			if (find_inlined(&d->units[j], name, ret_file, ret_line))
+		for (unsigned j = 0; d && j < d->units.n; j++)
+			if (find_inlined(&d->units.v[j], name, ret_file, ret_line))
 				return true;
 	}
 	return false;
@@ -89,10 +89,10 @@ void stk_function_each(struct stk_modules *ms, const char *prefix,
 
 	for (unsigned i = 0; i < ms->n; i++) {
 		struct stk_debug *d = stk_debug_get(ms->v[i]);
-		for (unsigned j = 0; d && j < d->nunits; j++) {
-			stk_unit_index(&d->units[j]);
-			for (unsigned k = 0; k < d->units[j].nfuncs; k++) {
-				const char *n = dwarf_diename(&d->units[j].funcs[k]);
+		for (unsigned j = 0; d && j < d->units.n; j++) {
+			stk_unit_index(&d->units.v[j]);
+			for (unsigned k = 0; k < d->units.v[j].funcs.n; k++) {
+				const char *n = dwarf_diename(&d->units.v[j].funcs.v[k]);
 				if (n && !strncmp(n, prefix, len) && !fn(arg, n))
 					return;
 			}

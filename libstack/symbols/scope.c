@@ -234,10 +234,6 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 			call_position(u, &chain[i + 1], s);
 		else
 			own_line(s, stk_unit_line(u, addr, &at), &at);
-		s->decl_file = stk_die_decl_file(die);
-		int line = 0;
-		dwarf_decl_line(die, &line);
-		s->decl_line = line > 0 ? (unsigned)line : 0;
 		read_params(m, s, die, addr, sc->in_prologue && i == 0);
 	}
 	sc->v = v;

@@ -34,8 +34,6 @@ struct stk_scope {
 	unsigned nparams;
 	bool known_params; /* the debug information gives the signature */
 	bool variadic;
-	const char *decl_file; /* of the function, or NULL */
-	unsigned decl_line;
 };
 
 /* What is known at a pc. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "base/search.h"
 #include "base/vec.h"
 #include "symbols/debug.h"
 
@@ -235,16 +236,7 @@ static void fill(struct stk_symbol *ret, const struct entry *e)
 /* How many symbols lie at or below `addr`. */
 static unsigned upto(const struct stk_symtab *st, uint64_t addr)
 {
-	unsigned lo = 0, hi = st ? st->n : 0;
-
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (st->v[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return st ? STK_PARTITION_POINT(st->n, i, st->v[i].addr <= addr) : 0;
 }
 
 bool stk_symbol_at(struct stk_module *m, uint64_t addr, struct stk_symbol *ret)

@@ -6,21 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+#include "base/vec.h"
 #include "symbols/debug.h"
 #include "symbols/lines.h"
 
 static bool ranges_add(struct stk_ranges *r, uint64_t start, uint64_t end, uint32_t index)
 {
-	if (r->n == r->cap) {
-		unsigned cap = r->cap ? 2 * r->cap : 64;
-		struct stk_range *v = realloc(r->v, cap * sizeof(*v));
-		if (!v)
-			return false;
-		r->v = v;
-		r->cap = cap;
-	}
-	r->v[r->n++] = (struct stk_range){start, end, index};
-	return true;
+	return STK_VEC_PUSH(r, (struct stk_range){start, end, index});
 }
 
 static int range_cmp(const void *a, const void *b)
@@ -44,16 +37,7 @@ static void ranges_sort(struct stk_ranges *r)
 /* How many ranges begin at or below `addr`. */
 static unsigned ranges_upto(const struct stk_ranges *r, uint64_t addr)
 {
-	unsigned lo = 0, hi = r->n;
-
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (r->v[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return STK_PARTITION_POINT(r->n, i, r->v[i].start <= addr);
 }
 
 static const struct stk_range *ranges_find(const struct stk_ranges *r, uint64_t addr)
@@ -70,35 +54,23 @@ static void add_unit(struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
 	ptrdiff_t off = 0;
 	Dwarf_Addr base, start, end;
 
-	if (d->nunits == d->units_cap) {
-		unsigned cap = d->units_cap ? 2 * d->units_cap : 64;
-		struct stk_unit *v = realloc(d->units, cap * sizeof(*v));
-		if (!v)
-			return;
-		d->units = v;
-		d->units_cap = cap;
-	}
-	d->units[d->nunits] = (struct stk_unit){.die = *die};
+	if (!STK_VEC_RESERVE(&d->units, 1))
+		return;
+	d->units.v[d->units.n] = (struct stk_unit){.die = *die};
 	while ((off = dwarf_ranges(skeleton, off, &base, &start, &end)) > 0)
 		if (!start || start >= end)
-			d->dead = d->units[d->nunits].dead = true;
+			d->dead = d->units.v[d->units.n].dead = true;
 		else
-			ranges_add(&d->ranges, start, end, d->nunits);
-	d->nunits++;
+			ranges_add(&d->ranges, start, end, d->units.n);
+	d->units.n++;
 }
 
 static struct stk_unit *unit_by_offset(struct stk_debug *d, Dwarf_Off off)
 {
-	unsigned lo = 0, hi = d->nunits;
+	struct stk_unit *v = d->units.v;
+	unsigned k = STK_PARTITION_POINT(d->units.n, i, dwarf_dieoffset(&v[i].die) <= off);
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		if (dwarf_dieoffset(&d->units[mid].die) <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo && dwarf_dieoffset(&d->units[lo - 1].die) == off ? &d->units[lo - 1] : NULL;
+	return k && dwarf_dieoffset(&v[k - 1].die) == off ? &v[k - 1] : NULL;
 }
 
 /* DWARF 2 knows no DW_AT_ranges: of a unit in several parts .debug_aranges has them all. */
@@ -118,7 +90,7 @@ static void add_aranges(struct stk_debug *d)
 			continue;
 		struct stk_unit *u = unit_by_offset(d, off);
 		if (u && u->dwarf2 && start && start + len > start)
-			ranges_add(&d->ranges, start, start + len, (uint32_t)(u - d->units));
+			ranges_add(&d->ranges, start, start + len, (uint32_t)(u - d->units.v));
 	}
 }
 
@@ -139,8 +111,8 @@ void stk_units_find(struct stk_module *m, struct stk_debug *d)
 			continue;
 		n++;
 		add_unit(d, split && sub.addr ? &sub : &die, &die);
-		if (version < 3 && d->nunits == n)
-			aranges = d->units[n - 1].dwarf2 = true;
+		if (version < 3 && d->units.n == n)
+			aranges = d->units.v[n - 1].dwarf2 = true;
 		if (!split || sub.addr)
 			continue;
 		if (!lost++ && !(first = dwarf_formstring(dwarf_attr(&die, DW_AT_dwo_name, &a))))
@@ -158,15 +130,15 @@ void stk_units_find(struct stk_module *m, struct stk_debug *d)
 
 void stk_units_done(struct stk_debug *d)
 {
-	for (unsigned i = 0; i < d->nunits; i++) {
-		free(d->units[i].funcs);
-		free(d->units[i].tails);
-		if (d->units[i].lines)
-			stk_lines_done(d->units[i].lines);
-		free(d->units[i].lines);
-		free(d->units[i].franges.v);
+	for (unsigned i = 0; i < d->units.n; i++) {
+		free(d->units.v[i].funcs.v);
+		free(d->units.v[i].tails);
+		if (d->units.v[i].lines)
+			stk_lines_done(d->units.v[i].lines);
+		free(d->units.v[i].lines);
+		free(d->units.v[i].franges.v);
 	}
-	free(d->units);
+	free(d->units.v);
 	free(d->ranges.v);
 }
 
@@ -185,7 +157,7 @@ struct stk_unit *stk_unit_at(struct stk_debug *d, uint64_t addr)
 {
 	const struct stk_range *r = d->dw ? ranges_find(&d->ranges, addr) : NULL;
 
-	return r ? &d->units[r->index] : NULL;
+	return r ? &d->units.v[r->index] : NULL;
 }
 
 /* In DWARF 2 gcc describes a function's cold part as another one, which has no parameters
@@ -206,19 +178,13 @@ static void add_function(struct stk_unit *u, Dwarf_Die *die)
 
 	if (u->dwarf2 && is_cold_part(die))
 		return;
-	if (u->nfuncs == u->funcs_cap) {
-		unsigned cap = u->funcs_cap ? 2 * u->funcs_cap : 32;
-		Dwarf_Die *v = realloc(u->funcs, cap * sizeof(*v));
-		if (!v)
-			return;
-		u->funcs = v;
-		u->funcs_cap = cap;
-	}
+	if (!STK_VEC_RESERVE(&u->funcs, 1))
+		return;
 	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0)
 		if (start && start < end)
-			ranges_add(&u->franges, start, end, u->nfuncs);
+			ranges_add(&u->franges, start, end, u->funcs.n);
 	if (u->franges.n > before)
-		u->funcs[u->nfuncs++] = *die;
+		u->funcs.v[u->funcs.n++] = *die;
 }
 
 static void index_children(struct stk_unit *u, struct stk_walk *w, Dwarf_Die *parent, int depth)
@@ -275,9 +241,9 @@ bool stk_function_die(struct stk_unit *u, uint64_t addr, Dwarf_Die *ret, struct 
 {
 	stk_unit_index(u);
 	const struct stk_range *r = ranges_find(&u->franges, addr);
-	if (!r || r->index >= u->nfuncs)
+	if (!r || r->index >= u->funcs.n)
 		return false;
-	*ret = u->funcs[r->index];
+	*ret = u->funcs.v[r->index];
 	*range = *r;
 	return true;
 }
@@ -290,8 +256,8 @@ static void functions_of(struct stk_unit *u, uint64_t addr,
 	for (unsigned i = ranges_upto(&u->franges, addr), steps = 0; i-- > 0 && steps < STEPS_BACK;
 	     steps++) {
 		const struct stk_range *r = &u->franges.v[i];
-		if (addr < r->end && r->index < u->nfuncs)
-			fn(arg, &u->funcs[r->index], r);
+		if (addr < r->end && r->index < u->funcs.n)
+			fn(arg, &u->funcs.v[r->index], r);
 	}
 }
 
@@ -305,6 +271,6 @@ void stk_functions_at(struct stk_debug *d, uint64_t addr,
 	     steps++) {
 		const struct stk_range *r = &d->ranges.v[i];
 		if (addr < r->end && r->index != last)
-			functions_of(&d->units[last = r->index], addr, fn, arg);
+			functions_of(&d->units.v[last = r->index], addr, fn, arg);
 	}
 }

@@ -10,8 +10,7 @@ bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct
 /* Find the module and scopes of a physical frame and append it with the calls inlined into it,
  * innermost first, up to `max` frames (0: all); before it, the functions that left by tail calls
  * to the frame appended last. Numbers it. false: memory is exhausted. */
-bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, struct stk_frame *f,
-		      size_t max);
+bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, struct stk_frame *f, size_t max);
 
 #define STK_TAIL_DEPTH 64 /* of a chain */
 

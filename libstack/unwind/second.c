@@ -154,7 +154,6 @@ static bool has_caller(struct stk_modules *ms, const struct stk_frame *f)
 static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_stack *ret)
 {
 	const struct stk_arch *a = c->ms->target->arch;
-	size_t cap = 0;
 	bool below_signal = true; /* frame 0 stands where its pc says */
 	uint64_t last_sp = 0;
 
@@ -181,7 +180,7 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 		int more = unw_step(cur);
 		if (more > 0 && unw_get_reg(cur, UNW_REG_SP, &v) == 0)
 			f.cfa = v;
-		if (!stk_append_frame(c->ms, ret, &cap, &f, max))
+		if (!stk_append_frame(c->ms, ret, &f, max))
 			return STK_ENOMEM;
 		if (max && ret->n >= max) {
 			stk_end_stack(ret, STK_END_LIMIT, max);

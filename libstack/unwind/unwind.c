@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/text.h"
+#include "base/vec.h"
 #include "unwind/frames.h"
 #include "unwind/stepper.h"
 
@@ -42,19 +43,14 @@ static void want_large_pages(void *v, size_t size)
 		madvise((void *)from, to - from, MADV_HUGEPAGE);
 }
 
-static bool append(struct stk_stack *s, size_t *cap, const struct stk_frame *f)
+static bool append(struct stk_stack *s, const struct stk_frame *f)
 {
-	if (s->n == *cap) {
-		size_t n = *cap ? 2 * *cap : 32;
-		struct stk_frame *v = realloc(s->v, n * sizeof(*v));
-		if (!v)
-			return false;
-		s->v = v;
-		*cap = n;
-		want_large_pages(v, n * sizeof(*v));
-	}
-	s->v[s->n++] = *f;
-	return true;
+	size_t was = s->cap;
+	bool added = STK_VEC_PUSH(s, *f);
+
+	if (s->cap > was)
+		want_large_pages(s->v, s->cap * sizeof(*s->v));
+	return added;
 }
 
 /* Behind the breakpoint instruction that was its signal: the next one may be another function's. */
@@ -88,8 +84,8 @@ bool stk_first_frame(struct stk_modules *ms, const struct stk_thread *th, struct
 }
 
 /* A frame with the calls inlined into it. */
-static bool append_levels(struct stk_modules *ms, struct stk_stack *s, size_t *cap,
-			  struct stk_frame *f, size_t max)
+static bool append_levels(struct stk_modules *ms, struct stk_stack *s, struct stk_frame *f,
+			  size_t max)
 {
 	if (!f->mod)
 		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
@@ -98,7 +94,7 @@ static bool append_levels(struct stk_modules *ms, struct stk_stack *s, size_t *c
 	unsigned levels = f->scopes ? f->scopes->n : 1;
 	for (unsigned i = 0; i < levels && (!max || s->n < max); i++) {
 		f->level = i;
-		if (!append(s, cap, f))
+		if (!append(s, f))
 			return false;
 	}
 	return true;
@@ -107,7 +103,7 @@ static bool append_levels(struct stk_modules *ms, struct stk_stack *s, size_t *c
 /* The functions between the frame appended last and its caller. When they jumped, they had put back
  * what the caller keeps in registers, and what they had in them is lost; their stack is the
  * callee's now. */
-static bool append_tails(struct stk_modules *ms, struct stk_stack *s, size_t *cap,
+static bool append_tails(struct stk_modules *ms, struct stk_stack *s,
 			 const struct stk_frame *caller, size_t max)
 {
 	const struct stk_arch *a = ms->target->arch;
@@ -121,20 +117,19 @@ static bool append_tails(struct stk_modules *ms, struct stk_stack *s, size_t *ca
 				      .tail = c->v[i]};
 		f.regs.valid = (struct stk_regbits){{0}};
 		stk_reg_set(&f.regs, a->pc, f.pc);
-		if (!append_levels(ms, s, cap, &f, max))
+		if (!append_levels(ms, s, &f, max))
 			return false;
 	}
 	return true;
 }
 
-bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, size_t *cap, struct stk_frame *f,
-		      size_t max)
+bool stk_append_frame(struct stk_modules *ms, struct stk_stack *s, struct stk_frame *f, size_t max)
 {
 	if (!f->mod)
 		f->mod = stk_module_at(ms, stk_frame_lookup_pc(f));
-	if (s->n && !append_tails(ms, s, cap, f, max))
+	if (s->n && !append_tails(ms, s, f, max))
 		return false;
-	return append_levels(ms, s, cap, f, max);
+	return append_levels(ms, s, f, max);
 }
 
 void stk_end_stack(struct stk_stack *s, enum stk_stack_end why, uint64_t number)
@@ -182,10 +177,7 @@ static uint64_t end_of_stack(const struct stk_target *t, const struct stk_thread
 		return 0;
 	if (th->tid == t->psinfo.pid)
 		return stk_auxv(t, AT_RANDOM, &end) ? end : 0;
-	for (unsigned i = 0; i < t->arch->nregs; i++)
-		if (!strcmp(t->arch->regs[i].name, t->arch->thread))
-			return stk_thread_reg(t, th, i, &end) ? end : 0;
-	return 0;
+	return stk_thread_tp(t, th, &end) ? end : 0;
 }
 
 /* Does the stack go on above a frame whose return address is 0? One that a program made by itself
@@ -214,7 +206,6 @@ static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
 {
 	struct stk_target_stepper ts;
 	struct stk_step_frame next;
-	size_t cap = 0;
 
 	for (stk_target_stepper(&ts, ms);; *at = next) {
 		struct stk_step s = stk_step(&ts.s, at, &next);
@@ -224,7 +215,7 @@ static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
 				      .how = at->how,
 				      .exact = at->exact,
 				      .signal = at->signal};
-		if (stk_step_is_frame(s.end) && !stk_append_frame(ms, ret, &cap, &f, max)) {
+		if (stk_step_is_frame(s.end) && !stk_append_frame(ms, ret, &f, max)) {
 			stk_end_stack(ret, STK_END_MEMORY, 0);
 			return;
 		}

@@ -45,7 +45,7 @@ struct stk_frame {
 struct stk_stack {
 	const struct stk_thread *thread;
 	struct stk_frame *v;
-	size_t n;
+	size_t n, cap;
 	enum stk_stack_end end;
 	char reason[160]; /* end != BASE: for people ("stack memory 0x7f… is not in the core") */
 	const char *absent; /* of the target's ops, for the reason */
