@@ -123,6 +123,7 @@ static void read_members(struct stk_module *m, Dwarf_Die *die, struct stk_type *
 {
 	Dwarf_Die child;
 	unsigned n = 0;
+	bool empty = t->kind == STK_TYPE_STRUCT;
 
 	if (dwarf_child(die, &child) == 0)
 		do {
@@ -131,6 +132,7 @@ static void read_members(struct stk_module *m, Dwarf_Die *die, struct stk_type *
 		} while (dwarf_siblingof(&child, &child) == 0);
 	if (n > MEMBERS_MAX)
 		t->hidden = true;
+	t->empty = empty && !n && !t->hidden;
 	if (!n || n > MEMBERS_MAX)
 		return;
 	t->members = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*t->members));
@@ -150,10 +152,11 @@ static void read_members(struct stk_module *m, Dwarf_Die *die, struct stk_type *
 		t->nmembers++;
 		/* A base's virtual base stands where this type puts it. */
 		t->hidden |= mb->inherited && mb->type->hidden;
-		t->empty &= mb->type->empty;
+		empty &= mb->type->empty;
 		if (mb->type->align > t->align)
 			t->align = mb->type->align;
 	} while (n && dwarf_siblingof(&child, &child) == 0);
+	t->empty = empty && !t->hidden;
 }
 
 static void read_enums(struct stk_module *m, Dwarf_Die *die, struct stk_type *t)
@@ -179,18 +182,22 @@ static void read_enums(struct stk_module *m, Dwarf_Die *die, struct stk_type *t)
 	} while (t->nenums < n && dwarf_siblingof(&child, &child) == 0);
 }
 
-/* A bound of a dimension. false: it is not the same for all objects of the type. */
+/* A number that bounds a dimension. What has a sign says so by its form (DWARF 5 §7.5.5). false: it
+ * is not the same for all objects of the type. */
 static bool bound(Dwarf_Die *die, unsigned name, int64_t otherwise, int64_t *ret)
 {
 	Dwarf_Attribute a;
-	Dwarf_Sword v;
+	Dwarf_Word v;
+	Dwarf_Sword sv;
 
 	*ret = otherwise;
 	if (!dwarf_attr_integrate(die, name, &a))
 		return true;
-	if (dwarf_formsdata(&a, &v))
+	int form = dwarf_whatform(&a);
+	bool sign = form == DW_FORM_sdata || form == DW_FORM_implicit_const;
+	if (sign ? dwarf_formsdata(&a, &sv) : dwarf_formudata(&a, &v))
 		return false;
-	*ret = v;
+	*ret = sign ? sv : (int64_t)v;
 	return true;
 }
 
@@ -203,10 +210,12 @@ static bool read_dimension(Dwarf_Die *die, uint64_t *ret)
 
 	if (dwarf_diecu(die, &cu, NULL, NULL))
 		(void)dwarf_default_lower_bound(dwarf_srclang(&cu), &first);
-	if (!bound(die, DW_AT_count, -1, &count) || !bound(die, DW_AT_lower_bound, first, &lower) ||
+	if (!bound(die, DW_AT_count, 0, &count) || !bound(die, DW_AT_lower_bound, first, &lower) ||
 	    !bound(die, DW_AT_upper_bound, lower - 1, &upper))
 		return false;
-	*ret = count >= 0 ? (uint64_t)count : upper >= lower ? (uint64_t)(upper - lower) + 1 : 0;
+	*ret = dwarf_hasattr(die, DW_AT_count) ? (uint64_t)count
+	       : upper >= lower                ? (uint64_t)upper - (uint64_t)lower + 1
+					       : 0;
 	return true;
 }
 
@@ -276,30 +285,32 @@ static void read_aggregate(struct stk_module *m, Dwarf_Die *die, struct stk_type
 		  : dwarf_tag(die) == DW_TAG_union_type ? STK_TYPE_UNION
 							: STK_TYPE_STRUCT;
 	t->name = type_name(m, die, keyword);
-	t->empty = t->kind == STK_TYPE_STRUCT;
 	if (!decl)
 		read_members(m, die, t, depth);
-	t->empty &= !t->hidden;
 	uint64_t align = attr_u(die, DW_AT_alignment, 0);
 	if (align > t->align)
 		t->align = (uint32_t)align;
 }
 
-/* The x87 format has 80 bits in its 16 bytes (System V ABI, 3.1.2); the name tells it from others.
- * clang calls each complex type alike: the rest may be a number's or nothing. */
+/* Of a floating-point number in 16 bytes the x87 format has 80 bits (System V ABI, 3.1.2), others,
+ * which have names of their own, all. clang calls each complex type alike: there the rest may be a
+ * number's or nothing. */
 static void read_base_type(Dwarf_Die *die, struct stk_type *t)
 {
-	static const char *const names[] = {"long double", "complex long double", "real(kind=10)",
-					    "complex(kind=10)", "complex"};
-	static const unsigned unsure = 4;
+	static const char *const whole[] = {"__float128", "_Float128", "__ieee128", "f128",
+					    "real(kind=16)"};
+	static const char *const pairs[] = {"complex long double", "complex(kind=10)", "complex"};
+	bool x87 = attr_u(die, DW_AT_encoding, 0) == DW_ATE_float && t->size == 16;
 
 	t->kind = STK_TYPE_SCALAR;
 	t->enc = encoding(die);
-	for (unsigned i = 0; t->name && i < sizeof(names) / sizeof(*names); i++)
-		if (!strcmp(t->name, names[i]) && t->size % 16 == 0 &&
-		    t->size >= (i == unsure ? 32 : 16)) {
+	for (unsigned i = 0; t->name && i < sizeof(whole) / sizeof(*whole); i++)
+		x87 &= strcmp(t->name, whole[i]) != 0;
+	t->value_bits = x87 ? 80 : 0;
+	for (unsigned i = 0; t->name && i < sizeof(pairs) / sizeof(*pairs) && t->size == 32; i++)
+		if (!strcmp(t->name, pairs[i])) {
 			t->value_bits = 80;
-			t->hidden = i == unsure;
+			t->hidden = pairs[i] == pairs[2];
 		}
 }
 

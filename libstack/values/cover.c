@@ -88,7 +88,7 @@ static void cover(struct cover *c, const struct stk_type *t, uint64_t bit, uint6
 		cover_members(c, t, bit, depth);
 	} else if (t->kind == STK_TYPE_ARRAY) {
 		cover_elements(c, t, bit, depth);
-	} else if (t->value_bits) {
+	} else if (t->value_bits && bits == 8 * t->size) {
 		for (uint64_t i = 0; i < t->size && bit + 8 * i < 8 * c->size; i += 16)
 			cover_bits(c, bit + 8 * i, t->value_bits);
 		if (t->hidden)
