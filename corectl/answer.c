@@ -19,6 +19,7 @@
 #include "interrupt.h"
 #include "operands.h"
 #include "output/report.h"
+#include "say.h"
 
 const struct command *const answer_commands[] = {
     stack_commands,   source_commands, data_commands, info_commands,
@@ -29,7 +30,7 @@ static struct session session = {.commands = answer_commands};
 void answer_out_of_memory(void)
 {
 	stk_text_flush(&session.out);
-	fputs("corectl: out of memory\n", stderr);
+	say("out of memory");
 	exit(1);
 }
 
@@ -81,8 +82,7 @@ static int status(struct session *s)
 	for (const struct stk_remark *m = s->target->remarks; m; m = m->next)
 		said |= m->incomplete;
 	if (s->incomplete && !said)
-		fputs("corectl: a stack does not end at its base: see its `stopped' line\n",
-		      stderr);
+		say("a stack does not end at its base: see its `stopped' line");
 	return s->failed || s->incomplete;
 }
 

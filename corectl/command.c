@@ -182,8 +182,10 @@ static void dump_one(struct stk_text *out, const struct command *c)
 
 	stk_printf(out, "### `%.*s%s%s`\n\n%s.", (int)first, c->names, command_gap(c), c->synopsis,
 		   c->brief);
-	if (c->more)
-		stk_printf(out, "\n%s", c->more);
+	if (c->more) {
+		stk_putc(out, '\n');
+		stk_puts(out, c->more);
+	}
 	if (c->names[first])
 		stk_printf(out, "\n\nAlso: `%s`.", c->names + first + 1);
 	stk_puts(out, "\n\n");

@@ -29,11 +29,24 @@ static struct session *current; /* readline's callbacks take no argument */
 static char *candidates[CANDIDATES_MAX];
 static unsigned ncandidates;
 
+/* Names come from files of others, and readline shows them as they are: one that must not reach the
+ * terminal cannot be typed either. */
+static bool can_be_shown(const char *name)
+{
+	int n = 1;
+
+	for (; *name && n > 0; name += n)
+		n = stk_text_passes(name, 4);
+	return n > 0;
+}
+
 static bool add_candidate(void *arg, const char *name)
 {
 	(void)arg;
 	if (ncandidates == CANDIDATES_MAX)
 		return false;
+	if (!can_be_shown(name))
+		return true;
 	candidates[ncandidates] = strdup(name);
 	ncandidates += candidates[ncandidates] != NULL;
 	return true;

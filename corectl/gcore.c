@@ -17,6 +17,7 @@
 
 #include "memory.h"
 #include "operands.h"
+#include "say.h"
 #include "targets/live.h"
 
 #define TRIES 10 /* where the process executes another program meanwhile */
@@ -161,22 +162,20 @@ static int tell(const struct options *a, const struct outcome *o)
 	struct stat st = {0};
 
 	if (stat(a->out, &st)) {
-		fprintf(stderr, "corectl: %s: %s\n", a->out, strerror(errno));
+		say("%s: %s", a->out, strerror(errno));
 		return 1;
 	}
 	printf("%s: %.1f MB, %.1f MB on disk, %u thread%s; process %d stood still for %.*f ms\n",
 	       a->out, (double)st.st_size / 1e6, (double)st.st_blocks * 512 / 1e6, o->threads,
 	       o->threads == 1 ? "" : "s", o->pid, o->paused < 10, o->paused);
 	if (o->newer)
-		fputs("corectl: memory outside the stacks may be newer than the registers\n",
-		      stderr);
+		say("memory outside the stacks may be newer than the registers");
 	if (o->missing)
-		fprintf(stderr, "corectl: %u thread%s missing: %s\n", o->missing,
-			o->missing == 1 ? " is" : "s are", o->missing_reason);
+		say("%u thread%s missing: %s", o->missing, o->missing == 1 ? " is" : "s are",
+		    o->missing_reason);
 	if (o->unread)
-		fprintf(stderr, "corectl: %llu KB of memory could not be read%s\n",
-			(unsigned long long)o->unread / 1024,
-			o->newer ? " (unmapped meanwhile?)" : "");
+		say("%llu KB of memory could not be read%s", (unsigned long long)o->unread / 1024,
+		    o->newer ? " (unmapped meanwhile?)" : "");
 	return o->missing || o->unread;
 }
 
@@ -251,13 +250,13 @@ int gcore_main(struct options *a)
 		stk_dump_file_drop(&file);
 	}
 	if (r && interrupted) {
-		fprintf(stderr, "corectl: interrupted: no core is written\n");
+		say("interrupted: no core is written");
 		signal(interrupted, SIG_DFL);
 		mask_ends(SIG_UNBLOCK);
 		raise(interrupted);
 	}
 	if (r) {
-		fprintf(stderr, "corectl: %s; no core is written\n", err.msg);
+		say("%s; no core is written", err.msg);
 		return 2;
 	}
 	return tell(a, &o);

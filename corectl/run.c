@@ -8,6 +8,7 @@
 #include "run.h"
 
 #include "base/arch.h"
+#include "say.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -40,10 +41,9 @@ static int find_library(char *ret, size_t cap)
 		if (len < (int)cap && !access(ret, R_OK))
 			return 0;
 	}
-	fprintf(stderr,
-		"corectl: run: " LIBRARY " was found neither in %s/%s nor in %s/%s: is libstack "
-		"installed beside corectl?\n",
-		exe, places[0], exe, places[1]);
+	say("run: " LIBRARY " was found neither in %s/%s nor in %s/%s: is libstack "
+	    "installed beside corectl?",
+	    exe, places[0], exe, places[1]);
 	return STATUS_CANNOT_OPEN;
 }
 
@@ -79,7 +79,7 @@ static bool interpreter(char *head)
 
 static int cannot(const char *path, const char *why)
 {
-	fprintf(stderr, "corectl: run: %s %s\n", path, why);
+	say("run: %s %s", path, why);
 	return STATUS_CANNOT_OPEN;
 }
 
@@ -200,6 +200,6 @@ int run_main(struct options *o)
 	if (e)
 		return e;
 	execvp(program, (char *const *)o->operands);
-	fprintf(stderr, "corectl: run: %s: %s\n", program, strerror(errno));
+	say("run: %s: %s", program, strerror(errno));
 	return STATUS_CANNOT_OPEN;
 }

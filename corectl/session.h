@@ -85,7 +85,7 @@ void session_select_tid(struct session *s, int tid);
 /* Show the selected frame and its source line. */
 void session_show_frame(struct session *s);
 
-/* --- say.c: what stands beside the answers --- */
+/* --- remarks.c: what stands beside the answers --- */
 
 /* The remarks that the target got since the last time, on stderr. */
 void session_remarks(struct session *s);

@@ -17,6 +17,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "say.h"
 #include "targets/dump.h"
 
 #define BUFFER    (1U << 20)
@@ -218,9 +219,7 @@ struct work {
 static void tell(const struct work *w)
 {
 	if (w->name && w->done % PROGRESS < BUFFER && w->done >= PROGRESS) {
-		fprintf(stderr, "\r\033[Kcorectl: unpacking %s: %llu MB", w->name,
-			(unsigned long long)(w->done >> 20));
-		fflush(stderr);
+		say_progress("unpacking %s: %llu MB", w->name, (unsigned long long)(w->done >> 20));
 	}
 }
 
@@ -286,7 +285,7 @@ static int unpack_to(struct work *w, const char **ret_why, struct stk_err *err)
 		w->f->done(w->state);
 	free(w->buf);
 	if (w->name)
-		fputs("\r\033[K", stderr);
+		say_progress(NULL);
 	return r;
 }
 
