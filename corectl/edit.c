@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <readline/history.h>
@@ -19,6 +18,7 @@
 
 #include "command.h"
 #include "edit.h"
+#include "history.h"
 #include "interrupt.h"
 #include "symbols/scope.h"
 #include "symbols/symtab.h"
@@ -136,34 +136,6 @@ static char **complete(const char *text, int start, int end)
 	return rl_completion_matches(text, next_candidate);
 }
 
-/* $XDG_STATE_HOME/corectl/history (XDG Base Directory Specification). */
-static char *history_path(void)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *dir = NULL, *path = NULL;
-
-	if (state && *state == '/') {
-		if (asprintf(&dir, "%s/corectl", state) < 0)
-			return NULL;
-	} else if (home && *home) {
-		if (asprintf(&dir, "%s/.local/state/corectl", home) < 0)
-			return NULL;
-	} else {
-		return NULL;
-	}
-	for (char *p = dir + 1; *p; p++)
-		if (*p == '/') {
-			*p = 0;
-			mkdir(dir, 0700);
-			*p = '/';
-		}
-	mkdir(dir, 0700);
-	if (asprintf(&path, "%s/history", dir) < 0)
-		path = NULL;
-	free(dir);
-	return path;
-}
-
 /* Set by SIGCONT, which may come at any place: we were stopped and run again. */
 static volatile sig_atomic_t continued;
 
@@ -277,7 +249,7 @@ static int read_key(FILE *f)
 
 void edit_loop(struct session *s)
 {
-	char *path = history_path(), *line;
+	char *line;
 
 	current = s;
 	rl_readline_name = "corectl";
@@ -289,8 +261,7 @@ void edit_loop(struct session *s)
 	rl_catch_sigwinch = 1;
 	using_history();
 	stifle_history(1000);
-	if (path)
-		read_history(path);
+	history_read();
 	stk_text_flush(&s->out);
 	while (!s->quit && (line = readline("(corectl) "))) {
 		if (*line && line[strspn(line, " \t")])
@@ -301,11 +272,6 @@ void edit_loop(struct session *s)
 	}
 	if (!s->quit)
 		putchar('\n');
-	if (path) {
-		mode_t old = umask(077);
-		write_history(path);
-		umask(old);
-	}
+	history_write();
 	clear_history();
-	free(path);
 }

@@ -244,7 +244,7 @@ int gcore_main(struct options *a)
 	catch_signals();
 	/* Before the process is stopped: it does not stand for a folder that cannot be written to.
 	 */
-	r = stk_dump_file_open(&file, a->out, &err);
+	r = stk_dump_file_open(&file, a->out, a->out != name, &err);
 	if (!r) {
 		r = dump(a, &file, &o, &err);
 		stk_dump_file_drop(&file);

@@ -8,11 +8,11 @@
 #include "run.h"
 
 #include "base/arch.h"
+#include "targets/foreign.h"
 #include "say.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,7 +148,7 @@ static int check_program(const char *name)
 	if (snprintf(path, sizeof(path), "%s", name) >= (int)sizeof(path))
 		return 0;
 	for (int i = 0; i < SCRIPTS_MAX; i++) {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		int fd = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, NULL);
 		ssize_t n = fd < 0 ? 0 : pread(fd, head, 255, 0);
 		head[n > 0 ? n : 0] = 0;
 		bool elf = n >= (ssize_t)sizeof(eh) && !memcmp(head, ELFMAG, SELFMAG);

@@ -19,6 +19,7 @@
 
 #include "say.h"
 #include "targets/dump.h"
+#include "targets/foreign.h"
 
 #define BUFFER    (1U << 20)
 #define ZSTD_ROOM ZSTD_BLOCKSIZE_MAX
@@ -169,14 +170,9 @@ static const struct format *format_of(int fd)
 	return NULL;
 }
 
-static int open_packed(const char *path)
-{
-	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-}
-
 bool unpack_is_packed(const char *path)
 {
-	int fd = open_packed(path);
+	int fd = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, NULL);
 	bool packed = format_of(fd) != NULL;
 
 	if (fd >= 0)
@@ -291,13 +287,14 @@ static int unpack_to(struct work *w, const char **ret_why, struct stk_err *err)
 
 int unpack(const char *path, bool progress, const char **ret_why, struct stk_err *err)
 {
-	struct work w = {.in = open_packed(path), .name = progress ? path : NULL};
+	struct work w = {.in = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, err),
+			 .name = progress ? path : NULL};
 	struct stk_err why;
 	int r;
 
 	*ret_why = NULL;
 	if (w.in < 0)
-		return stk_fail_sys(err, errno, "%s", path);
+		return w.in;
 	w.f = format_of(w.in);
 	w.out = w.f && w.f->start ? nameless() : -1;
 	if (!w.f || !w.f->start)

@@ -1,7 +1,6 @@
 /* ELF cores: the file is mapped, its segments are sorted, its notes parsed. Nothing is copied. */
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cursor.h"
+#include "targets/foreign.h"
 #include "targets/notes.h"
 #include "targets/target.h"
 
@@ -33,11 +33,11 @@ static const struct stk_target_ops core_ops = {
 int stk_elf_kind(const char *path, struct stk_err *err)
 {
 	uint8_t id[20];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, err);
 	ssize_t n;
 
 	if (fd < 0)
-		return stk_fail_sys(err, errno, "%s", path), 0;
+		return 0;
 	n = pread(fd, id, sizeof(id), 0);
 	int sys = errno;
 	close(fd);
@@ -56,14 +56,12 @@ static int map_file(struct core *c, const char *path, int fd, struct stk_err *er
 	struct stat st;
 
 	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		fd = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, err);
 	if (fd < 0)
-		return stk_fail_sys(err, errno, "%s", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0) {
+		return fd;
+	if (fstat(fd, &st) || !st.st_size) {
 		close(fd);
-		if (S_ISREG(st.st_mode))
-			return stk_fail(err, STK_EFORMAT, "%s: the file is empty", path);
-		return stk_fail(err, STK_ENOTELF, "%s: not a regular file", path);
+		return stk_fail(err, STK_EFORMAT, "%s: the file is empty", path);
 	}
 	c->map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	int sys = errno;

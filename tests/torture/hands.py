@@ -79,7 +79,7 @@ def name_in_gcore(t, work):
     out, err, status = run([s.CORECTL, "gcore", "-o", work + "/core", str(pid)])
     os.waitpid(pid, 0)
     clean(t, out + err, "gcore")
-    t.check("process %d (\\x1b]0;pwn\\x07\\xc2\\x9b31mX) is a zombie" % pid in err, err)
+    t.check("process %d (\\x1b]0;pwn\\x07\\xc2\\x9b31mX\\x9b) is a zombie" % pid in err, err)
     t.equal(status, 2, "status")
 
 
