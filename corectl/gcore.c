@@ -58,7 +58,7 @@ struct outcome {
 	unsigned threads, missing;
 	char missing_reason[160];
 	uint64_t unread;
-	bool newer;
+	bool newer, cut;
 };
 
 /* Ctrl-Z would stop us, and the process that we hold would stay stopped as long: Ctrl-Z waits until
@@ -149,7 +149,8 @@ static int dump(const struct options *a, struct stk_dump_file *file, struct outc
 			      .threads = t->nthreads,
 			      .missing = t->missing,
 			      .unread = j.d->unread,
-			      .newer = wanted.stacks_first};
+			      .newer = wanted.stacks_first,
+			      .cut = wanted.stacks_only && j.d->stacks_cut};
 	snprintf(o->missing_reason, sizeof(o->missing_reason), "%s",
 		 t->missing ? t->missing_reason : "");
 	stk_dump_free(j.d);
@@ -176,7 +177,9 @@ static int tell(const struct options *a, const struct outcome *o)
 	if (o->unread)
 		say("%llu KB of memory could not be read%s", (unsigned long long)o->unread / 1024,
 		    o->newer ? " (unmapped meanwhile?)" : "");
-	return o->missing || o->unread;
+	if (o->cut)
+		say(STK_DUMP_STACKS_CUT);
+	return o->missing || o->unread || o->cut;
 }
 
 static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
