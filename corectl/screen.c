@@ -16,6 +16,7 @@
 
 #include "base/text.h"
 #include "base/vec.h"
+#include "cut.h"
 #include "interrupt.h"
 #include "pager.h"
 
@@ -36,7 +37,7 @@ static int write_all(int fd, const char *bytes, size_t len)
 /* To standard output or the pager. A pager that was left early and Ctrl-C are no errors. */
 static int put_out(struct screen *sc, const char *bytes, size_t len)
 {
-	if (sc->left)
+	if (sc->left || cut_file())
 		return -EPIPE;
 	int r = write_all(sc->fd, bytes, len);
 

@@ -15,6 +15,8 @@
 struct core {
 	struct stk_target t;
 	void *map;
+	int fd;             /* of it */
+	struct stat opened; /* what it was then */
 };
 
 static void core_close(struct stk_target *t)
@@ -23,12 +25,27 @@ static void core_close(struct stk_target *t)
 
 	if (c->map)
 		munmap(c->map, t->file_len);
+	if (c->fd >= 0)
+		close(c->fd);
 	stk_pool_done(&t->pool);
 	free(c);
 }
 
-static const struct stk_target_ops core_ops = {
-    .kind = "core", .ran = "crashed", .absent = "is not in the core", .close = core_close};
+static bool core_changed(struct stk_target *t)
+{
+	const struct core *c = (struct core *)t;
+	struct stat now;
+
+	return !fstat(c->fd, &now) && (now.st_size != c->opened.st_size ||
+				       now.st_mtim.tv_sec != c->opened.st_mtim.tv_sec ||
+				       now.st_mtim.tv_nsec != c->opened.st_mtim.tv_nsec);
+}
+
+static const struct stk_target_ops core_ops = {.kind = "core",
+					       .ran = "crashed",
+					       .absent = "is not in the core",
+					       .changed = core_changed,
+					       .close = core_close};
 
 int stk_elf_kind(const char *path, struct stk_err *err)
 {
@@ -53,26 +70,21 @@ int stk_elf_kind(const char *path, struct stk_err *err)
 
 static int map_file(struct core *c, const char *path, int fd, struct stk_err *err)
 {
-	struct stat st;
+	struct stat *st = &c->opened;
 
-	if (fd < 0)
-		fd = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, err);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) || !st.st_size) {
-		close(fd);
+	c->fd = fd < 0 ? stk_foreign_open(path, STK_FOREIGN_ANY, NULL, err) : fd;
+	if (c->fd < 0)
+		return c->fd;
+	if (fstat(c->fd, st) || !st->st_size)
 		return stk_fail(err, STK_EFORMAT, "%s: the file is empty", path);
-	}
-	c->map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	int sys = errno;
-	close(fd);
+	c->map = mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_PRIVATE, c->fd, 0);
 	if (c->map == MAP_FAILED) {
 		c->map = NULL;
-		return stk_fail_sys(err, sys, "%s: cannot be mapped", path);
+		return stk_fail_sys(err, errno, "%s: cannot be mapped", path);
 	}
-	madvise(c->map, (size_t)st.st_size, MADV_RANDOM);
+	madvise(c->map, (size_t)st->st_size, MADV_RANDOM);
 	c->t.file = c->map;
-	c->t.file_len = (size_t)st.st_size;
+	c->t.file_len = (size_t)st->st_size;
 	return 0;
 }
 

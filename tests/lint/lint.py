@@ -298,7 +298,7 @@ MAY_OPEN = {"libstack/targets/foreign.c": "the door itself",
             "libstack/targets/dump_file.c": "the core that is written",
             "corectl/unpack.c": "a new file without a name in TMPDIR",
             "corectl/answer.c": "-x FILE, which may be a pipe",
-            "corectl/cores.c": "the folder where we stand; /proc/sys",
+            "corectl/cores.c": "the folder where we stand; /proc/sys", "corectl/cut.c": "/proc/self/maps",
             "libstack/targets/procfs.c": "/proc/PID", "libstack/targets/copy.c": "/proc/PID/mem",
             "libstack/targets/rights.c": "/proc, /etc/passwd", "libstack/targets/look.c": "/dev/cpu_dma_latency",
             "signal/helper/core.c": "/proc/sys", "signal/helper/helper.c": "/proc/PID/maps"}

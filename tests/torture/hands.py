@@ -274,22 +274,94 @@ def terminal_in_core(t, work):
     """A terminal that a core names does not become ours."""
     import pty
     master, slave = pty.openpty()
-    core = small_core(work + "/core", os.ttyname(slave).encode())
+    name = os.ttyname(slave)
+    core = small_core(work + "/core", name.encode())
     os.close(slave)
     p = subprocess.Popen([s.CORECTL, core, "-batch", "-x", "/dev/stdin"], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    p.stdin.write(b"modules\nsiginfo\n")
-    p.stdin.close()
-    p.stdout.readline()
+    p.stdout.readline()  # the head: all files were opened
     with open("/proc/%d/stat" % p.pid) as f:
         tty = f.read().rsplit(")", 1)[1].split()[4]
-    os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOWAIT)  # it stays as it ended
-    with open("/proc/%d/stat" % p.pid) as f:
-        tty_then = f.read().rsplit(")", 1)[1].split()[4]
-    p.stdout.read()
-    p.wait()
+    p.communicate(b"modules\n")
     os.close(master)
-    t.equal((tty, tty_then), ("0", "0"), "its controlling terminal")
+    t.equal(tty, "0", "its controlling terminal")
+
+
+class Talk:
+    """A session through pipes: a command, its answer."""
+
+    def __init__(self, *args):
+        self.p = subprocess.Popen([s.CORECTL, *args, "-batch", "-x", "/dev/stdin"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def ask(self, command, last):
+        """The answer, up to the line that begins with `last`."""
+        self.p.stdin.write(command.encode() + b"\n")
+        self.p.stdin.flush()
+        text = b""
+        while True:
+            line = self.p.stdout.readline()
+            text += line
+            if not line or line.startswith(last.encode()):
+                return text.decode()
+
+    def end(self, commands):
+        """(stdout, stderr, status) of the rest."""
+        out, err = self.p.communicate(commands.encode())
+        return out.decode(), err.decode(), self.p.returncode
+
+
+def core_cut(t, work):
+    """A core, and a program, that is cut or written to while it is open."""
+    import shutil
+    program, core = compiled(work), work + "/core"
+    s.make_core(program, work + "/whole")
+
+    def opened():
+        shutil.copy(work + "/whole", core)
+        talk = Talk(core, program)
+        t.check("rip " in talk.ask("regs", "rip "), "no answer while the core is whole")
+        return talk
+    talk = opened()
+    os.truncate(core, 0)
+    out, err, status = talk.end("bt\nx/4g $sp\nmaps\n")
+    told = "corectl: %s was cut while it was open: what was asked for last is not shown\n"
+    t.check("rip" not in out and "main" not in out and "0x0000000000000000" not in out, "after the cut:", out)
+    t.check(err.endswith(told % core), "it is said:", err)
+    t.equal(status, 1, "status")
+    # The last page is still there, and zero behind the end: no signal tells.
+    talk = opened()
+    os.truncate(core, os.path.getsize(core) - 100)
+    out, err, status = talk.end("regs rip\n")
+    t.check("corectl: %s was written to while it was open: what is shown may be wrong\n" % core in err, "cut a little:", err)
+    t.equal(status, 1, "status, cut a little")
+    talk = opened()
+    with open(core, "r+b") as f:
+        f.write(b"\x7fELF")
+    out, err, status = talk.end("regs rip\n")
+    t.check("corectl: %s was written to while it was open: what is shown may be wrong\n" % core in err, "written to:", err)
+    t.equal(status, 1, "status, written to")
+    talk = opened()
+    os.truncate(program, 0)
+    out, err, status = talk.end("disass main\nls\nbt\n")
+    t.check(err.endswith(told % program), "the program is cut:", err)
+    t.equal(status, 1, "status, the program is cut")
+
+
+def mapped_file_cut(t, work):
+    """gcore of a process whose mapped file is cut: what is gone is missing, and said."""
+    code = ("import mmap, os, sys, time\nf = open(%r, 'w+b')\nf.write(b'x' * 65536)\nf.flush()\n"
+            "m = mmap.mmap(f.fileno(), 65536, mmap.MAP_PRIVATE)\nm[0] = 1\nos.truncate(%r, 0)\n"
+            "print('READY', flush=True)\ntime.sleep(100)\n" % (work + "/mapped", work + "/mapped"))
+    p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        p.stdout.readline()
+        out, err, status = run([s.CORECTL, "gcore", "--full", "-o", work + "/core", str(p.pid)])
+        t.check(re.search(r"^corectl: \d+ KB of memory could not be read$", err, re.M), "it is said:", err)
+        t.equal(status, 1, "status")
+    finally:
+        p.kill()
+        p.wait()
 
 
 # --- links ---
@@ -556,7 +628,7 @@ def many_on_one_stack(t, work):
 
 
 CASES = {f.__name__: f for f in (names_in_answers, name_in_gcore, names_completed, pipes_as_operands,
-                                 pipe_as_split_unit, pipe_as_alternate_file, terminal_in_core, links_and_cores,
+                                 pipe_as_split_unit, pipe_as_alternate_file, terminal_in_core, core_cut, mapped_file_cut, links_and_cores,
                                  own_folders, output_of_others, helper_rewritten,
                                  large_command_line, far_thread_pointer, many_on_one_stack)}
 
