@@ -1,13 +1,12 @@
 #include "symbols/image.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cursor.h"
+#include "targets/foreign.h"
 
 #define IMAGE_MAX (1ULL << 30) /* a memory image above 1 GB is damage */
 
@@ -30,15 +29,11 @@ static struct stk_image *image_new(Elf *elf, int fd, uint8_t *map, size_t size)
 
 struct stk_image *stk_image_open(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
+	int fd = stk_foreign_open(path, STK_FOREIGN_ANY, &st, NULL);
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return NULL;
-	}
 	elf_version(EV_CURRENT);
 	return image_new(elf_begin(fd, ELF_C_READ_MMAP, NULL), fd, NULL, (size_t)st.st_size);
 }
