@@ -8,8 +8,8 @@
 #include "run.h"
 
 #include "base/arch.h"
-#include "targets/foreign.h"
 #include "say.h"
+#include "targets/foreign.h"
 
 #include <elf.h>
 #include <errno.h>
