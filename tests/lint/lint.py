@@ -261,6 +261,41 @@ def links(t):
         t.check(library.startswith(tuple(LIBRARIES)), "corectl links", library)
 
 
+def readelf(*arguments):
+    if not shutil.which("readelf"):
+        s.skip("readelf is not installed")
+    return subprocess.run(["readelf", "-W", *arguments], stdout=subprocess.PIPE, check=True,
+                          stderr=subprocess.DEVNULL).stdout.decode()
+
+
+def cached(name):
+    with open(os.path.join(os.environ["BUILD"], "CMakeCache.txt")) as f:
+        found = re.search(r"^%s:\w+=(.*)$" % name, f.read(), re.M)
+    return found.group(1) if found else ""
+
+
+def hardened(t):
+    """What reads files of strangers: everything is bound and made read-only at the start, arrays on
+    the stack are guarded, branches land where they may, functions of libc know sizes."""
+    helper = os.path.join(os.environ["BUILD"], "signal/libstack-helper")
+    for program in (s.CORECTL, helper):
+        name = os.path.basename(program)
+        dynamic = readelf("-d", program)
+        t.check(re.search(r"FLAGS_1\).*\bNOW\b", dynamic), name, "is not bound at its start")
+        t.check(re.search(r"FLAGS_1\).*\bPIE\b", dynamic), name, "is not position-independent")
+        t.check("GNU_RELRO" in readelf("-l", program), name, "has no RELRO")
+        t.check(re.search(r"GNU_STACK .* RW ", readelf("-l", program)), name, "has an executable stack")
+    fortified = cached("CMAKE_BUILD_TYPE") != "Debug" and cached("STK_SANITIZE") != "ON"
+    for targets in (("corectl", "stack_engine_objects"), ("stack_helper",)):
+        wanted = symbols(t, *targets)[1]
+        t.check("__stack_chk_fail" in wanted, targets, "have no stack protector")
+        t.check(not fortified or targets == ("stack_helper",) or any(re.match("__.*_chk$", w) for w in wanted),
+                targets, "are not fortified")
+    if cached("STK_HAS_BRANCH_MARKS"):
+        for source, path in objects(t, "corectl", "stack_base", "stack_engine_objects", "stack_helper"):
+            t.check("IBT, SHSTK" in readelf("-n", path), source, "has no branch marks")
+
+
 def size(t):
     """A file has one job: 600 lines are the end."""
     for name in tracked("libstack/*.[ch]", "corectl/*.[ch]", "signal/*.[ch]"):
@@ -319,8 +354,8 @@ def doors(t):
     t.equal(sorted(set(MAY_OPEN) - used), [], "no longer open anything")
 
 
-RULES = {f.__name__: f for f in (layers, inside, base, circles, wraps, crash, format, docs, named, paths, scripts, links, size,
-                                  machines, doors)}
+RULES = {f.__name__: f for f in (layers, inside, base, circles, wraps, crash, format, docs, named, paths, scripts, links,
+                                  hardened, size, machines, doors)}
 
 
 def main():
