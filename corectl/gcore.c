@@ -17,6 +17,7 @@
 
 #include "memory.h"
 #include "operands.h"
+#include "sandbox.h"
 #include "say.h"
 #include "targets/live.h"
 
@@ -229,6 +230,14 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* The new file gets its name at the end: writing stays. */
+#define NEEDS (SANDBOX_LOOKS | SANDBOX_STOPS | SANDBOX_WRITES)
+
+static void tell_sandbox(const struct stk_err *err)
+{
+	say("the sandbox is not whole (--no-sandbox does without): %s", err->msg);
+}
+
 int gcore_main(struct options *a)
 {
 	struct stk_dump_file file;
@@ -244,11 +253,16 @@ int gcore_main(struct options *a)
 		return r;
 	snprintf(name, sizeof(name), "core.%d", a->pid);
 	a->out = a->out ? a->out : name;
+	bool sandboxed = !a->no_sandbox && sandbox_differs(a->pid);
+	if (sandboxed && sandbox_drop_rights(NEEDS, &err))
+		tell_sandbox(&err);
 	catch_signals();
 	/* Before the process is stopped: it does not stand for a folder that cannot be written to.
 	 */
 	r = stk_dump_file_open(&file, a->out, a->out != name, &err);
 	if (!r) {
+		if (sandboxed && sandbox_enter(NEEDS, -1, &err))
+			tell_sandbox(&err);
 		r = dump(a, &file, &o, &err);
 		stk_dump_file_drop(&file);
 	}

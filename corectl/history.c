@@ -2,20 +2,24 @@
 /*
  * readline's own functions take a path, and follow what stands there. The file is read and written
  * through the descriptor of its folder instead (targets/folder.h); a new one replaces it when it is
- * whole.
+ * whole, which is an errand.
  */
 #include "history.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include <readline/history.h>
 
+#include "errand.h"
 #include "own.h"
 
-#define NAME "history"
+#define NAME     "history"
+#define TEXT_MAX (16UL << 20) /* bytes */
 
 static int folder(bool make)
 {
@@ -48,32 +52,57 @@ void history_read(void)
 		close(in);
 }
 
-static bool write_lines(int fd)
+/* The text of the list, in a file without a name; -1: there is none. */
+static int list_text(void)
 {
-	FILE *f = fdopen(fd, "w");
+	int fd = memfd_create("corectl-history", MFD_CLOEXEC);
+	FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
 	HIST_ENTRY **v = history_list();
 
-	if (!f) {
-		close(fd);
-		return false;
-	}
-	for (unsigned i = 0; v && v[i]; i++)
+	for (unsigned i = 0; f && v && v[i]; i++)
 		fprintf(f, "%s\n", v[i]->line);
-	bool good = !ferror(f);
-	return !fclose(f) && good;
+	if (f && !fclose(f) && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
-void history_write(void)
+static bool copy(int from, int to)
+{
+	ssize_t n = 1;
+
+	for (size_t all = 0; n > 0 && all < TEXT_MAX; all += (size_t)n)
+		n = sendfile(to, from, NULL, TEXT_MAX - all);
+	return !close(to) && n >= 0;
+}
+
+int history_put(int text)
 {
 	char name[32];
-	int in = folder(true);
+	int in = folder(true), r = -1;
 
 	snprintf(name, sizeof(name), NAME ".%d.new", (int)getpid());
 	int fd = in < 0
 		     ? -1
 		     : openat(in, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd >= 0 && (!write_lines(fd) || renameat(in, name, in, NAME)))
+	if (fd >= 0)
+		r = copy(text, fd) ? renameat(in, name, in, NAME) : -1;
+	if (fd >= 0 && r)
 		unlinkat(in, name, 0);
 	if (in >= 0)
 		close(in);
+	return r;
+}
+
+void history_write(void)
+{
+	int text = list_text(), asked = text < 0 ? -1 : errand_ask(ERRAND_HISTORY, text);
+
+	if (asked >= 0)
+		errand_wait(asked);
+	else if (text >= 0)
+		history_put(text);
+	if (text >= 0)
+		close(text);
 }

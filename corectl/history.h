@@ -8,4 +8,7 @@ void history_read(void);
 /* In the place of the file, 0600. Where it cannot be kept it is not. */
 void history_write(void);
 
+/* The errand: `text` is what the file is to hold. 0, or -1: it is not kept. */
+int history_put(int text);
+
 #endif

@@ -67,6 +67,8 @@ static const struct row rows[] = {
      "put DIR before the paths of the target"},
     {"--no-cache", NULL, NULL, FOR_LOOKS | FOR_OTHERS, AT(no_cache), NULL,
      "neither use nor keep inflated debug files"},
+    {"--no-sandbox", NULL, NULL, FOR_LOOKS | FOR_GCORE | FOR_OTHERS, AT(no_sandbox), NULL,
+     "keep the rights that corectl was started with"},
     {"--color", NULL, "WHEN", FOR_LOOKS | FOR_OTHERS, 0, take_color,
      "colours: auto, always or never"},
     {"--help", "h", NULL, FOR_ALL, AT(help), NULL,

@@ -50,8 +50,9 @@ struct options {
 	const char *debug_dir, *sysroot;
 	enum color_when color;
 	bool batch, no_cache;
-	bool hold; /* the process stays stopped */
-	bool all;  /* stack: frames of the runtime too */
+	bool no_sandbox; /* see sandbox.h */
+	bool hold;       /* the process stays stopped */
+	bool all;        /* stack: frames of the runtime too */
 
 	const char *out; /* gcore: the file */
 	bool full, stacks_only, short_pause;

@@ -9,7 +9,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
@@ -24,7 +23,7 @@ struct screen {
 	int error;       /* errno of the write that failed, 0: none; later output is dropped */
 
 	int fd;      /* standard output, or the pager's pipe */
-	pid_t pager; /* 0: none runs */
+	int pager;   /* 0: none runs */
 	size_t room; /* once more than this was written, the pager has read something */
 	bool left;   /* the pager has ended: the rest of the answer is dropped */
 	bool keeping;

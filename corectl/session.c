@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/signals.h"
+#include "confine.h"
+#include "errand.h"
 #include "interrupt.h"
 #include "unpack.h"
 
@@ -81,14 +83,17 @@ static int open_target(struct session *s, const struct options *o, struct stk_er
 	    .bin = o->bin, .debug_dir = o->debug_dir, .sysroot = o->sysroot};
 	if (!o->no_cache)
 		s->symbols.cache = own_place(OWN_CACHE, &s->cache);
+	confine_prepare(s, o);
 	if (!o->pid) {
 		s->since = stat(o->core, &st) ? 0 : (long long)st.st_mtime;
+		confine(s, o);
 		return open_core(s, o->core, err);
 	}
 	s->hold = o->hold;
 	int r = session_open_process(s, o->pid, &s->target, err);
 	if (r)
 		return r;
+	confine(s, o); /* what the process was copied from is the kernel's own */
 	const struct stk_live_info *i = stk_live_info(s->target);
 	s->since = i->started;
 	if (i->other_root && !o->debug_dir) {
@@ -140,4 +145,5 @@ void session_close(struct session *s)
 	stk_target_close(s->target);
 	stk_sources_free(s->sources);
 	screen_done(&s->screen);
+	errand_end();
 }

@@ -187,8 +187,10 @@ static const char *folder(void)
 	return dir && *dir ? dir : "/var/tmp";
 }
 
+static int prepared; /* 0: nothing; a descriptor plus 1; a negative errno: there is none */
+
 /* A file that ends with us, however we end. */
-static int nameless(void)
+static int make_nameless(void)
 {
 	char name[4096];
 	int fd = open(folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -201,6 +203,24 @@ static int nameless(void)
 	if (fd >= 0)
 		unlink(name);
 	return fd;
+}
+
+void unpack_prepare(const char *path)
+{
+	if (!unpack_is_packed(path))
+		return;
+	int fd = make_nameless();
+	prepared = fd < 0 ? -errno : fd + 1;
+}
+
+static int nameless(void)
+{
+	int was = prepared;
+
+	prepared = 0;
+	if (was < 0)
+		errno = -was;
+	return was ? (was < 0 ? -1 : was - 1) : make_nameless();
 }
 
 struct work {

@@ -10,6 +10,10 @@
 /* Is it a compressed file, by its first bytes? Also one that unpack() knows no way for. */
 bool unpack_is_packed(const char *path);
 
+/* If the file is compressed, make the one that unpack() fills: it may be called where no file can
+ * be made any more. */
+void unpack_prepare(const char *path);
+
 /*
  * The contents in a file without a name, in $TMPDIR or /var/tmp, with holes where they are zero.
  * *ret_why: why they are not whole, or NULL. `progress`: tell on stderr, a terminal.

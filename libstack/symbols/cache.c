@@ -142,7 +142,18 @@ static bool may_write(uint64_t size)
 	       (r.rlim_cur == RLIM_INFINITY || size <= r.rlim_cur);
 }
 
-static bool write_entry(int folder, const struct stk_cache_job *j)
+struct entry_bytes {
+	const void *image;
+	struct trailer trailer; /* with the image's size */
+};
+
+static bool write_bytes(int fd, const struct entry_bytes *e)
+{
+	return write_all(fd, e->image, e->trailer.image_size) &&
+	       write_all(fd, &e->trailer, sizeof(e->trailer));
+}
+
+static bool write_entry(int folder, const struct entry_bytes *e)
 {
 	char name[NAME_SIZE], temporary[NAME_SIZE], suffix[32];
 	struct stk_text x;
@@ -152,30 +163,87 @@ static bool write_entry(int folder, const struct stk_cache_job *j)
 		return false;
 	stk_text_init(&x, suffix, sizeof(suffix));
 	stk_printf(&x, ".%lx.new", (unsigned long)random);
-	entry_name(&j->trailer, suffix, temporary);
-	entry_name(&j->trailer, ".elf", name);
+	entry_name(&e->trailer, suffix, temporary);
+	entry_name(&e->trailer, ".elf", name);
 	int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;
 	/* On the disk before it gets its name: after a power cut there is no entry with holes. */
-	bool good = write_all(fd, j->image->map, j->image->size) &&
-		    write_all(fd, &j->trailer, sizeof(j->trailer)) && !fdatasync(fd);
+	bool good = write_bytes(fd, e) && !fdatasync(fd);
 	good = !close(fd) && good && !renameat(folder, temporary, folder, name);
 	if (!good)
 		unlinkat(folder, temporary, 0);
 	return good;
 }
 
+static bool keep(const struct stk_folder *in, const struct entry_bytes *e)
+{
+	int folder = stk_folder_open(in, true);
+	bool good = folder >= 0 && write_entry(folder, e);
+
+	if (good)
+		stk_cache_trim(in, STK_CACHE_MAX);
+	if (folder >= 0)
+		close(folder);
+	return good;
+}
+
+static void (*send_entry)(int fd);
+
+void stk_cache_send_by(void (*send)(int fd))
+{
+	send_entry = send;
+}
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static void give_away(const struct entry_bytes *e)
+{
+	int fd = memfd_create("libstack-cache", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return;
+	if (write_bytes(fd, e) && !fcntl(fd, F_ADD_SEALS, SEALS))
+		send_entry(fd);
+	close(fd);
+}
+
+/* Of a file that is sealed and ends with a trailer: nothing else is believed. */
+int stk_cache_put(const struct stk_folder *in, int fd)
+{
+	struct entry_bytes e;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (!in->base || seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) ||
+	    (uint64_t)st.st_size > STK_CACHE_MAX / 2)
+		return -1;
+	uint8_t *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return -1;
+	struct stk_cur c = stk_cur_init(map, (size_t)st.st_size);
+	stk_cur_skip(&c, (uint64_t)st.st_size - sizeof(e.trailer));
+	const uint8_t *trailer = stk_cur_bytes(&c, sizeof(e.trailer));
+	bool good = trailer;
+	if (good) {
+		e.image = map;
+		memcpy(&e.trailer, trailer, sizeof(e.trailer));
+		good = e.trailer.image_size == (uint64_t)st.st_size - sizeof(e.trailer) &&
+		       e.trailer.id_len && e.trailer.id_len <= sizeof(e.trailer.id) && keep(in, &e);
+	}
+	munmap(map, (size_t)st.st_size);
+	return good ? 0 : -1;
+}
+
 static void *store(void *arg)
 {
 	struct stk_cache_job *j = arg;
+	struct entry_bytes e = {j->image->map, j->trailer};
 
-	int folder = stk_folder_open(&j->in, true);
-	if (folder < 0)
-		return NULL;
-	if (write_entry(folder, j))
-		stk_cache_trim(&j->in, STK_CACHE_MAX);
-	close(folder);
+	if (send_entry)
+		give_away(&e);
+	else
+		keep(&j->in, &e);
 	return NULL;
 }
 

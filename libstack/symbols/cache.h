@@ -29,6 +29,15 @@ struct stk_cache_job *stk_cache_store(const struct stk_folder *in, const struct 
 /* Wait until the entry is written. Takes NULL. */
 void stk_cache_wait(struct stk_cache_job *j);
 
+/*
+ * Where the caller may not write files: stk_cache_store() gives an entry to `send`, in a file
+ * without a name, and somebody else calls stk_cache_put() with that. It may be called by several
+ * threads, and returns when the file is no longer needed.
+ */
+void stk_cache_send_by(void (*send)(int fd));
+/* Keep such an entry. Nobody may be able to change it (F_SEAL_WRITE). 0, or -1: it is not kept. */
+int stk_cache_put(const struct stk_folder *in, int fd);
+
 /* Remove the entries least recently used until the rest takes at most `max` bytes. */
 void stk_cache_trim(const struct stk_folder *in, uint64_t max);
 

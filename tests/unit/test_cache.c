@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -354,6 +355,46 @@ static void the_least_used_go(void **state)
 	assert_false(exists(w, "aa.elf"));
 }
 
+static const struct stk_folder *put_in;
+static int put_result, sent;
+
+/* What somebody else gets: it is the same entry; a copy is not taken as long as it can be changed,
+ * or if it is not one. */
+static void put(int fd)
+{
+	struct stat st;
+	int copy = memfd_create("copy", MFD_ALLOW_SEALING);
+
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(sendfile(copy, fd, &(off_t){0}, (size_t)st.st_size), st.st_size);
+	assert_int_equal(stk_cache_put(put_in, copy), -1);
+	assert_int_equal(ftruncate(copy, st.st_size - 1), 0);
+	assert_int_equal(fcntl(copy, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+	assert_int_equal(stk_cache_put(put_in, copy), -1);
+	close(copy);
+	copy = memfd_create("short", MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(copy, 10), 0);
+	assert_int_equal(fcntl(copy, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+	assert_int_equal(stk_cache_put(put_in, copy), -1);
+	close(copy);
+	put_result = stk_cache_put(put_in, fd);
+	sent++;
+}
+
+static void sent_away(void **state)
+{
+	struct world *w = *state;
+
+	put_in = &w->in;
+	stk_cache_send_by(put);
+	assert_true(store(w, &w->in, SIZE, 9));
+	stk_cache_send_by(NULL);
+	assert_int_equal(sent, 1);
+	assert_int_equal(put_result, 0);
+	assert_int_equal(files(w->dir), 1);
+	assert_int_equal(look(w), 9);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -362,7 +403,7 @@ int main(void)
 					   TEST(written_by_others), TEST(owned_by_others),
 					   TEST(source_replaced),   TEST(cannot_be_written),
 					   TEST(disk_full),         TEST(small_ones_are_not_kept),
-					   TEST(the_least_used_go)};
+					   TEST(the_least_used_go), TEST(sent_away)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
