@@ -133,6 +133,7 @@ static int answer(const struct options *o, void (*give)(struct session *s, const
 		command_finish(s);
 		r = status(s);
 	}
+	interrupt_let_go();
 	session_close(s);
 	if (s->interrupted)
 		die_interrupted();

@@ -203,26 +203,29 @@ static void drop_line(void)
 	rl_redisplay();
 }
 
-/* readline reads through this. Its own handlers give the terminal back before a signal ends or
- * stops the program; a Ctrl-C drops the line and shows a new prompt. */
-static int read_key(FILE *f)
+/* Its own handlers give the terminal back before a signal ends or stops the program; a Ctrl-C drops
+ * the line and shows a new prompt. */
+static int next_key(FILE *f)
 {
 	static bool aborted;
 	struct pollfd p = {.fd = fileno(f), .events = POLLIN};
 	unsigned char c;
 
+	if (aborted)
+		drop_line();
+	aborted = false;
 	for (;;) {
 		int n = wait_key(&p), err = errno;
 		if (rl_pending_signal())
 			rl_check_signals();
 		if (continued)
 			show_again();
-		if (interrupt_pending && RL_ISSTATE(INSIDE_LINE) && !aborted) {
+		if (interrupt_pending && RL_ISSTATE(INSIDE_LINE)) {
 			aborted = true;
+			interrupt_pending = 0;
 			return CTRL('G'); /* ends what waits; the next key's call drops the line */
 		}
 		if (interrupt_pending) {
-			aborted = false;
 			drop_line();
 			continue;
 		}
@@ -247,6 +250,15 @@ static int read_key(FILE *f)
 	}
 }
 
+/* readline reads through this. */
+static int read_key(FILE *f)
+{
+	interrupt_waiting = 1;
+	int key = next_key(f);
+	interrupt_waiting = 0;
+	return key;
+}
+
 void edit_loop(struct session *s)
 {
 	char *line;
@@ -262,6 +274,7 @@ void edit_loop(struct session *s)
 	using_history();
 	stifle_history(1000);
 	history_read();
+	interrupt_keep_terminal();
 	stk_text_flush(&s->out);
 	while (!s->quit && (line = readline("(corectl) "))) {
 		if (*line && line[strspn(line, " \t")])

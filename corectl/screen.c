@@ -65,7 +65,9 @@ static int release(struct screen *sc)
  * to standard output, and so does the rest. */
 static int end_pager(struct screen *sc)
 {
+	interrupt_waiting = 1;
 	sc->left = pager_wait(sc->pager, sc->fd);
+	interrupt_waiting = 0;
 	sc->pager = 0;
 	sc->fd = STDOUT_FILENO;
 	if (!sc->left && sc->keeping)

@@ -69,6 +69,12 @@ class Terminal:
     def wait(self):
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
+    def pending(self):
+        """Does a SIGINT wait to be taken? Else those that were sent have been."""
+        with open("/proc/%d/status" % self.pid) as f:
+            masks = re.findall(r"^S[hi][dg]Pnd:\s*(\w+)", f.read(), re.M)
+        return any(int(mask, 16) >> signal.SIGINT - 1 & 1 for mask in masks)
+
     def canonical(self):
         """Does the terminal edit lines and echo, as a shell needs it?"""
         modes = termios.tcgetattr(self.fd)[3]

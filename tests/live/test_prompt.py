@@ -12,6 +12,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import support as s
 from terminal import PROMPT, Terminal, environment, terminal
 
+ENDLESS = sys.argv[1]  # see endless.c
+
 
 def basics(t, work):
     core, program = work + "/words.core", os.path.join(s.FIXTURES, "words")
@@ -76,6 +78,39 @@ def interrupt(t, work):
     c.type("bt 2\n")
     t.check("0x" in c.expect(PROMPT), "the prompt works after Ctrl-C")
     t.check(c.leave() in (0, 1), "Ctrl-D after Ctrl-C")
+
+
+def second_interrupt(t, work):
+    """What does not look at Ctrl-C is ended by the second one, at a command and inside a line, and the
+    terminal is as it was; at the prompt and in a pager it may come as often as it likes."""
+    preload = {"LD_PRELOAD": ENDLESS,
+               "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    for line in ("disass\n", "ls ex\t"):
+        c = terminal(work, work + "/words.core", os.path.join(s.FIXTURES, "words"), **preload)
+        c.expect(PROMPT)
+        c.type(line)
+        c.expect("no end")
+        os.kill(c.pid, signal.SIGINT)
+        s.wait_for("the first Ctrl-C", lambda: not c.pending())
+        t.equal(os.waitpid(c.pid, os.WNOHANG), (0, 0), "ended by the first Ctrl-C: %r" % line)
+        c.type("\x03")
+        t.equal(c.wait(), 130, "status after the second Ctrl-C: %r" % line)
+        t.check(c.canonical(), "the terminal after the second Ctrl-C: %r" % line)
+    c = terminal(work, work + "/words.core", os.path.join(s.FIXTURES, "words"),
+                 PAGER="trap 'echo not yet' INT; echo in the pager; until read x </dev/tty; do :; done; cat")
+    c.resize(5, 100)
+    c.expect(PROMPT)
+    for _ in range(5):
+        c.type("\x03")
+        c.expect(PROMPT)
+    c.type("maps\n")
+    c.expect("in the pager")
+    for _ in range(2):
+        c.type("\x03")
+        c.expect("not yet")
+    c.type("\n")
+    c.expect(PROMPT)
+    t.equal(c.leave(), 0, "status after Ctrl-C in the pager")
 
 
 def frames_in(text):
@@ -172,6 +207,7 @@ def main():
     work = s.workdir()
     basics(t, work)
     interrupt(t, work)
+    second_interrupt(t, work)
     paging(t, work)
     questions(t, work)
     job_control(t, work)
