@@ -173,6 +173,7 @@ void stk_debug_free(struct stk_debug *d)
 	stk_hash_done(&d->scopes);
 	stk_hash_done(&d->types);
 	stk_hash_done(&d->sites);
+	stk_hash_done(&d->paths);
 	if (d->dw)
 		dwarf_end(d->dw);
 	stk_cache_wait(d->storing);

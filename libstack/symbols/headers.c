@@ -6,7 +6,7 @@
 
 #define AT_PHDR_  3
 #define AT_PHNUM_ 5
-#define PAGE_MASK 4095ULL
+#define IN_PAGE   (STK_PAGE - 1ULL)
 #define FAR       (1ULL << 40) /* an image larger than this is damage */
 
 bool stk_memory_is_elf(const struct stk_target *t, uint64_t start)
@@ -26,15 +26,15 @@ bool stk_headers_span(struct stk_headers *h)
 		if (p->p_type != PT_LOAD)
 			continue;
 		if (p->p_memsz > FAR || p->p_filesz > p->p_memsz || p->p_offset > FAR ||
-		    p->p_vaddr + p->p_memsz + PAGE_MASK < p->p_vaddr)
+		    p->p_vaddr + p->p_memsz + IN_PAGE < p->p_vaddr)
 			return false;
 		lo = p->p_vaddr < lo ? p->p_vaddr : lo;
 		hi = p->p_vaddr + p->p_memsz > hi ? p->p_vaddr + p->p_memsz : hi;
 	}
 	if (hi <= lo || hi - lo > FAR)
 		return false;
-	h->start = (h->bias + lo) & ~PAGE_MASK;
-	h->end = (h->bias + hi + PAGE_MASK) & ~PAGE_MASK;
+	h->start = (h->bias + lo) & ~IN_PAGE;
+	h->end = (h->bias + hi + IN_PAGE) & ~IN_PAGE;
 	return h->start < h->end;
 }
 
@@ -52,7 +52,7 @@ static bool place(struct stk_headers *h, uint64_t first, uint64_t table)
 		}
 		if (p->p_type != PT_LOAD)
 			continue;
-		if (!placed && p->p_offset <= PAGE_MASK && p->p_filesz) {
+		if (!placed && p->p_offset <= IN_PAGE && p->p_filesz) {
 			/* Without PT_PHDR they stand behind the ELF header. */
 			first = first ? first : table - sizeof(Elf64_Ehdr);
 			h->bias = first - (p->p_vaddr - p->p_offset);
@@ -84,7 +84,7 @@ uint64_t stk_headers_file_end(const struct stk_headers *h)
 		if (p->p_type == PT_LOAD && p->p_vaddr + p->p_filesz > end)
 			end = p->p_vaddr + p->p_filesz;
 	}
-	return (h->bias + end + PAGE_MASK) & ~PAGE_MASK;
+	return (h->bias + end + IN_PAGE) & ~IN_PAGE;
 }
 
 bool stk_headers_at(const struct stk_target *t, uint64_t start, struct stk_headers *h)
@@ -165,9 +165,9 @@ bool stk_headers_hold(const struct stk_headers *h, uint64_t start, uint64_t off)
 {
 	for (unsigned i = 0; i < h->n; i++) {
 		const Elf64_Phdr *p = &h->v[i];
-		uint64_t from = p->p_offset & ~PAGE_MASK;
+		uint64_t from = p->p_offset & ~IN_PAGE;
 		if (p->p_type == PT_LOAD && off >= from && off < p->p_offset + p->p_filesz &&
-		    start == h->bias + (p->p_vaddr & ~PAGE_MASK) + (off - from))
+		    start == h->bias + (p->p_vaddr & ~IN_PAGE) + (off - from))
 			return true;
 	}
 	return false;

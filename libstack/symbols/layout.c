@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#define PAGE_MASK 4095ULL
+#define IN_PAGE (STK_PAGE - 1ULL)
 
 static uint64_t page(uint64_t addr)
 {
-	return addr & ~PAGE_MASK;
+	return addr & ~IN_PAGE;
 }
 
 /* The pages of the file that a header loads: [*ret_from, *ret_to). */
@@ -14,7 +14,7 @@ static bool file_pages(const struct stk_headers *h, const Elf64_Phdr *p, uint64_
 		       uint64_t *ret_to)
 {
 	*ret_from = h->bias + page(p->p_vaddr);
-	*ret_to = page(h->bias + p->p_vaddr + p->p_filesz + PAGE_MASK);
+	*ret_to = page(h->bias + p->p_vaddr + p->p_filesz + IN_PAGE);
 	return p->p_type == PT_LOAD && p->p_filesz;
 }
 

@@ -83,6 +83,45 @@ static const struct stk_line *nearest(const struct stk_lines *ls, const struct s
 	return row;
 }
 
+/* Of split debug information the skeleton has it. */
+static const char *compiled_in(Dwarf_Die *die)
+{
+	Dwarf_Die unit, other;
+	Dwarf_Attribute a;
+	uint8_t type;
+
+	if (dwarf_cu_info(die->cu, NULL, &type, &unit, &other, NULL, NULL, NULL))
+		return NULL;
+	const char *dir = dwarf_formstring(dwarf_attr(&unit, DW_AT_comp_dir, &a));
+	if (!dir && type == DW_UT_split_compile && other.addr)
+		dir = dwarf_formstring(dwarf_attr(&other, DW_AT_comp_dir, &a));
+	return dir;
+}
+
+const char *stk_unit_path(struct stk_module *m, Dwarf_Die *die, const char *name)
+{
+	struct stk_debug *d = m->debug;
+	const char *dir;
+
+	if (!name || name[0] == '/' || !d)
+		return name;
+	const char *joined = stk_hash_get(&d->paths, (uintptr_t)name);
+	if (joined)
+		return joined;
+	dir = compiled_in(die);
+	/* Builds that hide where they were made have a directory that is relative itself. */
+	if (!dir || dir[0] != '/')
+		return name;
+	const char *below = name;
+	while (!strncmp(below, "./", 2))
+		below += 2;
+	char *new = stk_pool_printf(&m->owner->target->pool, "%s%s%s", dir,
+				    dir[strlen(dir) - 1] == '/' ? "" : "/", below);
+	if (!new || !stk_hash_put(&d->paths, (uintptr_t)name, new))
+		return name;
+	return new;
+}
+
 static const char *file_name(struct stk_unit *u, const struct stk_line *row)
 {
 	Dwarf_Files *files;
@@ -95,7 +134,8 @@ static const char *file_name(struct stk_unit *u, const struct stk_line *row)
 	return dwarf_filesrc(files, row->file, NULL, NULL);
 }
 
-bool stk_unit_line(struct stk_unit *u, uint64_t addr, struct stk_place_line *ret)
+bool stk_unit_line(struct stk_module *m, struct stk_unit *u, uint64_t addr,
+		   struct stk_place_line *ret)
 {
 	struct stk_range func = {0, UINT64_MAX, 0};
 	const struct stk_lines *ls = lines_of(u);
@@ -106,7 +146,7 @@ bool stk_unit_line(struct stk_unit *u, uint64_t addr, struct stk_place_line *ret
 	if (!seq)
 		return false;
 	const struct stk_line *row = prefer_stmt(&ls->v[seq->first], stk_lines_row(ls, seq, addr));
-	const char *name = file_name(u, row);
+	const char *name = stk_unit_path(m, &u->die, file_name(u, row));
 	bool near = !row->line;
 	if (near)
 		row = nearest(ls, seq, row, &func);
@@ -137,7 +177,7 @@ uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end)
 }
 
 /* dwarf_decl_file() fails an assertion on split units (elfutils 0.188). */
-const char *stk_die_decl_file(Dwarf_Die *die)
+const char *stk_die_decl_file(struct stk_module *m, Dwarf_Die *die)
 {
 	Dwarf_Attribute a;
 	Dwarf_Word number;
@@ -149,7 +189,7 @@ const char *stk_die_decl_file(Dwarf_Die *die)
 	    !dwarf_cu_die(a.cu, &unit, NULL, NULL, NULL, NULL, NULL, NULL) ||
 	    dwarf_getsrcfiles(&unit, &files, &n))
 		return NULL;
-	return dwarf_filesrc(files, number, NULL, NULL);
+	return stk_unit_path(m, &unit, dwarf_filesrc(files, number, NULL, NULL));
 }
 
 bool stk_line_at(struct stk_module *m, uint64_t pc, struct stk_place_line *ret)
@@ -157,7 +197,7 @@ bool stk_line_at(struct stk_module *m, uint64_t pc, struct stk_place_line *ret)
 	struct stk_debug *d = stk_debug_get(m);
 	struct stk_unit *u = d ? stk_unit_at(d, pc - m->bias) : NULL;
 
-	return u && stk_unit_line(u, pc - m->bias, ret);
+	return u && stk_unit_line(m, u, pc - m->bias, ret);
 }
 
 static bool ends_with_path(const char *path, const char *name)
@@ -179,7 +219,9 @@ static void each_source(struct stk_modules *ms, bool (*fn)(void *arg, const char
 			if (dwarf_getsrcfiles(&d->units.v[j].die, &files, &n))
 				continue;
 			for (size_t k = 0; k < n; k++) {
-				const char *path = dwarf_filesrc(files, k, NULL, NULL);
+				const char *path =
+				    stk_unit_path(ms->v[i], &d->units.v[j].die,
+						  dwarf_filesrc(files, k, NULL, NULL));
 				if (path && !fn(arg, path))
 					return;
 			}
