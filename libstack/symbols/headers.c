@@ -150,12 +150,13 @@ unsigned stk_headers_build_id(const struct stk_target *t, const struct stk_heade
 	return len;
 }
 
-bool stk_headers_run(const struct stk_target *t, const struct stk_headers *h)
+bool stk_headers_run(const struct stk_target *t, const struct stk_headers *h, bool unless_missing)
 {
 	for (unsigned i = 0; i < h->n; i++) {
-		const struct stk_segment *s;
-		if (h->v[i].p_type == PT_LOAD && (h->v[i].p_flags & PF_X) &&
-		    (s = stk_segment_at(t, h->bias + h->v[i].p_vaddr)) && s->x)
+		if (h->v[i].p_type != PT_LOAD || !(h->v[i].p_flags & PF_X))
+			continue;
+		const struct stk_segment *s = stk_segment_at(t, h->bias + h->v[i].p_vaddr);
+		if (s ? s->x : unless_missing)
 			return true;
 	}
 	return false;

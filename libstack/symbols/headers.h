@@ -39,8 +39,9 @@ unsigned stk_headers_build_id(const struct stk_target *t, const struct stk_heade
 /* NT_GNU_BUILD_ID among the notes in `len` bytes. As above. */
 unsigned stk_note_build_id(const void *bytes, size_t len, uint8_t *ret);
 
-/* true: code lies at the beginning of a segment that the headers load as code. */
-bool stk_headers_run(const struct stk_target *t, const struct stk_headers *h);
+/* true: where the headers load code, code is; `unless_missing`: or nothing is known of that memory
+ * (gdb's cores leave out what files have). */
+bool stk_headers_run(const struct stk_target *t, const struct stk_headers *h, bool unless_missing);
 
 /* true: a mapping of the image's file, at `off` of the image, lies where the headers load it. */
 bool stk_headers_hold(const struct stk_headers *h, uint64_t start, uint64_t off);

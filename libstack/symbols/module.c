@@ -85,7 +85,7 @@ static struct stk_module *place_bin(struct stk_modules *ms)
 	GElf_Ehdr eh;
 
 	if (im && gelf_getehdr(im->elf, &eh) && eh.e_type == ET_EXEC &&
-	    stk_image_headers(im, 0, &h) && stk_headers_run(ms->target, &h))
+	    stk_image_headers(im, 0, &h) && stk_headers_run(ms->target, &h, false))
 		stk_places_fixed(ms, ms->opts.bin, h.start, stk_headers_file_end(&h));
 	stk_image_free(im);
 	return program_of(ms);

@@ -135,7 +135,7 @@ static bool is_image(struct stk_target *t, const struct stk_mapping *v, unsigned
 		return code;
 	for (unsigned i = 0; i < h.n; i++)
 		if (h.v[i].p_type == PT_LOAD && (h.v[i].p_flags & PF_X))
-			return stk_headers_run(t, &h);
+			return stk_headers_run(t, &h, true);
 	return true;
 }
 
@@ -230,7 +230,7 @@ static int from_pages(struct stk_modules *ms)
 		/* What no file backs and nothing may write to is rare. */
 		if (s->w || (!s->r && !s->x) || s->start == vdso || stk_mapping_at(t, s->start) ||
 		    !stk_headers_at(t, s->start, &h) || h.start != s->start ||
-		    !stk_headers_run(t, &h))
+		    !stk_headers_run(t, &h, false))
 			continue;
 		if (!add_headers(ms, &h))
 			return STK_ENOMEM;
