@@ -63,6 +63,9 @@ static int files(struct options *o, bool search)
 		else
 			return options_wrong(o, "too many files", path);
 	}
+	/* What is neither a core nor a program is no program. */
+	if (search && !o->core && n == 1 && stk_elf_kind(rest[0], NULL) == '?')
+		o->core = rest[0], n = 0;
 	o->searched = search && !o->core && n < 2;
 	if (o->searched)
 		o->core = cores_newest();

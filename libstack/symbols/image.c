@@ -64,6 +64,7 @@ struct stk_image *stk_image_open(const char *path)
 		errno = ENOEXEC;
 		return NULL;
 	}
+	im->st = st;
 	/* A program may have thousands of modules: each costs a descriptor only while it must. */
 	if (!has_files_beside(im) && !elf_cntl(im->elf, ELF_C_FDREAD)) {
 		close(im->fd);

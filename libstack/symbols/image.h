@@ -6,14 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "symbols/headers.h"
 #include "targets/target.h"
 
 struct stk_image {
 	Elf *elf;
-	int fd;       /* -1: none is needed */
-	uint8_t *map; /* the memory image, or NULL */
+	int fd;         /* -1: none is needed */
+	struct stat st; /* of its file; all zero: from memory */
+	uint8_t *map;   /* the memory image, or NULL */
 	size_t size;
 };
 

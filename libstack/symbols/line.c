@@ -83,18 +83,22 @@ static const struct stk_line *nearest(const struct stk_lines *ls, const struct s
 	return row;
 }
 
-/* Of split debug information the skeleton has it. */
-static const char *compiled_in(Dwarf_Die *die)
+/* Of split debug information the skeleton has it (DWARF 5 §3.1.2). */
+static const char *compiled_in(Dwarf *dw, Dwarf_Die *die)
 {
-	Dwarf_Die unit, other;
+	Dwarf_Die unit, skeleton, split;
 	Dwarf_Attribute a;
+	Dwarf_CU *cu = NULL;
+	const char *dir = NULL;
 	uint8_t type;
 
-	if (dwarf_cu_info(die->cu, NULL, &type, &unit, &other, NULL, NULL, NULL))
+	if (dwarf_cu_info(die->cu, NULL, NULL, &unit, NULL, NULL, NULL, NULL))
 		return NULL;
-	const char *dir = dwarf_formstring(dwarf_attr(&unit, DW_AT_comp_dir, &a));
-	if (!dir && type == DW_UT_split_compile && other.addr)
-		dir = dwarf_formstring(dwarf_attr(&other, DW_AT_comp_dir, &a));
+	if ((dir = dwarf_formstring(dwarf_attr(&unit, DW_AT_comp_dir, &a))))
+		return dir;
+	while (!dir && !dwarf_get_units(dw, cu, &cu, NULL, &type, &skeleton, &split))
+		if (type == DW_UT_skeleton && split.addr && split.cu == die->cu)
+			dir = dwarf_formstring(dwarf_attr(&skeleton, DW_AT_comp_dir, &a));
 	return dir;
 }
 
@@ -108,7 +112,7 @@ const char *stk_unit_path(struct stk_module *m, Dwarf_Die *die, const char *name
 	const char *joined = stk_hash_get(&d->paths, (uintptr_t)name);
 	if (joined)
 		return joined;
-	dir = compiled_in(die);
+	dir = compiled_in(d->dw, die);
 	/* Builds that hide where they were made have a directory that is relative itself. */
 	if (!dir || dir[0] != '/')
 		return name;

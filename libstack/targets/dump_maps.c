@@ -160,7 +160,8 @@ static bool is_module_head(struct stk_dump *d, const struct stk_vma *v)
 }
 
 /* Code and read-only data of a program or a library that was deleted or replaced since: no file has
- * them any more. (The kernel leaves them out; gdb keeps every private mapping of a deleted file.) */
+ * them any more. (The kernel leaves them out; gdb keeps every private mapping of a deleted file.)
+ */
 static bool is_lost_image(struct stk_dump *d, const struct stk_vmas *m, const struct stk_vma *v)
 {
 	const struct stk_vma *first = v, *end = m->v + m->n;
