@@ -22,8 +22,8 @@ static const char *package(struct stk_module *m)
  * skeleton. */
 static const char *object(struct stk_module *m, struct stk_debug *d, const char *dwo)
 {
-	for (unsigned i = 0; dwo && i < d->nunits; i++) {
-		const char *p = stk_unit_path(m, &d->units[i].die, dwo);
+	for (unsigned i = 0; dwo && i < d->units.n; i++) {
+		const char *p = stk_unit_path(m, &d->units.v[i].die, dwo);
 		if (p && stk_file_is_elf(p, 0))
 			return p;
 	}
