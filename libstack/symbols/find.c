@@ -49,12 +49,15 @@ static const char *hex_id(const uint8_t *id, unsigned len, char *buf, size_t cap
 	return buf;
 }
 
-/* Where the image is loaded, if it is this one. */
+/* Where the image is loaded, if it is this one. What no mapping and no header tells of begins with
+ * the first page of its file. */
 static bool bias_of(const struct stk_module *m, const struct stk_image *im, uint64_t *ret)
 {
 	*ret = m->bias;
-	return m->placed || (m->maps && stk_image_bias(im, m->maps->start,
-						       m->maps->file_off - m->image_off, ret));
+	if (m->placed)
+		return true;
+	return m->maps ? stk_image_bias(im, m->maps->start, m->maps->file_off - m->image_off, ret)
+		       : stk_image_bias(im, m->start, 0, ret);
 }
 
 static bool enters(const struct stk_module *m, const struct stk_image *im, uint64_t bias)

@@ -307,12 +307,18 @@ bool stk_places_linked(struct stk_modules *ms)
 void stk_places_program(struct stk_modules *ms)
 {
 	uint64_t phdr;
-	struct stk_module *m = NULL;
 
 	for (unsigned i = 0; i < ms->n; i++)
 		if (ms->v[i]->is_main)
 			return;
-	if (stk_auxv(ms->target, AT_PHDR_, &phdr) && (m = module_over(ms, phdr)))
+	if (!stk_auxv(ms->target, AT_PHDR_, &phdr))
+		return;
+	struct stk_module *m = module_over(ms, phdr);
+	const struct stk_segment *s = stk_segment_at(ms->target, phdr);
+	/* Neither mappings nor pages tell of it: it stands behind the ELF header. */
+	if (!m && s)
+		m = stk_places_add(ms, NULL, s->start, s->end);
+	if (m)
 		m->is_main = true;
 }
 

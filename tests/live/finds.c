@@ -3,8 +3,9 @@
  * set.
  *
  * finds                      nothing special
- * finds moved text|all       its code is moved to memory of no file, at the same place; from the
- *                            first page on
+ * finds moved text|all|writable
+ *                            its code is moved to memory of no file, at the same place; from the
+ *                            first page on; and may be written to
  * finds within FILE OFFSET   the library that lies at OFFSET of FILE calls back
  * finds namespace LIBRARY    the library is in a namespace of its own, and calls back
  */
@@ -42,7 +43,7 @@ static int first_image(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1; /* the program comes first */
 }
 
-static void move(int whole)
+static void move(int whole, int writable)
 {
 	struct dl_phdr_info info;
 	uintptr_t from = 0, to = 0;
@@ -60,7 +61,7 @@ static void move(int whole)
 	char *copy =
 	    mmap(NULL, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memcpy(copy, (void *)from, to - from);
-	mprotect(copy, to - from, PROT_READ | PROT_EXEC);
+	mprotect(copy, to - from, PROT_READ | PROT_EXEC | (writable ? PROT_WRITE : 0));
 	if (mremap(copy, to - from, to - from, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)from) ==
 	    MAP_FAILED)
 		exit(3);
@@ -99,7 +100,7 @@ int main(int argc, char **argv)
 	fixture_start(120);
 	LOG("main 0x%x, 0x%lx\n", argc, ADDR(argv));
 	if (argc > 2 && !strcmp(argv[1], "moved"))
-		move(!strcmp(argv[2], "all"));
+		move(strcmp(argv[2], "text") != 0, !strcmp(argv[2], "writable"));
 	if (argc > 3 && !strcmp(argv[1], "within"))
 		fn = load_within(argv[2], strtol(argv[3], NULL, 0));
 	if (argc > 2 && !strcmp(argv[1], "namespace")) {

@@ -67,6 +67,16 @@ def whole(t, case, what, *args, says=(), calls=None, status=None):
     t.equal(code, (1 if says else 0) if status is None else status, what + ": status")
 
 
+def files(edit):
+    """[(start, end, byte offset, path)] of NT_FILE."""
+    desc = edit.note(FILES)[2]
+    count, page = struct.unpack_from("<QQ", desc)
+    paths = desc[16 + 24 * count:].split(b"\0")
+    for i in range(count):
+        start, end, off = struct.unpack_from("<QQQ", desc, 16 + 24 * i)
+        yield start, end, off * page, paths[i].decode()
+
+
 def in_folder(name):
     return os.path.join(s.workdir(), name)
 
@@ -86,12 +96,12 @@ def explicit_loader(t):
 
 def moved_code(t):
     for flags in ((), ("-Wl,-z,noseparate-code",), ("-no-pie", "-Wl,-z,noseparate-code")):
-        for part in ("text", "all"):
+        for part in ("text", "all", "writable"):
             prog = build(in_folder("prog"), *flags)
             case = Case(prog, "moved", part)
             what = "%s moved, %s" % (part, " ".join(flags))
             whole(t, case, what + ", program given", case.core, prog)
-            if part == "all":
+            if part != "text":
                 whole(t, case, what + ", alone", case.core)
             out, _, _ = s.corectl(case.core, prog, "-batch", "-ex", "modules")
             t.check(re.search(r" ok +\w+  %s" % re.escape(prog), out), what + ": " + out)
@@ -150,12 +160,21 @@ def few_notes(t):
         out, _, _ = s.corectl(edited, prog, "-batch", "-ex", "modules")
         for name in ("/lib.so", "/libc.so.6", "/ld-linux-x86-64.so.2", "/prog"):
             t.check(re.search(r" ok .*%s\b" % re.escape(name), out), "%s: %s in %s" % (what, name, out))
+    # No page with an ELF header, and no names: the program that is given leads to the loader's list.
+    e = Edit(case.core)
+    for start, _, off, _ in files(e):
+        h = e.headers[e.segment(start)]
+        if not off and not h[1] & 2:
+            h[5] = 0
+    e.drop(FILES)
+    edited = e.write(case.work + "/bare")
+    whole(t, case, "the loader's list alone", edited, prog, says=[UNCHECKED], status=0, calls=calls)
     # Nothing but the pages, and the program is elsewhere: found in a folder by its build-id.
     os.mkdir(case.work + "/heap")
     shutil.move(prog, case.work + "/heap/one")
     shutil.move(lib, case.work + "/heap/two")
     whole(t, case, "in a heap of files", case.work + "/core", "--debug-dir", case.work + "/heap", calls=calls)
-    whole(t, case, "in a heap of files, no notes", edited, "--debug-dir", case.work + "/heap", calls=calls)
+    whole(t, case, "in a heap of files, no notes", case.work + "/edited", "--debug-dir", case.work + "/heap", calls=calls)
     # The library is the file that was given.
     got, remarks, status = case.bt(case.core, case.work + "/heap/two")
     t.equal((got[0][0], remarks.count(ELSEWHERE), status), ("inner", 1, 1), "the library given: " + remarks)
@@ -175,7 +194,7 @@ def valgrind(t):
 
 
 def names(t):
-    for name in ("app (deleted)", "sub (deleted)/app", "a b;c"):
+    for name in ("app (deleted)", "more than fifteen (deleted)", "sub (deleted)/app", "a b;c"):
         prog = in_folder(name)
         os.makedirs(os.path.dirname(prog), exist_ok=True)
         case = Case(build(prog))
@@ -196,6 +215,12 @@ def other_layout(t):
     step, walk, main = case.calls
     calls = [step, walk, ("inner", "_, _"), ("outer", "_, _"), main]
     whole(t, case, "no build-id", case.core, prog, says=[UNCHECKED], status=0, calls=calls)
+    for what, page in (("in bytes, page size 1", 1), ("in bytes, page size 4096", 4096)):
+        e = Edit(case.core)
+        for i, (_, _, off, _) in enumerate(list(files(e))):
+            e.patch(FILES, 32 + 24 * i, "<Q", off)
+        e.patch(FILES, 8, "<Q", page)
+        whole(t, case, "offsets " + what, e.write(work + "/edited"), prog, says=[UNCHECKED], status=0, calls=calls)
     with open(work + "/more.s", "w") as f:
         f.write(".section .note.GNU-stack\n.text\n.fill 9000, 1, 0x90\n")
     library(lib, "-Wl,--build-id=none", work + "/more.s")
@@ -210,16 +235,6 @@ def other_layout(t):
             h[5] = 0
     got, remarks, status = case.bt(e.write(work + "/edited"), prog)
     t.equal(("inner" in str(got), "another layout" in remarks, status), (False, True, 1), remarks)
-
-
-def files(edit):
-    """[(start, end, byte offset, path)] of NT_FILE."""
-    desc = edit.note(FILES)[2]
-    count, page = struct.unpack_from("<QQ", desc)
-    paths = desc[16 + 24 * count:].split(b"\0")
-    for i in range(count):
-        start, end, off = struct.unpack_from("<QQQ", desc, 16 + 24 * i)
-        yield start, end, off * page, paths[i].decode()
 
 
 def holes(t):
@@ -269,7 +284,7 @@ def reasons(t):
     # A descriptor for each module is not needed.
     os.unlink(prog)
     os.rename(case.work + "/kept", prog)
-    done = subprocess.run(["sh", "-c", "ulimit -n 7; exec \"$@\"", "sh", s.CORECTL, case.core, "-batch", "-ex", "bt"],
+    done = subprocess.run(["sh", "-c", "ulimit -n 5; exec \"$@\"", "sh", s.CORECTL, case.core, "-batch", "-ex", "bt"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     t.equal((s.remarks(done.stderr.decode()), done.returncode), ("", 0), "few descriptors")
     t.check(" in step(" in done.stdout.decode(), "few descriptors")

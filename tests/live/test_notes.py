@@ -48,16 +48,6 @@ def main():
     look(Edit(core), "padded to 8", align=8)
     look(Edit(core), "said to be padded to 8, padded to 4", claimed=8)
 
-    # NT_FILE's offsets: in pages, in bytes with a page size of 1, in bytes all the same.
-    for what, page in (("bytes, page size 1", 1), ("bytes, page size 4096", 4096)):
-        e = Edit(core)
-        count, = struct.unpack_from("<Q", e.note(FILES)[2], 0)
-        for i in range(count):
-            off, = struct.unpack_from("<Q", e.note(FILES)[2], 32 + 24 * i)
-            e.patch(FILES, 32 + 24 * i, "<Q", off * 4096)
-        e.patch(FILES, 8, "<Q", page)
-        look(e, what)
-
     # Whose number is not known.
     pid, = struct.unpack_from("<i", Edit(core).note(PRPSINFO)[2], 24)
     e = Edit(core)
