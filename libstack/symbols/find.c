@@ -25,7 +25,7 @@ static bool headers(const struct stk_module *m, struct stk_headers *ret)
 {
 	const struct stk_target *t = m->owner->target;
 
-	if (m->link_only || (m->maps && m->maps->file_off != m->image_off && !m->placed))
+	if (m->maps && m->maps->file_off != m->image_off && !m->placed)
 		return false;
 	if (stk_headers_at(t, m->start, ret))
 		return true;
@@ -345,9 +345,9 @@ static void set_range(struct stk_module *m)
 	if (!m->image || !stk_image_headers(m->image, m->bias, &h))
 		return;
 	uint64_t file_end = stk_headers_file_end(&h);
-	if (m->link_only || !m->maps)
+	if (!m->maps)
 		m->start = h.start;
-	if (m->link_only || !m->maps || file_end > m->end)
+	if (!m->maps || file_end > m->end)
 		m->end = file_end;
 	if (m->end > h.end && h.end > m->start)
 		m->end = h.end;

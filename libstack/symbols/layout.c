@@ -97,8 +97,7 @@ bool stk_layout_fits(const struct stk_module *m, const struct stk_headers *h)
 	for (unsigned i = 0; i < m->nmaps; i++)
 		if (!mapping_fits(m, h, &m->maps[i]))
 			return false;
-	if ((!m->link_only && stk_headers_at(m->owner->target, m->start, &seen) &&
-	     !same_headers(&seen, h)) ||
+	if ((stk_headers_at(m->owner->target, m->start, &seen) && !same_headers(&seen, h)) ||
 	    !dynamic_fits(m, h))
 		return false;
 	return !m->maps || all_mapped(m, h);

@@ -40,11 +40,10 @@ struct stk_module {
 
 	const struct stk_mapping *maps; /* its file mappings, or NULL */
 	unsigned nmaps;
-	uint64_t image_off; /* where the image begins in that file: not 0 in a bundle */
-	bool placed;        /* the bias is known, whatever its file says */
-	bool link_only;     /* the loader's list alone names it: start and end come of its file */
-	uint64_t dynamic;   /* its dynamic section as the loader says; 0: not known */
-	int sys;            /* why a file could not be opened (errno); 0: it is not there */
+	uint64_t image_off;      /* where the image begins in that file: not 0 in a bundle */
+	bool placed;             /* the bias is known, whatever its file says */
+	uint64_t dynamic;        /* its dynamic section as the loader says; 0: not known */
+	int sys;                 /* why a file could not be opened (errno); 0: it is not there */
 	const char *given_debug; /* the separate debug file that was given as the program */
 
 	struct stk_modules *owner;

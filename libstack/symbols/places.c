@@ -281,7 +281,6 @@ static void take_link(struct stk_modules *ms, const struct stk_link *l)
 	/* The vdso is listed too, by a name that is no path. */
 	if (!m && (named || l->program) &&
 	    (m = stk_places_add(ms, NULL, l->dynamic, l->dynamic + 1))) {
-		m->link_only = true;
 		m->bias = l->bias;
 		m->placed = true;
 	}

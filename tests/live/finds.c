@@ -5,7 +5,8 @@
  * finds                      nothing special
  * finds moved text|all|writable
  *                            its code is moved to memory of no file, at the same place; from the
- *                            first page on; and may be written to
+ *                            first page on; and may be written to,
+ *                            in one with a page before it
  * finds within FILE OFFSET   the library that lies at OFFSET of FILE calls back
  * finds namespace LIBRARY    the library is in a namespace of its own, and calls back
  */
@@ -58,11 +59,11 @@ static void move(int whole, int writable)
 		if (p->p_flags & PF_X)
 			to = (info.dlpi_addr + p->p_vaddr + p->p_memsz + 4095) & ~4095UL;
 	}
-	char *copy =
-	    mmap(NULL, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memcpy(copy, (void *)from, to - from);
-	mprotect(copy, to - from, PROT_READ | PROT_EXEC | (writable ? PROT_WRITE : 0));
-	if (mremap(copy, to - from, to - from, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)from) ==
+	size_t before = writable ? 4096 : 0, len = to - from + before;
+	char *copy = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memcpy(copy + before, (void *)from, to - from);
+	mprotect(copy, len, PROT_READ | PROT_EXEC | (writable ? PROT_WRITE : 0));
+	if (mremap(copy, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(from - before)) ==
 	    MAP_FAILED)
 		exit(3);
 }
