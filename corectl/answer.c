@@ -15,10 +15,12 @@
 #include <unistd.h>
 
 #include "cores.h"
+#include "cut.h"
 #include "edit.h"
 #include "interrupt.h"
 #include "operands.h"
 #include "output/report.h"
+#include "say.h"
 
 const struct command *const answer_commands[] = {
     stack_commands,   source_commands, data_commands, info_commands,
@@ -29,7 +31,7 @@ static struct session session = {.commands = answer_commands};
 void answer_out_of_memory(void)
 {
 	stk_text_flush(&session.out);
-	fputs("corectl: out of memory\n", stderr);
+	say("out of memory");
 	exit(1);
 }
 
@@ -80,9 +82,8 @@ static int status(struct session *s)
 
 	for (const struct stk_remark *m = s->target->remarks; m; m = m->next)
 		said |= m->incomplete;
-	if (s->incomplete && !said)
-		fputs("corectl: a stack does not end at its base: see its `stopped' line\n",
-		      stderr);
+	if (s->incomplete && !said && !cut_file())
+		say("a stack does not end at its base: see its `stopped' line");
 	return s->failed || s->incomplete;
 }
 
@@ -123,6 +124,7 @@ static int answer(const struct options *o, void (*give)(struct session *s, const
 	struct session *s = &session;
 
 	signal(SIGPIPE, SIG_IGN);
+	cut_watch();
 	int r = session_open(s, o);
 	if (r && o->searched && access(o->core, F_OK))
 		cores_say_where();
@@ -134,7 +136,10 @@ static int answer(const struct options *o, void (*give)(struct session *s, const
 	session_close(s);
 	if (s->interrupted)
 		die_interrupted();
-	return r;
+	if (!cut_file())
+		return r;
+	say("%s was cut while it was open: what was asked for last is not shown", cut_file());
+	return r ? r : 1;
 }
 
 int answer_any(struct options *o)

@@ -49,7 +49,7 @@ static void cmd_help(struct session *s, const char *args)
 	for (unsigned i = 0; s->commands[i]; i++)
 		for (const struct command *c = s->commands[i]; c->names; c++) {
 			if (strcmp(group, c->group) != 0)
-				stk_printf(&s->out, "%s%s:\n", *group ? "\n" : "", c->group);
+				stk_printf(&s->out, *group ? "\n%s:\n" : "%s:\n", c->group);
 			group = c->group;
 			stk_printf(&s->out, "  %-10.*s %s\n", (int)strcspn(c->names, " "), c->names,
 				   c->brief);

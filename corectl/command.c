@@ -6,6 +6,7 @@
  * end of the pager.
  */
 #include "command.h"
+#include "cut.h"
 #include "interrupt.h"
 
 #include <ctype.h>
@@ -124,11 +125,12 @@ static bool one_line(struct session *s, const char *line, size_t len)
 
 void command_finish(struct session *s)
 {
-	if (interrupt_pending) {
+	if (interrupt_pending && !cut_file()) {
 		interrupt_pending = 0;
 		session_fail(s, "interrupted");
 		s->interrupted = s->quit |= !s->interactive;
 	}
+	stk_target_check(s->target);
 	session_remarks(s);
 	if (memory_was_short())
 		session_fail(s, "not enough memory: something may be missing above");
@@ -136,6 +138,7 @@ void command_finish(struct session *s)
 	stk_text_flush(&s->out);
 	screen_end(&s->screen);
 	interrupt_pending = 0; /* what was pressed in the pager was meant for it */
+	s->quit |= cut_file() != NULL;
 	if (!s->screen.error)
 		return;
 	/* A reader that has left, as in `| head`, is no failure. */
@@ -182,8 +185,10 @@ static void dump_one(struct stk_text *out, const struct command *c)
 
 	stk_printf(out, "### `%.*s%s%s`\n\n%s.", (int)first, c->names, command_gap(c), c->synopsis,
 		   c->brief);
-	if (c->more)
-		stk_printf(out, "\n%s", c->more);
+	if (c->more) {
+		stk_putc(out, '\n');
+		stk_puts(out, c->more);
+	}
 	if (c->names[first])
 		stk_printf(out, "\n\nAlso: `%s`.", c->names + first + 1);
 	stk_puts(out, "\n\n");

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "say.h"
 #include "targets/target.h"
 #include "unpack.h"
 
@@ -64,21 +65,17 @@ void cores_say_where(void)
 	read_pattern(pattern, sizeof(pattern));
 	bool given = *pattern == '|' || *pattern == '@'; /* to a program, to a socket */
 	if (strstr(pattern, "systemd-coredump"))
-		fputs("corectl: systemd keeps the cores of this machine: `coredumpctl list' shows "
-		      "them, "
-		      "`coredumpctl -o core dump' writes the newest here\n",
-		      stderr);
+		say("systemd keeps the cores of this machine: `coredumpctl list' shows "
+		    "them, "
+		    "`coredumpctl -o core dump' writes the newest here");
 	else if (given)
-		fprintf(stderr,
-			"corectl: the kernel gives the cores of this machine to %s "
-			"(kernel.core_pattern)\n",
-			pattern + 1);
+		say("the kernel gives the cores of this machine to %s "
+		    "(kernel.core_pattern)",
+		    pattern + 1);
 	else if (*pattern)
-		fprintf(stderr,
-			"corectl: the kernel leaves cores as `%s'%s (kernel.core_pattern)\n",
-			pattern, *pattern == '/' ? "" : " in the folder where the program works");
+		say("the kernel leaves cores as `%s'%s (kernel.core_pattern)", pattern,
+		    *pattern == '/' ? "" : " in the folder where the program works");
 	if (!given && !getrlimit(RLIMIT_CORE, &limit) && !limit.rlim_cur)
-		fputs("corectl: programs that are started here leave no core, because its size is "
-		      "limited to 0: run `ulimit -c unlimited' first\n",
-		      stderr);
+		say("programs that are started here leave no core, because its size is "
+		    "limited to 0: run `ulimit -c unlimited' first");
 }

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <readline/history.h>
@@ -19,6 +18,7 @@
 
 #include "command.h"
 #include "edit.h"
+#include "history.h"
 #include "interrupt.h"
 #include "symbols/scope.h"
 #include "symbols/symtab.h"
@@ -29,11 +29,24 @@ static struct session *current; /* readline's callbacks take no argument */
 static char *candidates[CANDIDATES_MAX];
 static unsigned ncandidates;
 
+/* Names come from files of others, and readline shows them as they are: one that must not reach the
+ * terminal cannot be typed either. */
+static bool can_be_shown(const char *name)
+{
+	int n = 1;
+
+	for (; *name && n > 0; name += n)
+		n = stk_text_passes(name, 4);
+	return n > 0;
+}
+
 static bool add_candidate(void *arg, const char *name)
 {
 	(void)arg;
 	if (ncandidates == CANDIDATES_MAX)
 		return false;
+	if (!can_be_shown(name))
+		return true;
 	candidates[ncandidates] = strdup(name);
 	ncandidates += candidates[ncandidates] != NULL;
 	return true;
@@ -121,34 +134,6 @@ static char **complete(const char *text, int start, int end)
 		complete_words(command_info, text);
 	}
 	return rl_completion_matches(text, next_candidate);
-}
-
-/* $XDG_STATE_HOME/corectl/history (XDG Base Directory Specification). */
-static char *history_path(void)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *dir = NULL, *path = NULL;
-
-	if (state && *state == '/') {
-		if (asprintf(&dir, "%s/corectl", state) < 0)
-			return NULL;
-	} else if (home && *home) {
-		if (asprintf(&dir, "%s/.local/state/corectl", home) < 0)
-			return NULL;
-	} else {
-		return NULL;
-	}
-	for (char *p = dir + 1; *p; p++)
-		if (*p == '/') {
-			*p = 0;
-			mkdir(dir, 0700);
-			*p = '/';
-		}
-	mkdir(dir, 0700);
-	if (asprintf(&path, "%s/history", dir) < 0)
-		path = NULL;
-	free(dir);
-	return path;
 }
 
 /* Set by SIGCONT, which may come at any place: we were stopped and run again. */
@@ -264,7 +249,7 @@ static int read_key(FILE *f)
 
 void edit_loop(struct session *s)
 {
-	char *path = history_path(), *line;
+	char *line;
 
 	current = s;
 	rl_readline_name = "corectl";
@@ -276,8 +261,7 @@ void edit_loop(struct session *s)
 	rl_catch_sigwinch = 1;
 	using_history();
 	stifle_history(1000);
-	if (path)
-		read_history(path);
+	history_read();
 	stk_text_flush(&s->out);
 	while (!s->quit && (line = readline("(corectl) "))) {
 		if (*line && line[strspn(line, " \t")])
@@ -288,11 +272,6 @@ void edit_loop(struct session *s)
 	}
 	if (!s->quit)
 		putchar('\n');
-	if (path) {
-		mode_t old = umask(077);
-		write_history(path);
-		umask(old);
-	}
+	history_write();
 	clear_history();
-	free(path);
 }

@@ -17,6 +17,7 @@
 
 #include "memory.h"
 #include "operands.h"
+#include "say.h"
 #include "targets/live.h"
 
 #define TRIES 10 /* where the process executes another program meanwhile */
@@ -57,7 +58,7 @@ struct outcome {
 	unsigned threads, missing;
 	char missing_reason[160];
 	uint64_t unread;
-	bool newer;
+	bool newer, cut;
 };
 
 /* Ctrl-Z would stop us, and the process that we hold would stay stopped as long: Ctrl-Z waits until
@@ -148,7 +149,8 @@ static int dump(const struct options *a, struct stk_dump_file *file, struct outc
 			      .threads = t->nthreads,
 			      .missing = t->missing,
 			      .unread = j.d->unread,
-			      .newer = wanted.stacks_first};
+			      .newer = wanted.stacks_first,
+			      .cut = wanted.stacks_only && j.d->stacks_cut};
 	snprintf(o->missing_reason, sizeof(o->missing_reason), "%s",
 		 t->missing ? t->missing_reason : "");
 	stk_dump_free(j.d);
@@ -161,23 +163,23 @@ static int tell(const struct options *a, const struct outcome *o)
 	struct stat st = {0};
 
 	if (stat(a->out, &st)) {
-		fprintf(stderr, "corectl: %s: %s\n", a->out, strerror(errno));
+		say("%s: %s", a->out, strerror(errno));
 		return 1;
 	}
 	printf("%s: %.1f MB, %.1f MB on disk, %u thread%s; process %d stood still for %.*f ms\n",
 	       a->out, (double)st.st_size / 1e6, (double)st.st_blocks * 512 / 1e6, o->threads,
 	       o->threads == 1 ? "" : "s", o->pid, o->paused < 10, o->paused);
 	if (o->newer)
-		fputs("corectl: memory outside the stacks may be newer than the registers\n",
-		      stderr);
+		say("memory outside the stacks may be newer than the registers");
 	if (o->missing)
-		fprintf(stderr, "corectl: %u thread%s missing: %s\n", o->missing,
-			o->missing == 1 ? " is" : "s are", o->missing_reason);
+		say("%u thread%s missing: %s", o->missing, o->missing == 1 ? " is" : "s are",
+		    o->missing_reason);
 	if (o->unread)
-		fprintf(stderr, "corectl: %llu KB of memory could not be read%s\n",
-			(unsigned long long)o->unread / 1024,
-			o->newer ? " (unmapped meanwhile?)" : "");
-	return o->missing || o->unread;
+		say("%llu KB of memory could not be read%s", (unsigned long long)o->unread / 1024,
+		    o->newer ? " (unmapped meanwhile?)" : "");
+	if (o->cut)
+		say(STK_DUMP_STACKS_CUT);
+	return o->missing || o->unread || o->cut;
 }
 
 static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
@@ -245,19 +247,19 @@ int gcore_main(struct options *a)
 	catch_signals();
 	/* Before the process is stopped: it does not stand for a folder that cannot be written to.
 	 */
-	r = stk_dump_file_open(&file, a->out, &err);
+	r = stk_dump_file_open(&file, a->out, a->out != name, &err);
 	if (!r) {
 		r = dump(a, &file, &o, &err);
 		stk_dump_file_drop(&file);
 	}
 	if (r && interrupted) {
-		fprintf(stderr, "corectl: interrupted: no core is written\n");
+		say("interrupted: no core is written");
 		signal(interrupted, SIG_DFL);
 		mask_ends(SIG_UNBLOCK);
 		raise(interrupted);
 	}
 	if (r) {
-		fprintf(stderr, "corectl: %s; no core is written\n", err.msg);
+		say("%s; no core is written", err.msg);
 		return 2;
 	}
 	return tell(a, &o);

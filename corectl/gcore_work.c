@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "gcore.h"
+#include "say.h"
 
 #define PROGRESS 200 /* milliseconds between two progress lines */
 
@@ -25,10 +26,9 @@ static void show_progress(const struct gcore_job *j, double *shown)
 	if (!j->name || now - *shown < PROGRESS)
 		return;
 	*shown = now;
-	fprintf(stderr, "\r\033[Kcorectl: %s: %llu of %llu MB", j->name,
-		(unsigned long long)(atomic_load(&j->d->done) >> 20),
-		(unsigned long long)((j->d->size - j->d->data) >> 20));
-	fflush(stderr);
+	say_progress("%s: %llu of %llu MB", j->name,
+		     (unsigned long long)(atomic_load(&j->d->done) >> 20),
+		     (unsigned long long)((j->d->size - j->d->data) >> 20));
 }
 
 static void fail(struct gcore_job *j, const struct stk_err *err)
@@ -87,6 +87,6 @@ int gcore_run(struct gcore_job *j)
 	while (started-- > 1)
 		pthread_join(threads[started], NULL);
 	if (j->name)
-		fputs("\r\033[K", stderr);
+		say_progress(NULL);
 	return j->failed ? j->err.code : 0;
 }

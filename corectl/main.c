@@ -9,6 +9,7 @@
 #include "gcore.h"
 #include "memory.h"
 #include "run.h"
+#include "say.h"
 
 /* A file that is named like a verb is opened as ./NAME. */
 static const struct verb verbs[] = {
@@ -27,7 +28,7 @@ static int flush_stdout(int status)
 		return status;
 	if (errno == EPIPE)
 		return status; /* as in command_finish() */
-	fprintf(stderr, "corectl: standard output: %s\n", strerror(errno));
+	say("standard output: %s", strerror(errno));
 	return status ? status : 1;
 }
 

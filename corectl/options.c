@@ -6,6 +6,7 @@
  * must be one of the verb's. Help is written from the same table.
  */
 #include "options.h"
+#include "say.h"
 
 #include <getopt.h>
 #include <stddef.h>
@@ -94,9 +95,8 @@ int options_wrong(const struct options *o, const char *what, const char *arg)
 {
 	const char *verb = o->verb->name;
 
-	fprintf(stderr, "corectl: %s%s%s%s%s; see corectl %s%s--help\n", verb ? verb : "",
-		verb ? ": " : "", what, arg ? ": " : "", arg ? arg : "", verb ? verb : "",
-		verb ? " " : "");
+	say("%s%s%s%s%s; see corectl %s%s--help", verb ? verb : "", verb ? ": " : "", what,
+	    arg ? ": " : "", arg ? arg : "", verb ? verb : "", verb ? " " : "");
 	return 64;
 }
 

@@ -8,10 +8,11 @@
 #include "run.h"
 
 #include "base/arch.h"
+#include "say.h"
+#include "targets/foreign.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,10 +41,9 @@ static int find_library(char *ret, size_t cap)
 		if (len < (int)cap && !access(ret, R_OK))
 			return 0;
 	}
-	fprintf(stderr,
-		"corectl: run: " LIBRARY " was found neither in %s/%s nor in %s/%s: is libstack "
-		"installed beside corectl?\n",
-		exe, places[0], exe, places[1]);
+	say("run: " LIBRARY " was found neither in %s/%s nor in %s/%s: is libstack "
+	    "installed beside corectl?",
+	    exe, places[0], exe, places[1]);
 	return STATUS_CANNOT_OPEN;
 }
 
@@ -79,7 +79,7 @@ static bool interpreter(char *head)
 
 static int cannot(const char *path, const char *why)
 {
-	fprintf(stderr, "corectl: run: %s %s\n", path, why);
+	say("run: %s %s", path, why);
 	return STATUS_CANNOT_OPEN;
 }
 
@@ -148,7 +148,7 @@ static int check_program(const char *name)
 	if (snprintf(path, sizeof(path), "%s", name) >= (int)sizeof(path))
 		return 0;
 	for (int i = 0; i < SCRIPTS_MAX; i++) {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		int fd = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, NULL);
 		ssize_t n = fd < 0 ? 0 : pread(fd, head, 255, 0);
 		head[n > 0 ? n : 0] = 0;
 		bool elf = n >= (ssize_t)sizeof(eh) && !memcmp(head, ELFMAG, SELFMAG);
@@ -200,6 +200,6 @@ int run_main(struct options *o)
 	if (e)
 		return e;
 	execvp(program, (char *const *)o->operands);
-	fprintf(stderr, "corectl: run: %s: %s\n", program, strerror(errno));
+	say("run: %s: %s", program, strerror(errno));
 	return STATUS_CANNOT_OPEN;
 }

@@ -14,7 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/vec.h"
+#include "cut.h"
 #include "interrupt.h"
 #include "pager.h"
 
@@ -35,7 +37,7 @@ static int write_all(int fd, const char *bytes, size_t len)
 /* To standard output or the pager. A pager that was left early and Ctrl-C are no errors. */
 static int put_out(struct screen *sc, const char *bytes, size_t len)
 {
-	if (sc->left)
+	if (sc->left || cut_file())
 		return -EPIPE;
 	int r = write_all(sc->fd, bytes, len);
 
@@ -125,22 +127,10 @@ static int emit(struct screen *sc, const char *bytes, size_t len)
 	return sc->pager ? feed(sc, sc->held.v, sc->held.n) : release(sc);
 }
 
-/* Bytes at `p` that may pass as they stand: 0 none, -1 a sequence that `left` cuts short. C1
- * controls (U+0080 to U+009F) do not pass. */
+/* As stk_text_passes(), and what lays an answer out. */
 static int printable(const unsigned char *p, size_t left)
 {
-	if (*p < 0x80)
-		return (*p >= 0x20 && *p != 0x7f) || *p == '\n' || *p == '\t';
-	int n = *p >= 0xf0 && *p <= 0xf4 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 0;
-	if (*p > 0xf4)
-		n = 0;
-	for (int i = 1; i < n; i++) {
-		if ((size_t)i >= left)
-			return -1;
-		if ((p[i] & 0xc0) != 0x80 || (*p == 0xc2 && p[i] < 0xa0))
-			return 0;
-	}
-	return n;
+	return *p == '\n' || *p == '\t' ? 1 : stk_text_passes((const char *)p, left);
 }
 
 static int emit_escaped(struct screen *sc, unsigned char c)

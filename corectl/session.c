@@ -76,32 +76,15 @@ static int open_core(struct session *s, const char *path, struct stk_err *err)
 	return r;
 }
 
-/* The folder for inflated debug files; NULL: none. A relative path in the variable is ignored, as
- * the XDG Base Directory Specification wants it. */
-static const char *cache_dir(const struct options *o)
-{
-	static char dir[4096];
-	const char *base = secure_getenv("XDG_CACHE_HOME"), *sub = "";
-
-	if (!base || *base != '/') {
-		base = secure_getenv("HOME");
-		sub = "/.cache";
-	}
-	if (o->no_cache || !base || *base != '/' ||
-	    (size_t)snprintf(dir, sizeof(dir), "%s%s/libstack", base, sub) >= sizeof(dir))
-		return NULL;
-	return dir;
-}
-
 static int open_target(struct session *s, const struct options *o, struct stk_err *err)
 {
 	static char debug[48];
 	struct stat st;
 
-	s->symbols = (struct stk_symbol_options){.bin = o->bin,
-						 .debug_dir = o->debug_dir,
-						 .sysroot = o->sysroot,
-						 .cache_dir = cache_dir(o)};
+	s->symbols = (struct stk_symbol_options){
+	    .bin = o->bin, .debug_dir = o->debug_dir, .sysroot = o->sysroot};
+	if (!o->no_cache)
+		s->symbols.cache = own_place(OWN_CACHE, &s->cache);
 	if (!o->pid) {
 		s->since = stat(o->core, &st) ? 0 : (long long)st.st_mtime;
 		return open_core(s, o->core, err);

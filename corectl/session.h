@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "options.h"
 #include "output/frame.h"
+#include "own.h"
 #include "screen.h"
 #include "symbols/disasm.h"
 #include "symbols/source.h"
@@ -36,7 +37,8 @@ struct session {
 	long long since;         /* when the core was written or the process began; 0: not known */
 	const char *stale_named; /* the user was told that this source is newer */
 	struct stk_symbol_options symbols;
-	bool hold, detached; /* of a process */
+	struct own_names cache; /* the names of symbols.cache */
+	bool hold, detached;    /* of a process */
 	bool failed, incomplete, quit;
 	bool interrupted; /* by Ctrl-C, where there is no prompt to go back to */
 
@@ -85,7 +87,7 @@ void session_select_tid(struct session *s, int tid);
 /* Show the selected frame and its source line. */
 void session_show_frame(struct session *s);
 
-/* --- say.c: what stands beside the answers --- */
+/* --- remarks.c: what stands beside the answers --- */
 
 /* The remarks that the target got since the last time, on stderr. */
 void session_remarks(struct session *s);

@@ -17,7 +17,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "say.h"
 #include "targets/dump.h"
+#include "targets/foreign.h"
 
 #define BUFFER    (1U << 20)
 #define ZSTD_ROOM ZSTD_BLOCKSIZE_MAX
@@ -168,14 +170,9 @@ static const struct format *format_of(int fd)
 	return NULL;
 }
 
-static int open_packed(const char *path)
-{
-	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-}
-
 bool unpack_is_packed(const char *path)
 {
-	int fd = open_packed(path);
+	int fd = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, NULL);
 	bool packed = format_of(fd) != NULL;
 
 	if (fd >= 0)
@@ -218,9 +215,7 @@ struct work {
 static void tell(const struct work *w)
 {
 	if (w->name && w->done % PROGRESS < BUFFER && w->done >= PROGRESS) {
-		fprintf(stderr, "\r\033[Kcorectl: unpacking %s: %llu MB", w->name,
-			(unsigned long long)(w->done >> 20));
-		fflush(stderr);
+		say_progress("unpacking %s: %llu MB", w->name, (unsigned long long)(w->done >> 20));
 	}
 }
 
@@ -286,19 +281,20 @@ static int unpack_to(struct work *w, const char **ret_why, struct stk_err *err)
 		w->f->done(w->state);
 	free(w->buf);
 	if (w->name)
-		fputs("\r\033[K", stderr);
+		say_progress(NULL);
 	return r;
 }
 
 int unpack(const char *path, bool progress, const char **ret_why, struct stk_err *err)
 {
-	struct work w = {.in = open_packed(path), .name = progress ? path : NULL};
+	struct work w = {.in = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, err),
+			 .name = progress ? path : NULL};
 	struct stk_err why;
 	int r;
 
 	*ret_why = NULL;
 	if (w.in < 0)
-		return stk_fail_sys(err, errno, "%s", path);
+		return w.in;
 	w.f = format_of(w.in);
 	w.out = w.f && w.f->start ? nameless() : -1;
 	if (!w.f || !w.f->start)

@@ -55,17 +55,71 @@ void stk_putn(struct stk_text *t, const char *s, size_t n)
 	}
 }
 
-void stk_put_escaped(struct stk_text *t, const char *s, const char *special)
+/* Invisible characters that move what is written, or let one line look like two (Unicode 15: C1
+ * controls; Bidi_Control; line and paragraph separator). */
+static bool misleads(uint32_t c)
 {
-	for (; *s; s++) {
-		bool plain = (unsigned char)*s >= 0x20 && *s != 0x7f && *s != '\\';
+	return (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* RFC 3629, section 4: no longer form than needed, no surrogates, nothing above U+10FFFF. */
+int stk_text_passes(const char *s, size_t left)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *p = (const unsigned char *)s;
+
+	if (*p < 0x80)
+		return *p >= 0x20 && *p != 0x7f;
+	unsigned n = *p >= 0xf0 && *p <= 0xf4   ? 4
+		     : *p >= 0xe0 && *p <= 0xef ? 3
+		     : *p >= 0xc2 && *p <= 0xdf ? 2
+						: 0;
+	uint32_t c = *p & (0xffU >> (n + 1));
+	for (unsigned i = 1; i < n; i++) {
+		if (i >= left)
+			return -1;
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	return !n || c < least[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff || misleads(c)
+		   ? 0
+		   : (int)n;
+}
+
+/* As much of `n` bytes as may pass; those of `special` do, those of `but` do not. */
+static void put_passing(struct stk_text *t, const char *s, size_t n, const char *special,
+			const char *but)
+{
+	while (n) {
+		int k = stk_text_passes(s, n);
 		for (const char *p = special; *p; p++)
-			plain &= *s != *p;
-		if (plain)
-			stk_putc(t, *s);
+			k = *s == *p ? 1 : k;
+		for (const char *p = but; *p; p++)
+			k = *s == *p ? 0 : k;
+		if (k > 0)
+			stk_putn(t, s, (size_t)k);
 		else
 			stk_printf(t, "\\x%02x", (unsigned char)*s);
+		k = k > 0 ? k : 1;
+		s += k;
+		n -= (size_t)k;
 	}
+}
+
+void stk_put_escaped(struct stk_text *t, const char *s, const char *special)
+{
+	char but[16] = "\\";
+
+	for (unsigned i = 1; *special && i + 1 < sizeof(but); i++)
+		but[i] = *special++;
+	put_passing(t, s, stk_len(s), "", but);
+}
+
+void stk_put_line(struct stk_text *t, const char *s, size_t n)
+{
+	put_passing(t, s, n, "\t", "");
 }
 
 void stk_put_name(struct stk_text *t, const char *name)
@@ -149,9 +203,13 @@ static void put_string(struct stk_text *t, const struct spec *s, const char *str
 
 	if (!str)
 		str = "(null)";
-	while (n < max && str[n])
-		n++;
-	put_field(t, s, str, n);
+	bool passes = true;
+	for (; n < max && str[n]; n++)
+		passes &= (unsigned char)str[n] >= 0x20 && (unsigned char)str[n] < 0x7f;
+	if (passes || !t->flush)
+		put_field(t, s, str, n);
+	else
+		stk_put_line(t, str, n);
 }
 
 static int number(const char **f)

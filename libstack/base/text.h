@@ -35,8 +35,19 @@ void stk_putc(struct stk_text *t, char c);
 void stk_puts(struct stk_text *t, const char *s);
 void stk_putn(struct stk_text *t, const char *s, size_t n);
 
-/* A text from outside: control bytes, backslashes and the bytes of `special` as \xNN. */
+/*
+ * How many bytes the character at `s` has, if it may reach a terminal as it stands; 0: it may not;
+ * -1: `left` bytes cut it short. What may not: bytes that are not UTF-8, controls (C0, DEL, C1),
+ * and what turns the direction of writing or separates lines. A NUL ends what is looked at.
+ */
+int stk_text_passes(const char *s, size_t left);
+
+/* A text from outside that will be read back: what may not pass, backslashes and the bytes of
+ * `special` (14 at most) as \xNN. */
 void stk_put_escaped(struct stk_text *t, const char *s, const char *special);
+
+/* A text from outside on one line: what may not pass as \xNN, but tabs. */
+void stk_put_line(struct stk_text *t, const char *s, size_t n);
 
 /* ` "NAME"`, escaped, or nothing where it is NULL. */
 void stk_put_name(struct stk_text *t, const char *name);
@@ -47,7 +58,9 @@ void stk_put_bytes(struct stk_text *t, const uint8_t *p, size_t n);
 /*
  * printf for the subset that reports need: %s %c %d %u %x %X %p %% with the length modifiers
  * l, ll, z, the flags '-' and '0', width and precision (also '*', precision for %s only).
- * %p writes 0x and hexadecimal digits. Anything else is written as it stands.
+ * %p writes 0x and hexadecimal digits. Anything else is written as it stands. What %s stands for
+ * may come from outside: into a stream it goes by stk_put_line(); into a bounded string, which may
+ * become a path, as it is.
  */
 void stk_printf(struct stk_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void stk_vprintf(struct stk_text *t, const char *fmt, va_list ap);

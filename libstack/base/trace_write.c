@@ -212,7 +212,7 @@ static void text_end(void *arg, const struct stk_trace_end *e)
 
 static void text_note(void *arg, const char *line, size_t len)
 {
-	stk_putn(text_of(arg), line, len);
+	stk_put_line(text_of(arg), line, len);
 	stk_putc(text_of(arg), '\n');
 }
 

@@ -6,7 +6,6 @@
 #include "symbols/cache.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -43,7 +42,8 @@ struct stk_cache_job {
 	pthread_t thread;
 	const struct stk_image *image;
 	struct trailer trailer;
-	char dir[];
+	struct stk_folder in;
+	char names[]; /* what it points to */
 };
 
 /* The trailer of an entry made from `source`. */
@@ -75,31 +75,12 @@ static void entry_name(const struct trailer *t, const char *suffix, char *buf)
 	stk_puts(&x, suffix);
 }
 
-/* Only what we alone can write is trusted. */
-static bool is_ours(int fd, mode_t type, struct stat *st)
-{
-	return fstat(fd, st) == 0 && (st->st_mode & S_IFMT) == type && st->st_uid == geteuid() &&
-	       !(st->st_mode & (S_IWGRP | S_IWOTH));
-}
-
-static int open_folder(const char *dir)
-{
-	struct stat st;
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0 && !is_ours(fd, S_IFDIR, &st)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
 /* Map an entry and compare its trailer. */
 static struct stk_image *open_entry(int fd, struct trailer *want)
 {
 	struct stat st;
 
-	if (!is_ours(fd, S_IFREG, &st) || st.st_size <= (off_t)sizeof(*want))
+	if (!stk_folder_is_ours(fd, S_IFREG, &st) || st.st_size <= (off_t)sizeof(*want))
 		return NULL;
 	want->image_size = (uint64_t)st.st_size - sizeof(*want);
 	uint8_t *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -117,12 +98,12 @@ static struct stk_image *open_entry(int fd, struct trailer *want)
 	return stk_image_from_map(map, (size_t)st.st_size);
 }
 
-struct stk_image *stk_cache_open(const char *dir, const struct stk_image *source)
+struct stk_image *stk_cache_open(const struct stk_folder *in, const struct stk_image *source)
 {
 	struct stk_image *im = NULL;
 	char name[NAME_SIZE];
 	struct trailer want;
-	int folder = dir ? open_folder(dir) : -1;
+	int folder = stk_folder_open(in, false);
 
 	if (folder < 0)
 		return NULL;
@@ -185,44 +166,45 @@ static bool write_entry(int folder, const struct stk_cache_job *j)
 	return good;
 }
 
-static void make_folder(const char *dir)
-{
-	const char *slash = strrchr(dir, '/');
-	char *parent = slash ? strndup(dir, (size_t)(slash - dir)) : NULL;
-
-	/* 0700 as the XDG Base Directory Specification asks for. */
-	if (mkdir(dir, 0700) && errno == ENOENT && parent && !mkdir(parent, 0700))
-		mkdir(dir, 0700);
-	free(parent);
-}
-
 static void *store(void *arg)
 {
 	struct stk_cache_job *j = arg;
 
-	make_folder(j->dir);
-	int folder = open_folder(j->dir);
+	int folder = stk_folder_open(&j->in, true);
 	if (folder < 0)
 		return NULL;
 	if (write_entry(folder, j))
-		stk_cache_trim(j->dir, STK_CACHE_MAX);
+		stk_cache_trim(&j->in, STK_CACHE_MAX);
 	close(folder);
 	return NULL;
 }
 
-struct stk_cache_job *stk_cache_store(const char *dir, const struct stk_image *source,
+static struct stk_cache_job *job_new(const struct stk_folder *in)
+{
+	size_t n = strlen(in->base) + 1, k = strlen(in->below) + 1;
+	struct stk_cache_job *j = malloc(sizeof(*j) + n + k);
+
+	if (!j)
+		return NULL;
+	memcpy(j->names, in->base, n);
+	memcpy(j->names + n, in->below, k);
+	j->in = (struct stk_folder){j->names, j->names + n};
+	return j;
+}
+
+struct stk_cache_job *stk_cache_store(const struct stk_folder *in, const struct stk_image *source,
 				      const struct stk_image *inflated)
 {
 	uint64_t size = inflated->size + sizeof(struct trailer);
 	sigset_t all, old;
 
-	if (!dir || !inflated->map || size < WORTH || size > STK_CACHE_MAX / 2 || !may_write(size))
+	if (!in->base || !inflated->map || size < WORTH || size > STK_CACHE_MAX / 2 ||
+	    !may_write(size))
 		return NULL;
-	struct stk_cache_job *j = malloc(sizeof(*j) + strlen(dir) + 1);
+	struct stk_cache_job *j = job_new(in);
 	if (!j)
 		return NULL;
 	j->image = inflated;
-	strcpy(j->dir, dir);
 	/* The signals are the caller's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -267,11 +249,16 @@ static int by_use(const void *a, const void *b)
 	return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
-static bool ends_in(const char *name, const char *suffix)
+/* BUILD-ID.elf, and BUILD-ID.RANDOM.new: how much of `name` the hexadecimal parts are; 0: it has
+ * another form, so it is not ours to delete. */
+static size_t own_form(const char *name, bool *ret_new)
 {
-	size_t n = strlen(name), k = strlen(suffix);
+	static const char hex[] = "0123456789abcdef";
+	size_t n = strspn(name, hex), k = 0;
 
-	return n > k && n < NAME_SIZE && !strcmp(name + n - k, suffix);
+	*ret_new = n && name[n] == '.' && (k = strspn(name + n + 1, hex)) && k <= 16 &&
+		   !strcmp(name + n + 1 + k, ".new");
+	return n < 2 || n % 2 || n > 128 || (!*ret_new && strcmp(name + n, ".elf") != 0) ? 0 : n;
 }
 
 /* Count an entry; what a killed writer left behind is removed. */
@@ -279,12 +266,13 @@ static void list(struct listing *l, int folder, const char *name)
 {
 	struct timespec now;
 	struct stat st;
+	bool unfinished;
 
-	if ((!ends_in(name, ".elf") && !ends_in(name, ".new")) ||
-	    fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+	if (!own_form(name, &unfinished) || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) ||
+	    !S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (ends_in(name, ".new")) {
+	if (unfinished) {
 		if (now.tv_sec - st.st_mtim.tv_sec > ABANDONED)
 			unlinkat(folder, name, 0);
 		return;
@@ -298,10 +286,10 @@ static void list(struct listing *l, int folder, const char *name)
 	l->total += e->size;
 }
 
-void stk_cache_trim(const char *dir, uint64_t max)
+void stk_cache_trim(const struct stk_folder *in, uint64_t max)
 {
 	struct listing l = {0};
-	int folder = open_folder(dir);
+	int folder = stk_folder_open(in, false);
 	DIR *d = folder >= 0 ? fdopendir(folder) : NULL;
 
 	if (!d) {

@@ -6,20 +6,31 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "base/text.h"
+#include "symbols/beside.h"
 #include "symbols/cache.h"
+#include "symbols/dirs.h"
 #include "symbols/folders.h"
 #include "symbols/inflate.h"
 
-#define DEBUG_DIR "/usr/lib/debug"
+#define CRC_MAX   (4ULL << 30) /* a file of holes has any size */
+#define CRC_CHUNK (16U << 20)
 
 /* CRC-32 of .gnu_debuglink (the polynomial of zlib). */
-static bool crc_matches(const struct stk_image *im, GElf_Word crc)
+static bool crc_matches(const struct stk_target *t, const struct stk_image *im, GElf_Word crc)
 {
 	size_t size = 0;
 	const char *raw = elf_rawfile(im->elf, &size);
+	uLong sum = 0;
 
-	return raw && crc32_z(0, (const Bytef *)raw, size) == crc;
+	if (!raw || size > CRC_MAX)
+		return false;
+	for (size_t at = 0; at < size; at += CRC_CHUNK) {
+		if (stk_interrupted(t))
+			return false;
+		sum = crc32_z(sum, (const Bytef *)raw + at,
+			      size - at < CRC_CHUNK ? size - at : CRC_CHUNK);
+	}
+	return sum == crc;
 }
 
 static struct stk_image *open_checked(struct stk_module *m, const char *path, const GElf_Word *crc)
@@ -31,28 +42,13 @@ static struct stk_image *open_checked(struct stk_module *m, const char *path, co
 		return NULL;
 	unsigned n = stk_image_build_id(im, id);
 	bool fits = n && m->build_id_len ? n == m->build_id_len && !memcmp(id, m->build_id, n)
-					 : crc && crc_matches(im, *crc);
+					 : crc && crc_matches(m->owner->target, im, *crc);
 	if (!fits || !stk_image_has_debug(im)) {
 		stk_image_free(im);
 		return NULL;
 	}
 	m->debug_file = path;
 	return im;
-}
-
-static struct stk_image *by_build_id(struct stk_module *m, const char *dir)
-{
-	char hex[129];
-	struct stk_text t;
-
-	if (m->build_id_len < 2)
-		return NULL;
-	stk_text_init(&t, hex, sizeof(hex));
-	stk_put_bytes(&t, m->build_id + 1, m->build_id_len - 1);
-	return open_checked(m,
-			    stk_pool_printf(&m->owner->target->pool, "%s/.build-id/%02x/%s.debug",
-					    dir, m->build_id[0], hex),
-			    NULL);
 }
 
 static struct stk_image *by_debuglink(struct stk_module *m, const char *dir)
@@ -96,14 +92,10 @@ static bool in_list(const char *list, const char *name)
 
 static struct stk_image *find_debug_file(struct stk_module *m)
 {
-	struct stk_pool *pool = &m->owner->target->pool;
-	const struct stk_symbol_options *o = &m->owner->opts;
-	char *dirs =
-	    stk_pool_printf(pool, "%s:%s%s:%s", o->debug_dir ? o->debug_dir : "",
-			    o->sysroot ? o->sysroot : "", o->sysroot ? DEBUG_DIR : "", DEBUG_DIR);
 	struct stk_image *im = NULL;
+	char *dirs = stk_debug_dirs(m);
 
-	if (in_list(o->no_debug, m->name))
+	if (in_list(m->owner->opts.no_debug, m->name))
 		return NULL;
 	/* It was compared when it was given. */
 	if (m->given_debug && (im = stk_image_open(m->given_debug))) {
@@ -112,7 +104,7 @@ static struct stk_image *find_debug_file(struct stk_module *m)
 	}
 	for (char *save = NULL, *d = dirs ? strtok_r(dirs, ":", &save) : NULL; d && !im;
 	     d = strtok_r(NULL, ":", &save)) {
-		im = by_build_id(m, d);
+		im = open_checked(m, stk_debug_path(m, d, m->build_id, m->build_id_len), NULL);
 		if (!im)
 			im = by_debuglink(m, d);
 	}
@@ -124,14 +116,14 @@ static struct stk_image *find_debug_file(struct stk_module *m)
 static struct stk_image *inflated(struct stk_module *m, struct stk_debug *d,
 				  const struct stk_image *im)
 {
-	const char *dir = m->owner->opts.cache_dir;
-	struct stk_image *kept = stk_cache_open(dir, im);
+	const struct stk_folder *in = &m->owner->opts.cache;
+	struct stk_image *kept = stk_cache_open(in, im);
 
 	if (kept)
 		return kept;
 	struct stk_image *fresh = stk_image_inflate(im);
 	if (fresh)
-		d->storing = stk_cache_store(dir, im, fresh);
+		d->storing = stk_cache_store(in, im, fresh);
 	return fresh;
 }
 
@@ -154,6 +146,7 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 	d->dw = im ? dwarf_begin_elf(im->elf, DWARF_C_READ, NULL) : NULL;
 	if (!d->dw)
 		return d;
+	stk_beside_alternate(m, d, d->image ? d->image : m->image);
 	stk_units_find(m, d);
 	return d;
 }
@@ -176,6 +169,7 @@ void stk_debug_free(struct stk_debug *d)
 	stk_hash_done(&d->paths);
 	if (d->dw)
 		dwarf_end(d->dw);
+	stk_beside_done(&d->beside);
 	stk_cache_wait(d->storing);
 	stk_image_free(d->inflated);
 	stk_image_free(d->image);

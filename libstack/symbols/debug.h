@@ -41,11 +41,19 @@ struct stk_unit {
 struct stk_cache_job;
 struct stk_lines;
 
+/* The files that it names (beside.h): the alternate one; NULL: none, or it was not compressed. In
+ * the place of one that is not used stands one with nothing in it. */
+struct stk_beside {
+	struct stk_image *image, *inflated, *empty;
+	Dwarf *dw, *nothing;
+};
+
 struct stk_debug {
 	struct stk_image *image;       /* the separate debug file, or NULL: the module's own */
 	struct stk_image *inflated;    /* of either, or NULL: nothing was compressed */
 	struct stk_cache_job *storing; /* `inflated` is being kept, or NULL */
 	Dwarf *dw;
+	struct stk_beside beside;
 	struct {
 		struct stk_unit *v;
 		unsigned n, cap;

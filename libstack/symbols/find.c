@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "symbols/dirs.h"
 #include "symbols/folders.h"
 #include "symbols/image.h"
 #include "symbols/layout.h"
@@ -19,7 +20,6 @@
 #define AT_PHDR_  3
 #define AT_ENTRY_ 9
 #define DELETED   " (deleted)"
-#define DEBUG_DIR "/usr/lib/debug"
 
 static bool headers(const struct stk_module *m, struct stk_headers *ret)
 {
@@ -232,20 +232,16 @@ static void try_own(struct stk_module *m, bool bin)
 
 static void try_build_id(struct stk_module *m)
 {
-	struct stk_pool *pool = &m->owner->target->pool;
-	const struct stk_symbol_options *o = &m->owner->opts;
-	char hex[129], *save = NULL;
-	struct stk_text text;
+	char *save = NULL, *dirs = m->image ? NULL : stk_debug_dirs(m);
 
-	if (m->image || m->build_id_len < 2)
-		return;
-	stk_text_init(&text, hex, sizeof(hex));
-	stk_put_bytes(&text, m->build_id + 1, m->build_id_len - 1);
-	char *dirs =
-	    stk_pool_printf(pool, "%s:%s%s:%s", o->debug_dir ? o->debug_dir : "",
-			    o->sysroot ? o->sysroot : "", o->sysroot ? DEBUG_DIR : "", DEBUG_DIR);
-	for (char *d = dirs ? strtok_r(dirs, ":", &save) : NULL; d; d = strtok_r(NULL, ":", &save))
-		next_file(m, stk_pool_printf(pool, "%s/.build-id/%02x/%s", d, m->build_id[0], hex));
+	for (char *d = dirs ? strtok_r(dirs, ":", &save) : NULL; d;
+	     d = strtok_r(NULL, ":", &save)) {
+		const char *path = stk_debug_path(m, d, m->build_id, m->build_id_len);
+		/* Beside ID.debug some distributions have a link to what was stripped, ID. */
+		if (path)
+			next_file(m, stk_pool_strndup(&m->owner->target->pool, path,
+						      strlen(path) - strlen(".debug")));
+	}
 	next_file(m, m->image ? NULL : stk_folders_find(m, false));
 }
 

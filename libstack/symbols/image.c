@@ -1,14 +1,13 @@
 #include "symbols/image.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cursor.h"
+#include "targets/foreign.h"
 
 #define IMAGE_MAX (1ULL << 30) /* a memory image above 1 GB is damage */
 
@@ -31,13 +30,11 @@ static struct stk_image *image_new(Elf *elf, int fd, uint8_t *map, size_t size)
 
 static int open_regular(const char *path, struct stat *st)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stk_err err;
+	int fd = stk_foreign_open(path, STK_FOREIGN_ANY, st, &err);
 
-	if (fd >= 0 && (fstat(fd, st) || !S_ISREG(st->st_mode))) {
-		close(fd);
-		errno = ENOEXEC;
-		return -1;
-	}
+	if (fd < 0)
+		errno = err.code == STK_ESYS ? err.sys : ENOEXEC;
 	return fd;
 }
 

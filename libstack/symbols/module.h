@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "targets/folder.h"
 #include "targets/target.h"
 
 enum stk_module_state {
@@ -71,7 +72,7 @@ struct stk_symbol_options {
 	const char *debug_dir; /* searched before /usr/lib/debug; colon-separated; or NULL */
 	const char *sysroot;   /* put before the target's paths, or NULL */
 	const char *no_debug;  /* modules whose separate debug file is not read; colon-separated */
-	const char *cache_dir; /* where inflated debug files are kept, or NULL: nowhere */
+	struct stk_folder cache; /* where inflated debug files are kept; no base: nowhere */
 	const struct stk_known_symbols *known; /* borrowed; for modules without a file */
 	unsigned nknown;
 };

@@ -1,15 +1,14 @@
 #include "symbols/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "targets/foreign.h"
 
-#define SOURCE_MAX (64LL << 20)
+#define SOURCE_MAX (64ULL << 20)
 
 struct rule {
 	struct rule *next; /* older */
@@ -131,17 +130,14 @@ static char *substituted(const struct stk_sources *s, const char *path)
 
 static int read_text(struct stk_source_file *f, size_t *ret_len)
 {
+	struct stk_err err = {0};
 	struct stat st;
-	int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = stk_foreign_open(f->path, SOURCE_MAX, &st, &err);
 	size_t have = 0;
 	ssize_t n = 0;
 
 	if (fd < 0)
-		return f->sys = errno, STK_ESYS;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > SOURCE_MAX) {
-		close(fd);
-		return STK_EUNSUPPORTED;
-	}
+		return f->sys = err.sys, fd;
 	f->mtime = st.st_mtime;
 	f->text = malloc((size_t)st.st_size + 1);
 	while (f->text && have < (size_t)st.st_size &&

@@ -8,6 +8,7 @@
 
 #include "base/search.h"
 #include "base/vec.h"
+#include "symbols/beside.h"
 #include "symbols/debug.h"
 #include "symbols/lines.h"
 #include "symbols/split.h"
@@ -106,15 +107,16 @@ void stk_units_find(struct stk_module *m, struct stk_debug *d)
 	const char *first = NULL;
 	bool aranges = false;
 
-	while (dwarf_get_units(d->dw, cu, &cu, &version, &type, &die, &sub) == 0) {
+	while (dwarf_get_units(d->dw, cu, &cu, &version, &type, &die, NULL) == 0) {
 		bool split = type == DW_UT_skeleton;
 		if (!split && type != DW_UT_compile)
 			continue;
 		n++;
-		add_unit(d, split && sub.addr ? &sub : &die, &die);
+		bool found = split && stk_beside_split(m, d, cu, &die, &sub);
+		add_unit(d, found ? &sub : &die, &die);
 		if (version < 3 && d->units.n == n)
 			aranges = d->units.v[n - 1].dwarf2 = true;
-		if (!split || sub.addr)
+		if (!split || found)
 			continue;
 		if (!lost++ && !(first = dwarf_formstring(dwarf_attr(&die, DW_AT_dwo_name, &a))))
 			first = dwarf_formstring(dwarf_attr(&die, DW_AT_GNU_dwo_name, &a));

@@ -106,10 +106,46 @@ void stk_copy_add(struct stk_copy *c, uint64_t start, uint64_t end)
 	(void)STK_VEC_PUSH(c, (struct stk_region){.start = start, .end = end});
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct stk_region *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* Each byte once, however many threads have their stack pointers into one stack; no more than
+ * STK_COPY_MAX of them, the rest is left out. */
+static void join(struct stk_copy *c)
+{
+	uint64_t size = 0;
+	unsigned n = 0;
+
+	if (c->n)
+		qsort(c->v, c->n, sizeof(*c->v), by_start);
+	for (unsigned i = 0; i < c->n; i++) {
+		struct stk_region r = c->v[i];
+		if (n && r.start <= c->v[n - 1].end) {
+			r.start = c->v[n - 1].end;
+			if (r.end <= r.start)
+				continue;
+			c->v[n - 1].end = r.end;
+		} else {
+			c->v[n++] = r;
+		}
+		size += r.end - r.start;
+		if (size > STK_COPY_MAX) {
+			c->v[n - 1].end -= size - STK_COPY_MAX;
+			break;
+		}
+	}
+	c->n = n;
+}
+
 void stk_copy_read(struct stk_copy *c, int pid)
 {
 	size_t size = 0;
 
+	join(c);
 	for (unsigned i = 0; i < c->n; i++)
 		size += c->v[i].end - c->v[i].start;
 	stk_copy_prepare(c, size);

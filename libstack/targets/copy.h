@@ -25,7 +25,9 @@ struct stk_copy {
 void stk_copy_prepare(struct stk_copy *c, size_t size);
 /* One more to read; without memory it is left out. */
 void stk_copy_add(struct stk_copy *c, uint64_t start, uint64_t end);
-/* Read all regions from a process. What cannot be read is left out of `have`. */
+/* Read all regions from a process, sorted and joined, STK_COPY_MAX bytes at most. What cannot be
+ * read is left out of `have`. */
+#define STK_COPY_MAX (256ULL << 20)
 void stk_copy_read(struct stk_copy *c, int pid);
 /* Read bytes at one place by the thread `*mm_tid` of process `pid`; where that one has ended by
  * another, which `*mm_tid` is from then on. How many were read, or negative. */

@@ -1,7 +1,6 @@
 /* ELF cores: the file is mapped, its segments are sorted, its notes parsed. Nothing is copied. */
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cursor.h"
+#include "targets/foreign.h"
 #include "base/text.h"
 #include "targets/notes.h"
 #include "targets/target.h"
@@ -16,6 +16,8 @@
 struct core {
 	struct stk_target t;
 	void *map;
+	int fd;             /* of it */
+	struct stat opened; /* what it was then */
 };
 
 static void core_close(struct stk_target *t)
@@ -24,21 +26,36 @@ static void core_close(struct stk_target *t)
 
 	if (c->map)
 		munmap(c->map, t->file_len);
+	if (c->fd >= 0)
+		close(c->fd);
 	stk_pool_done(&t->pool);
 	free(c);
 }
 
-static const struct stk_target_ops core_ops = {
-    .kind = "core", .ran = "crashed", .absent = "is not in the core", .close = core_close};
+static bool core_changed(struct stk_target *t)
+{
+	const struct core *c = (struct core *)t;
+	struct stat now;
+
+	return !fstat(c->fd, &now) && (now.st_size != c->opened.st_size ||
+				       now.st_mtim.tv_sec != c->opened.st_mtim.tv_sec ||
+				       now.st_mtim.tv_nsec != c->opened.st_mtim.tv_nsec);
+}
+
+static const struct stk_target_ops core_ops = {.kind = "core",
+					       .ran = "crashed",
+					       .absent = "is not in the core",
+					       .changed = core_changed,
+					       .close = core_close};
 
 int stk_elf_kind(const char *path, struct stk_err *err)
 {
 	uint8_t id[20];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = stk_foreign_open(path, STK_FOREIGN_ANY, NULL, err);
 	ssize_t n;
 
 	if (fd < 0)
-		return stk_fail_sys(err, errno, "%s", path), 0;
+		return 0;
 	n = pread(fd, id, sizeof(id), 0);
 	int sys = errno;
 	close(fd);
@@ -54,28 +71,21 @@ int stk_elf_kind(const char *path, struct stk_err *err)
 
 static int map_file(struct core *c, const char *path, int fd, struct stk_err *err)
 {
-	struct stat st;
+	struct stat *st = &c->opened;
 
-	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return stk_fail_sys(err, errno, "%s", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0) {
-		close(fd);
-		if (S_ISREG(st.st_mode))
-			return stk_fail(err, STK_EFORMAT, "%s: the file is empty", path);
-		return stk_fail(err, STK_ENOTELF, "%s: not a regular file", path);
-	}
-	c->map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	int sys = errno;
-	close(fd);
+	c->fd = fd < 0 ? stk_foreign_open(path, STK_FOREIGN_ANY, NULL, err) : fd;
+	if (c->fd < 0)
+		return c->fd;
+	if (fstat(c->fd, st) || !st->st_size)
+		return stk_fail(err, STK_EFORMAT, "%s: the file is empty", path);
+	c->map = mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_PRIVATE, c->fd, 0);
 	if (c->map == MAP_FAILED) {
 		c->map = NULL;
-		return stk_fail_sys(err, sys, "%s: cannot be mapped", path);
+		return stk_fail_sys(err, errno, "%s: cannot be mapped", path);
 	}
-	madvise(c->map, (size_t)st.st_size, MADV_RANDOM);
+	madvise(c->map, (size_t)st->st_size, MADV_RANDOM);
 	c->t.file = c->map;
-	c->t.file_len = (size_t)st.st_size;
+	c->t.file_len = (size_t)st->st_size;
 	return 0;
 }
 

@@ -160,6 +160,8 @@ int stk_dump_plan(struct stk_target *t, const struct stk_dump_options *o, struct
 	if (o->stacks_only)
 		stk_dump_remark(d, "only the stacks and what they point into are in this core "
 				   "(gcore --stacks-only)");
+	if (o->stacks_only && d->stacks_cut)
+		stk_dump_remark(d, STK_DUMP_STACKS_CUT);
 	place(d);
 	*ret = d;
 	return 0;

@@ -80,6 +80,7 @@ struct stk_dump {
 	size_t notes_len;
 	uint64_t data, size;         /* of the file: where the areas' bytes begin, and its end */
 	struct stk_dump_spans first; /* the stacks that were copied before all else */
+	bool stacks_cut;             /* they would have been larger than anybody needs */
 	uint64_t unread;             /* bytes that could not be read, after stk_dump_head() */
 	_Atomic uint64_t done;       /* bytes of the file dealt with, for whoever shows progress */
 };
@@ -140,6 +141,8 @@ int stk_dump_copy_first(struct stk_dump *d, int fd, struct stk_err *err);
  * (execve(2)). STK_ESYS. To be asked when all is copied;
  * with `stacks_only` the plan has done so. */
 int stk_dump_same(const struct stk_dump *d, struct stk_err *err);
+
+#define STK_DUMP_STACKS_CUT "stacks of more than 64 MB are not whole"
 
 /* A line for the note of the core; at most a few, short. */
 void stk_dump_remark(struct stk_dump *d, const char *text);

@@ -237,7 +237,7 @@ static void put_prpsinfo(struct buffer *b, struct stk_dump *d)
 	char *comm = stk_proc_read(pool, d->o.pid, "comm", &n);
 	if (comm)
 		memcpy(s.pr_fname, comm, strnlen(comm, n) < 16 ? strcspn(comm, "\n") : 15);
-	char *args = stk_proc_read(pool, d->mm_tid, "cmdline", &n);
+	char *args = stk_proc_cmdline(pool, d->mm_tid, &n);
 	for (size_t i = 0; args && i < n && i + 1 < sizeof(s.pr_psargs); i++)
 		s.pr_psargs[i] = args[i] || i + 1 == n ? args[i] : ' ';
 	note(b, "CORE", NT_PRPSINFO, &s, d->t->arch->prpsinfo_size);

@@ -23,8 +23,10 @@
 #include "targets/dump_parts.h"
 #include "targets/hash.h"
 
-#define DESCRIPTOR 2560        /* of a thread, above its thread pointer (struct pthread: 2,304) */
-#define STRANGE    (64 << 10)  /* of a stack whose base nobody knows (a coroutine's) */
+#define DESCRIPTOR 2560          /* of a thread, above its thread pointer (struct pthread: 2,304) */
+#define STACK      (64ULL << 20) /* of one stack */
+#define STACKS     (256ULL << 20) /* of all */
+#define STRANGE    (64 << 10)     /* of a stack whose base nobody knows (a coroutine's) */
 #define GRAIN      128         /* what is pointed to is taken in such pieces: two for each word */
 #define WHOLE      (900 << 10) /* what is pointed to must leave the core below this… */
 #define LEAST      (64 << 10)  /* … but may always have this, and … */
@@ -78,6 +80,7 @@ struct picker {
 	struct stk_dump_spans stacks, loader, pointed;
 	struct stk_hash grains; /* address / GRAIN of what is pointed to and taken */
 	size_t budget, keep;    /* bytes; `keep` is for others */
+	unsigned cut;           /* stacks that are larger than STACK */
 };
 
 /* Add what can be read of [start, end). */
@@ -93,14 +96,18 @@ static void take(struct picker *p, struct stk_dump_spans *to, uint64_t start, ui
 }
 
 /* Where the stack in `v` that holds `sp` ends. libc puts a thread's descriptor, which the thread
- * pointer `tp` points to, on top of its stack; the main thread's lies elsewhere. */
-static uint64_t stack_end(const struct stk_vma *v, uint64_t sp, uint64_t tp)
+ * pointer `tp` points to, on top of its stack; the main thread's lies elsewhere. A hostile thread's
+ * may lie anywhere. */
+static uint64_t stack_end(struct picker *p, const struct stk_vma *v, uint64_t sp, uint64_t tp)
 {
+	uint64_t end = sp + STRANGE;
+
 	if (tp > sp && tp < v->end)
-		return tp + DESCRIPTOR < v->end ? tp + DESCRIPTOR : v->end;
-	if (!strcmp(v->path, "[stack]") || v->end - sp < STRANGE)
-		return v->end;
-	return sp + STRANGE;
+		end = tp + DESCRIPTOR < v->end ? tp + DESCRIPTOR : v->end;
+	else if (!strcmp(v->path, "[stack]") || v->end - sp < STRANGE)
+		end = v->end;
+	p->cut += end - sp > STACK;
+	return end - sp > STACK ? sp + STACK : end;
 }
 
 /* A signal handler on a stack of its own: the lowest word on it that points into the thread's
@@ -136,7 +143,7 @@ static void pick_stack(struct picker *p, const struct stk_thread *th)
 		take(p, &p->stacks, tp, tp + DESCRIPTOR);
 	if (!stk_thread_sp(p->d->t, th, &sp) || !(v = stk_vma_at(p->m, sp)) || !v->r)
 		return;
-	uint64_t end = stack_end(v, sp, tp);
+	uint64_t end = stack_end(p, v, sp, tp);
 	uint64_t start = sp - v->start < a->red_zone ? v->start : sp - a->red_zone;
 	take(p, &p->stacks, start & ~7ULL, end);
 	home = th->tid == p->d->o.pid ? main_stack(p) : stk_vma_at(p->m, tp);
@@ -145,7 +152,7 @@ static void pick_stack(struct picker *p, const struct stk_thread *th)
 		uint64_t left = left_at(p, sp & ~7ULL, end, home->start, high);
 		if (left)
 			take(p, &p->stacks, (left - a->red_zone) & ~7ULL,
-			     stack_end(home, left, tp));
+			     stack_end(p, home, left, tp));
 	}
 }
 
@@ -362,6 +369,22 @@ static void copy(struct stk_dump *d, struct stk_dump_spans *s)
 	s->n = n;
 }
 
+/* No more than STACKS bytes of the sorted spans. true: some were more. */
+static bool limit(struct stk_dump_spans *s)
+{
+	uint64_t size = 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		size += s->v[i].end - s->v[i].start;
+		if (size > STACKS) {
+			s->v[i].end -= size - STACKS;
+			s->n = i + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void join(struct stk_dump_spans *to, struct stk_dump_spans *from)
 {
 	for (unsigned i = 0; i < from->n; i++)
@@ -377,6 +400,7 @@ int stk_dump_stacks(struct stk_dump *d, const struct stk_vmas *m, struct stk_dum
 	for (unsigned i = 0; i < d->t->nthreads; i++)
 		pick_stack(&p, &d->t->threads[i]);
 	stk_spans_sort(&p.stacks);
+	d->stacks_cut = limit(&p.stacks) || p.cut;
 	pick_loader(&p);
 	stk_spans_sort(&p.loader);
 	/* 1000: about what the notes of a thread take (registers, extended ones, names). */

@@ -344,7 +344,7 @@ static void describe(struct live *l)
 {
 	const char *args;
 	size_t len;
-	char *s = stk_proc_read(&l->t.pool, l->look.mm_tid, "cmdline", &len);
+	char *s = stk_proc_cmdline(&l->t.pool, l->look.mm_tid, &len);
 
 	for (size_t i = 0; s && i + 1 < len; i++)
 		if (!s[i])

@@ -13,6 +13,8 @@
 #include "base/vec.h"
 #include "targets/live.h"
 
+#define TEXT_MAX (256U << 20) /* bytes of a file of /proc */
+
 bool stk_proc_is_ours(void)
 {
 	char self[24] = "";
@@ -37,6 +39,10 @@ char *stk_proc_read_fd(struct stk_pool *pool, int fd, size_t *ret_len)
 		if (r <= 0)
 			break;
 		text.n += (size_t)r;
+		if (text.n > TEXT_MAX) {
+			errno = EFBIG;
+			break;
+		}
 	}
 	ret = r ? NULL : stk_pool_strndup(pool, text.v, text.n);
 	free(text.v);
@@ -52,7 +58,8 @@ int stk_proc_open(int pid, const char *name)
 
 	stk_text_init(&t, path, sizeof(path));
 	stk_printf(&t, "/proc/%d/%s", pid, name);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	/* map_files may lead to a device. */
+	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *ret_len)
@@ -64,6 +71,18 @@ char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *re
 	char *ret = stk_proc_read_fd(pool, fd, ret_len);
 	close(fd);
 	return ret;
+}
+
+char *stk_proc_cmdline(struct stk_pool *pool, int pid, size_t *ret_len)
+{
+	char buf[STK_CMDLINE_MAX];
+	int fd = stk_proc_open(pid, "cmdline");
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
+
+	if (fd >= 0)
+		close(fd);
+	*ret_len = n > 0 ? (size_t)n : 0;
+	return n < 0 ? NULL : stk_pool_strndup(pool, buf, *ret_len);
 }
 
 bool stk_proc_mem_gone(int mem)

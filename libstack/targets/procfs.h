@@ -6,6 +6,12 @@
 
 /* A whole file below /proc/PID into the pool, NUL-terminated; NULL: errno tells why. */
 char *stk_proc_read(struct stk_pool *pool, int pid, const char *name, size_t *ret_len);
+#define STK_CMDLINE_MAX 256 /* more than cores and heads show */
+
+/* The beginning of the command line, a NUL behind each word. The whole may be as large as the
+ * memory of the process, and a page of it that was never touched is made by reading it. */
+char *stk_proc_cmdline(struct stk_pool *pool, int pid, size_t *ret_len);
+
 /* Is the memory gone that an open /proc/PID/mem is of? It is that of one program: after execve(2)
  * it is not that of the next (fs/proc/base.c, mem_rw()). */
 bool stk_proc_mem_gone(int mem);

@@ -232,6 +232,14 @@ void stk_remark(struct stk_target *t, bool incomplete, const char *fmt, ...)
 	t->remarks_tail = &r->next;
 }
 
+void stk_target_check(struct stk_target *t)
+{
+	if (t->ops->changed && t->ops->changed(t))
+		stk_remark(t, true,
+			   "%s was written to while it was open: what is shown may be wrong",
+			   t->path);
+}
+
 bool stk_interrupted(const struct stk_target *t)
 {
 	return t->interrupt && *t->interrupt;

@@ -81,6 +81,8 @@ struct stk_target_ops {
 	size_t (*piece)(struct stk_target *t, uint64_t addr, const uint8_t **ret);
 	/* Where the file behind a mapping is best opened (pool string); NULL: by its path. */
 	const char *(*file)(struct stk_target *t, const struct stk_mapping *m, bool is_main);
+	/* Is it no longer what it was when it was opened? NULL: that changes nothing. */
+	bool (*changed)(struct stk_target *t);
 	void (*close)(struct stk_target *t);
 };
 
@@ -173,6 +175,9 @@ struct stk_thread *stk_thread_by_tid(const struct stk_target *t, int tid);
 /* Add a remark (the same text is kept once). */
 void stk_remark(struct stk_target *t, bool incomplete, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* After an answer: a remark, if somebody writes to the core meanwhile. */
+void stk_target_check(struct stk_target *t);
 
 bool stk_interrupted(const struct stk_target *t);
 

@@ -171,7 +171,7 @@ static void put_value(struct stk_text *out, const struct stk_type *t, uint64_t v
 		for (unsigned i = 0; i < t->nenums; i++)
 			if (t->enums[i].name &&
 			    (t->enums[i].value == sv || (uint64_t)t->enums[i].value == v)) {
-				stk_puts(out, t->enums[i].name);
+				stk_printf(out, "%s", t->enums[i].name);
 				return;
 			}
 		stk_printf(out, "%ld", (long)sv);

@@ -65,7 +65,7 @@ static int write_core(struct stk_target *t, const struct stk_dump_options *o, co
 {
 	struct stk_dump *d = NULL;
 	struct stk_dump_file f;
-	int r = stk_dump_file_open(&f, path, err);
+	int r = stk_dump_file_open(&f, path, false, err);
 
 	if (!r)
 		r = stk_dump_plan(t, o, &d, err);

@@ -88,13 +88,16 @@ struct start {
  * of a thread gives it an arena, 64 MB of its address space (mallopt(3), M_ARENA_MAX). Beyond
  * STARTS at a time it does.
  */
-#define STARTS 64
+#define STARTS 1024
 static struct start starts[STARTS] STK_APART;
+static _Atomic uint64_t taken[STARTS / 64];
 
 /* NORMAL context: in a forked child nobody else starts. */
 static void forget_starts(void)
 {
 	atomic_store(&stk_g.starting, 0);
+	for (unsigned i = 0; i < STARTS / 64; i++)
+		atomic_store(&taken[i], 0);
 }
 
 void stk_altstack_main(void)
@@ -108,24 +111,37 @@ void stk_altstack_main(void)
 		give_altstack();
 }
 
-static struct start *new_start(void)
+static struct start *take_start(void)
 {
-	uint64_t was = atomic_load(&stk_g.starting);
-
-	while (~was) {
-		int i = __builtin_ctzll(~was);
-		if (atomic_compare_exchange_weak(&stk_g.starting, &was, was | 1ULL << i))
-			return &starts[i];
+	for (unsigned w = 0; w < STARTS / 64; w++) {
+		uint64_t was = atomic_load(&taken[w]);
+		while (~was) {
+			int i = __builtin_ctzll(~was);
+			if (atomic_compare_exchange_weak(&taken[w], &was, was | 1ULL << i))
+				return &starts[64 * w + (unsigned)i];
+		}
 	}
 	return malloc(sizeof(struct start));
 }
 
+static struct start *new_start(void)
+{
+	struct start *p = take_start();
+
+	if (p)
+		atomic_fetch_add(&stk_g.starting, 1);
+	return p;
+}
+
 static void end_start(struct start *p)
 {
-	if (p >= starts && p < starts + STARTS)
-		atomic_fetch_and(&stk_g.starting, ~(1ULL << (p - starts)));
+	size_t off = (uintptr_t)p - (uintptr_t)starts;
+
+	if (off < sizeof(starts))
+		atomic_fetch_and(&taken[off / sizeof(*p) / 64], ~(1ULL << off / sizeof(*p) % 64));
 	else
 		free(p);
+	atomic_fetch_sub(&stk_g.starting, 1);
 }
 
 static struct start begin(void *p)

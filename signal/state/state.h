@@ -27,12 +27,11 @@ struct stk_state {
 	struct stk_options o;
 	bool installed;
 	struct stk_stderr err;
-	_Atomic int spawning; /* threads that make a child by posix_spawn(3) and its kin */
-	/* What threads are started with that have no slot yet (program/altstack.c): a bit each. */
-	_Atomic uint64_t starting;
-	int filters;            /* seccomp filters that the program was started under */
-	int pid;                /* that of the constructor, or of libstack_install() */
-	struct stk_crash crash; /* of the owner of the gate */
+	_Atomic int spawning;      /* threads that make a child by posix_spawn(3) and its kin */
+	_Atomic unsigned starting; /* threads that are created and have no slot yet */
+	int filters;               /* seccomp filters that the program was started under */
+	int pid;                   /* that of the constructor, or of libstack_install() */
+	struct stk_crash crash;    /* of the owner of the gate */
 	/* Of the helper: its report is out, and it goes on with the core; and the word of its
 	 * supervisor (tiers/launch.c), 0: it is gone. */
 	_Atomic uint32_t reported, supervisor;

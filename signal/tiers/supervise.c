@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "signal/crash.h"
 #include "signal/kernel/apart.h"
@@ -47,6 +48,8 @@ struct stk_run stk_run;
 
 static uint8_t supervisor_stack[32768] STK_APART __attribute__((aligned(16)));
 static uint8_t exec_stack[16384] STK_APART __attribute__((aligned(16)));
+static uint8_t compared[16384] STK_APART __attribute__((aligned(8)));
+
 static void fail(const char *what, long error)
 {
 	stk_run.failed = what;
@@ -80,37 +83,91 @@ static void reset_signals(void)
 		stk_sigaction(ignored[i], &ign, 0);
 }
 
-/* The embedded helper as a file in memory. */
-static long helper_in_memory(void)
+static bool same(const uint8_t *a, const uint8_t *b, size_t n)
 {
-	size_t len = (size_t)(stk_helper_end - stk_helper_start), at = 0;
-	long fd = sys2(SYS_memfd_create, "libstack-helper", MFD_CLOEXEC | MFD_EXEC);
+	uint64_t x, y;
 
-	if (fd == -EINVAL) /* before Linux 6.3 there is no MFD_EXEC */
-		fd = sys2(SYS_memfd_create, "libstack-helper", MFD_CLOEXEC);
-	for (unsigned tries = 0; fd >= 0 && at < len; tries++) {
+	for (; n >= sizeof(x); n -= sizeof(x), a += sizeof(x), b += sizeof(x)) {
+		memcpy(&x, a, sizeof(x));
+		memcpy(&y, b, sizeof(y));
+		if (x != y)
+			return false;
+	}
+	return !memcmp(a, b, n);
+}
+
+/* Does the file hold the helper and nothing else? */
+static bool holds_helper(long fd, size_t len)
+{
+	size_t at = 0;
+
+	for (unsigned tries = 0; at < len && tries < TRIES; tries++) {
+		long n = sys4(SYS_pread64, fd, compared, sizeof(compared), at);
+		if (n == -EINTR)
+			continue;
+		if (n <= 0 || (size_t)n > len - at ||
+		    !same(compared, stk_helper_start + at, (size_t)n))
+			return false;
+		at += (size_t)n;
+		tries = 0;
+	}
+	return at == len && sys4(SYS_pread64, fd, compared, 1, at) == 0;
+}
+
+static long put_helper(long fd, size_t len)
+{
+	size_t at = 0;
+
+	for (unsigned tries = 0; at < len; tries++) {
 		long n = sys3(SYS_write, fd, stk_helper_start + at, len - at);
-		if (n <= 0 && (n != -EINTR || tries > TRIES)) {
-			sys1(SYS_close, fd);
+		if (n <= 0 && (n != -EINTR || tries > TRIES))
 			return n ? n : -ENOSPC;
-		}
 		at += n > 0 ? (size_t)n : 0;
 	}
-	return fd;
+	return 0;
+}
+
+/* The embedded helper as a file in memory. Who may look into /proc/PID/fd can open it, too, and
+ * write to it: so it is sealed (memfd_create(2), "File sealing"), and read back after that. */
+static long helper_in_memory(const char **ret_what)
+{
+	const unsigned how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	size_t len = (size_t)(stk_helper_end - stk_helper_start);
+	long fd = sys2(SYS_memfd_create, "libstack-helper", how | MFD_EXEC);
+
+	if (fd == -EINVAL) /* before Linux 6.3 there is no MFD_EXEC */
+		fd = sys2(SYS_memfd_create, "libstack-helper", how);
+	*ret_what = "the helper cannot be put into memory";
+	if (fd < 0)
+		return fd;
+	long r = put_helper(fd, len);
+	if (!r)
+		r = sys3(SYS_fcntl, fd, F_ADD_SEALS,
+			 F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	if (!r && !holds_helper(fd, len)) {
+		*ret_what = "another process has changed the helper";
+		r = -EPERM;
+	}
+	if (!r)
+		return fd;
+	sys1(SYS_close, fd);
+	return r;
 }
 
 /* The one that is asked for, else the embedded one, else the installed one. */
 static long open_helper(void)
 {
 	bool asked = stk_g.o.helper[0], embedded = stk_helper_end != &stk_helper_start[0];
+	const char *what = 0;
 	long fd = -ENOENT, error;
 
-	if (!asked && embedded && (fd = helper_in_memory()) >= 0)
+	if (!asked && embedded && (fd = helper_in_memory(&what)) >= 0)
 		return fd;
 	error = fd;
-	fd = sys3(SYS_open, asked ? stk_g.o.helper : STK_HELPER_PATH, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0 && !asked && embedded)
-		fail("the helper cannot be put into memory", error);
+	fd = sys3(SYS_open, asked ? stk_g.o.helper : STK_HELPER_PATH,
+		  O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+	if (fd < 0 && what)
+		fail(what, error);
 	else if (fd < 0)
 		fail("the helper cannot be opened", fd);
 	return fd;

@@ -287,8 +287,40 @@ def machines(t):
     t.check(os.path.exists(os.path.join(s.SOURCE, "libstack/base/arch_x86_64.c")), "no architecture")
 
 
+# What opens a file by a path, and who may: whoever names the path in all other places, it goes by
+# stk_foreign_open() (targets/foreign.h).
+OPENS = re.compile(r"\b(f?re?open|fopen|open|fopen64|open64|openat|openat64|openat2|creat|opendir|mkostemps?|mkstemps?"
+                   r"|dwarf_begin|elf_open)\s*\(")
+MAY_OPEN = {"libstack/targets/foreign.c": "the door itself",
+            "libstack/targets/folder.c": "our own folders, step by step",
+            "libstack/symbols/cache.c": "what lies in one",
+            "corectl/history.c": "what lies in one",
+            "libstack/targets/dump_file.c": "the core that is written",
+            "corectl/unpack.c": "a new file without a name in TMPDIR",
+            "corectl/answer.c": "-x FILE, which may be a pipe",
+            "corectl/cores.c": "the folder where we stand; /proc/sys", "corectl/cut.c": "/proc/self/maps",
+            "libstack/targets/procfs.c": "/proc/PID", "libstack/targets/copy.c": "/proc/PID/mem",
+            "libstack/targets/rights.c": "/proc, /etc/passwd", "libstack/targets/look.c": "/dev/cpu_dma_latency",
+            "signal/helper/core.c": "/proc/sys", "signal/helper/helper.c": "/proc/PID/maps"}
+
+
+def doors(t):
+    """Files of others are opened in one place, and what may name them is told in one."""
+    used = set()
+    for name in tracked("libstack/*.c", "corectl/*.c", "signal/helper/*.c"):
+        code = re.sub(r"/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"", "", text(name), flags=re.S)
+        found = OPENS.search(code)
+        used |= {name} if found else set()
+        t.check(not found or name in MAY_OPEN, "%s: %s opens a path past stk_foreign_open()"
+                % (name, found and found.group(1)))
+        if name.startswith("corectl/") and name != "corectl/say.c":
+            t.check(not re.search(r"\b(fprintf|fputs|fputc|perror|vfprintf)\s*\((?:[^;]*,\s*)?stderr|\bperror\s*\(", code),
+                    "%s: writes to stderr past say()" % name)
+    t.equal(sorted(set(MAY_OPEN) - used), [], "no longer open anything")
+
+
 RULES = {f.__name__: f for f in (layers, inside, base, circles, wraps, crash, format, docs, named, paths, scripts, links, size,
-                                  machines)}
+                                  machines, doors)}
 
 
 def main():

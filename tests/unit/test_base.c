@@ -38,6 +38,54 @@ static void text_is_cut_not_overrun(void **state)
 	assert_int_equal(buf[4], '#');
 }
 
+/* C0, DEL, C1, Bidi_Control, separators, surrogates, what is too long or no UTF-8. */
+static void text_of_others_passes_or_not(void **state)
+{
+	static const char *const bad[] = {
+	    "\n",           "\t",           "\x1b",         "\x7f",         "\xc2\x80",
+	    "\xc2\x9b",     "\xc2\x9f",     "\xd8\x9c",     "\xe2\x80\x8e", "\xe2\x80\x8f",
+	    "\xe2\x80\xa8", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9",
+	    "\x9b",         "\xc0\x9b",     "\xe0\x82\x9b", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+	    "\xc3(",        "\xff"};
+	static const char *const good[] = {
+	    " ", "~", "\xc2\xa0", "\xc3\xa9", "\xe2\x80\x90", "\xe2\x81\xaa", "\xf0\x9f\x90\x9e"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(stk_text_passes(bad[i], 4), 0);
+	for (unsigned i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_int_equal(stk_text_passes(good[i], 4), strlen(good[i]));
+	assert_int_equal(stk_text_passes("\xe2\x80", 2), -1);
+}
+
+static int append(void *arg, const char *bytes, size_t len)
+{
+	strncat(arg, bytes, len);
+	return 0;
+}
+
+static void text_of_others_is_escaped(void **state)
+{
+	static const char evil[] = "a\n\x1b[\xc2\x9b\xe2\x80\xae\xc3\xa9\xff\\\t\"";
+	char buf[128], got[128] = "";
+	struct stk_text t;
+
+	(void)state;
+	stk_text_init(&t, buf, sizeof(buf));
+	stk_put_escaped(&t, evil, "\"");
+	assert_string_equal(buf,
+			    "a\\x0a\\x1b[\\xc2\\x9b\\xe2\\x80\\xae\xc3\xa9\\xff\\x5c\\x09\\x22");
+	/* A path stays what it is; a stream is what somebody looks at. */
+	stk_text_init(&t, buf, sizeof(buf));
+	stk_printf(&t, "%s", evil);
+	assert_string_equal(buf, evil);
+	stk_text_init_stream(&t, buf, sizeof(buf), append, got);
+	stk_printf(&t, "%.14s|%s", evil, evil);
+	stk_text_flush(&t);
+	assert_string_equal(got, "a\\x0a\\x1b[\\xc2\\x9b\\xe2\\x80\\xae\xc3\xa9\\xff\\\t|"
+				 "a\\x0a\\x1b[\\xc2\\x9b\\xe2\\x80\\xae\xc3\xa9\\xff\\\t\"");
+}
+
 static void cursor_stops_at_the_end(void **state)
 {
 	static const uint8_t bytes[] = {0x34, 0x12, 0xe5, 0x8e, 0x26, 0x7f};
@@ -180,6 +228,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(text_formats),
 	    cmocka_unit_test(text_is_cut_not_overrun),
+	    cmocka_unit_test(text_of_others_passes_or_not),
+	    cmocka_unit_test(text_of_others_is_escaped),
 	    cmocka_unit_test(cursor_stops_at_the_end),
 	    cmocka_unit_test(cursor_refuses_what_is_outside),
 	    cmocka_unit_test(words_are_written_and_parsed),

@@ -23,6 +23,7 @@
 /* A folder with `source`, a copy of this program: an ELF file with a build-id. `dir` is missing. */
 struct world {
 	char top[64], dir[96], source[96], entry[320];
+	struct stk_folder in; /* `dir` */
 };
 
 static void copy(const char *from, const char *to)
@@ -44,6 +45,7 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(w.top));
 	snprintf(w.dir, sizeof(w.dir), "%s/cache/libstack", w.top);
 	snprintf(w.source, sizeof(w.source), "%s/source", w.top);
+	w.in = (struct stk_folder){w.top, "cache/libstack"};
 	copy("/proc/self/exe", w.source);
 	struct stk_image *im = stk_image_open(w.source);
 	unsigned n = stk_image_build_id(im, id);
@@ -79,7 +81,7 @@ static struct stk_image *image(const struct world *w, size_t size, uint8_t mark)
 	return stk_image_from_map(map, size);
 }
 
-static bool store(const struct world *w, const char *dir, size_t size, uint8_t mark)
+static bool store(const struct world *w, const struct stk_folder *dir, size_t size, uint8_t mark)
 {
 	struct stk_image *source = stk_image_open(w->source), *im = image(w, size, mark);
 	struct stk_cache_job *j = stk_cache_store(dir, source, im);
@@ -95,7 +97,7 @@ static bool store(const struct world *w, const char *dir, size_t size, uint8_t m
 static int look(const struct world *w)
 {
 	struct stk_image *source = stk_image_open(w->source);
-	struct stk_image *im = stk_cache_open(w->dir, source);
+	struct stk_image *im = stk_cache_open(&w->in, source);
 	int mark = -1;
 
 	if (im) {
@@ -127,7 +129,7 @@ static void miss_then_hit(void **state)
 
 	assert_int_equal(look(w), -1);
 	assert_int_not_equal(stat(w->dir, &st), 0); /* a look-up creates nothing */
-	assert_true(store(w, w->dir, SIZE, 7));
+	assert_true(store(w, &w->in, SIZE, 7));
 	assert_int_equal(look(w), 7);
 	assert_int_equal(files(w->dir), 1);
 	assert_int_equal(stat(w->dir, &st), 0);
@@ -141,8 +143,9 @@ static void without_a_folder(void **state)
 	struct world *w = *state;
 	struct stk_image *source = stk_image_open(w->source);
 
-	assert_null(stk_cache_open(NULL, source));
-	assert_false(store(w, NULL, SIZE, 7));
+	const struct stk_folder none = {0};
+	assert_null(stk_cache_open(&none, source));
+	assert_false(store(w, &none, SIZE, 7));
 	assert_int_equal(files(w->top), 1);
 	stk_image_free(source);
 }
@@ -154,7 +157,7 @@ static void truncated(void **state)
 	struct stat st;
 
 	for (unsigned i = 0; i < sizeof(less) / sizeof(*less); i++) {
-		assert_true(store(w, w->dir, SIZE, 8));
+		assert_true(store(w, &w->in, SIZE, 8));
 		assert_int_equal(look(w), 8);
 		assert_int_equal(stat(w->entry, &st), 0);
 		assert_int_equal(truncate(w->entry, st.st_size - less[i]), 0);
@@ -162,7 +165,7 @@ static void truncated(void **state)
 	}
 	assert_int_equal(truncate(w->entry, 0), 0);
 	assert_int_equal(look(w), -1);
-	assert_true(store(w, w->dir, SIZE, 9)); /* replaced */
+	assert_true(store(w, &w->in, SIZE, 9)); /* replaced */
 	assert_int_equal(look(w), 9);
 	assert_int_equal(files(w->dir), 1);
 }
@@ -173,7 +176,7 @@ static void stretched(void **state)
 	struct world *w = *state;
 	char command[512];
 
-	assert_true(store(w, w->dir, SIZE, 8));
+	assert_true(store(w, &w->in, SIZE, 8));
 	snprintf(
 	    command, sizeof(command),
 	    "cd '%s' && { head -c 100 *.elf; cat *.elf; } > x && mv x *.elf && chmod 600 *.elf",
@@ -186,7 +189,7 @@ static void written_by_others(void **state)
 {
 	struct world *w = *state;
 
-	assert_true(store(w, w->dir, SIZE, 8));
+	assert_true(store(w, &w->in, SIZE, 8));
 	assert_int_equal(chmod(w->entry, 0620), 0);
 	assert_int_equal(look(w), -1);
 	assert_int_equal(chmod(w->entry, 0602), 0);
@@ -196,11 +199,11 @@ static void written_by_others(void **state)
 	assert_int_equal(chmod(w->dir, 0777), 0);
 	assert_int_equal(look(w), -1);
 	assert_int_equal(unlink(w->entry), 0);
-	store(w, w->dir, SIZE, 8);
+	store(w, &w->in, SIZE, 8);
 	assert_int_equal(files(w->dir), 0);
 	assert_int_equal(chmod(w->dir, 0700), 0);
 	/* A link that somebody else could change is not followed. */
-	assert_true(store(w, w->dir, SIZE, 8));
+	assert_true(store(w, &w->in, SIZE, 8));
 	char other[128];
 	snprintf(other, sizeof(other), "%s/other", w->top);
 	assert_int_equal(rename(w->entry, other), 0);
@@ -212,7 +215,7 @@ static void owned_by_others(void **state)
 {
 	struct world *w = *state;
 
-	assert_true(store(w, w->dir, SIZE, 8));
+	assert_true(store(w, &w->in, SIZE, 8));
 	if (chown(w->entry, geteuid() + 1, (gid_t)-1))
 		skip(); /* only root gives files away */
 	assert_int_equal(look(w), -1);
@@ -229,14 +232,14 @@ static void source_replaced(void **state)
 	struct timespec times[2];
 	struct stat st;
 
-	assert_true(store(w, w->dir, SIZE, 8));
+	assert_true(store(w, &w->in, SIZE, 8));
 	assert_int_equal(stat(w->source, &st), 0);
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;
 	copy("/proc/self/exe", w->source);
 	assert_int_equal(utimensat(AT_FDCWD, w->source, times, 0), 0);
 	assert_int_equal(look(w), -1);
-	assert_true(store(w, w->dir, SIZE, 9));
+	assert_true(store(w, &w->in, SIZE, 9));
 	assert_int_equal(look(w), 9);
 	/* Touched: its time differs. */
 	times[1].tv_nsec = (times[1].tv_nsec + 1) % 1000000000;
@@ -248,26 +251,26 @@ static void cannot_be_written(void **state)
 {
 	struct world *w = *state;
 	struct rlimit limit, low = {1 << 20, 1 << 20};
-	char file[128];
+	const struct stk_folder file = {w->source, "libstack"},
+				none = {"/proc/self", "none/libstack"};
 
 	/* A file where the folder should be; a folder that is not there and cannot be. */
-	snprintf(file, sizeof(file), "%s/source/libstack", w->top);
-	store(w, file, SIZE, 8);
-	store(w, "/proc/self/none/libstack", SIZE, 8);
+	store(w, &file, SIZE, 8);
+	store(w, &none, SIZE, 8);
 	assert_int_equal(files(w->top), 1);
 	/* The limit would end us with SIGXFSZ. */
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	low.rlim_max = limit.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-	bool begun = store(w, w->dir, SIZE, 8);
+	bool begun = store(w, &w->in, SIZE, 8);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	assert_false(begun);
 	if (geteuid() == 0)
 		return; /* root may write everywhere */
-	assert_true(store(w, w->dir, SIZE, 8));
+	assert_true(store(w, &w->in, SIZE, 8));
 	assert_int_equal(unlink(w->entry), 0);
 	assert_int_equal(chmod(w->dir, 0500), 0);
-	store(w, w->dir, SIZE, 8);
+	store(w, &w->in, SIZE, 8);
 	assert_int_equal(files(w->dir), 0);
 }
 
@@ -284,7 +287,8 @@ static void disk_full(void **state)
 	if (system(dir))
 		skip();
 	snprintf(dir, sizeof(dir), "%s/cache", w->top);
-	store(w, dir, SIZE, 8);
+	const struct stk_folder in = {w->top, "cache"};
+	store(w, &in, SIZE, 8);
 	unsigned n = files(dir);
 	snprintf(dir, sizeof(dir), "umount '%s/cache'", w->top);
 	assert_int_equal(system(dir), 0);
@@ -295,8 +299,8 @@ static void small_ones_are_not_kept(void **state)
 {
 	struct world *w = *state;
 
-	assert_false(store(w, w->dir, 100000, 8));
-	assert_true(store(w, w->dir, 1 << 20, 8));
+	assert_false(store(w, &w->in, 100000, 8));
+	assert_true(store(w, &w->in, 1 << 20, 8));
 }
 
 static void entry(const struct world *w, const char *name, size_t size, long used)
@@ -324,24 +328,28 @@ static void the_least_used_go(void **state)
 {
 	struct world *w = *state;
 
-	assert_true(store(w, w->dir, SIZE, 8));
+	assert_true(store(w, &w->in, SIZE, 8));
 	entry(w, "aa.elf", 1000, 300);
 	entry(w, "bb.elf", 1000, 100);
 	entry(w, "cc.elf", 1000, 200);
 	entry(w, "dd.1f.new", 1000, 100); /* of a writer that was killed */
 	entry(w, "README", 1 << 24, 1);   /* not ours */
-	stk_cache_trim(w->dir, SIZE + 10000);
+	entry(w, "letter.elf", 1 << 24, 1);
+	entry(w, "letter.new", 1 << 24, 1);
+	entry(w, "abc.elf", 1 << 24, 1); /* half a byte */
+	stk_cache_trim(&w->in, SIZE + 10000);
 	assert_true(exists(w, "aa.elf") && exists(w, "bb.elf") && exists(w, "cc.elf"));
 	assert_false(exists(w, "dd.1f.new"));
-	stk_cache_trim(w->dir, SIZE + 1500);
+	stk_cache_trim(&w->in, SIZE + 1500);
 	assert_true(exists(w, "aa.elf"));
 	assert_false(exists(w, "bb.elf") || exists(w, "cc.elf"));
-	assert_true(exists(w, "README"));
+	assert_true(exists(w, "README") && exists(w, "letter.elf") && exists(w, "letter.new") &&
+		    exists(w, "abc.elf"));
 	/* A hit is a use: its entry outlives one that is younger. */
 	struct timespec old[2] = {{.tv_sec = 1}, {.tv_nsec = UTIME_OMIT}};
 	assert_int_equal(utimensat(AT_FDCWD, w->entry, old, 0), 0);
 	assert_int_equal(look(w), 8);
-	stk_cache_trim(w->dir, SIZE + 500);
+	stk_cache_trim(&w->in, SIZE + 500);
 	assert_int_equal(look(w), 8);
 	assert_false(exists(w, "aa.elf"));
 }
