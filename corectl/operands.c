@@ -2,6 +2,7 @@
 #include "operands.h"
 
 #include "cores.h"
+#include "targets/target.h"
 
 /* The operand of digits alone is the process, unless -p names it; the other one is the program. */
 int operands_process(struct options *o)
@@ -36,8 +37,13 @@ int operands_only_process(struct options *o)
 	return o->pid ? 0 : options_wrong(o, "no process given", NULL);
 }
 
-/* The core is the one whose ELF type says so; of two that are none, it is the first, so that
- * opening it tells what is wrong with it. */
+static bool is_program(const char *path)
+{
+	return stk_elf_kind(path, NULL) == 'x';
+}
+
+/* The core is the one whose ELF type says so; of two that are none, it is the one that is no
+ * program, else the first, so that opening it tells what is wrong with it. */
 static int files(struct options *o, bool search)
 {
 	const char *rest[2];
@@ -57,10 +63,17 @@ static int files(struct options *o, bool search)
 		else
 			return options_wrong(o, "too many files", path);
 	}
+	/* What is neither a core nor a program is no program. */
+	if (search && !o->core && n == 1 && stk_elf_kind(rest[0], NULL) == '?')
+		o->core = rest[0], n = 0;
 	o->searched = search && !o->core && n < 2;
 	if (o->searched)
 		o->core = cores_newest();
 	const char **next = rest;
+	if (!o->core && n == 2 && is_program(rest[0]) && !is_program(rest[1])) {
+		o->core = rest[1];
+		n = 1;
+	}
 	if (!o->core && n)
 		o->core = *next++, n--;
 	if (n > 1)

@@ -27,8 +27,12 @@ static void write_head(struct stk_text *out, const struct stk_target *t)
 		return;
 	}
 	stk_printf(out, "Core %s", t->path);
-	if (t->psinfo.present && t->psinfo.args)
-		stk_printf(out, " of `%s' (pid %d)", t->psinfo.args, t->psinfo.pid);
+	const struct stk_psinfo *ps = &t->psinfo;
+	const char *called = ps->args && *ps->args ? ps->args : ps->fname;
+	if (called && *called)
+		stk_printf(out, " of `%s'", called);
+	if (ps->pid)
+		stk_printf(out, " (pid %d)", ps->pid);
 	stk_printf(out, ", %u thread%s.\n", t->nthreads, t->nthreads == 1 ? "" : "s");
 	if (!name)
 		return;

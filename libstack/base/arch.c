@@ -40,12 +40,17 @@ const char *stk_machine_name(uint16_t e_machine)
 	static const struct {
 		uint16_t machine;
 		const char *name;
-	} names[] = {{3, "Intel 80386"}, {8, "MIPS"},     {20, "PowerPC"},   {21, "PowerPC64"},
-		     {22, "IBM S/390"},  {40, "ARM"},     {43, "SPARC v9"},  {62, "x86-64"},
-		     {183, "AArch64"},   {243, "RISC-V"}, {258, "LoongArch"}};
+	} names[] = {
+	    {2, "SPARC"},        {3, "Intel 80386"}, {4, "Motorola 68000"}, {8, "MIPS"},
+	    {15, "PA-RISC"},     {18, "SPARC v8+"},  {20, "PowerPC"},       {21, "PowerPC64"},
+	    {22, "IBM S/390"},   {40, "ARM"},        {42, "SuperH"},        {43, "SPARC v9"},
+	    {50, "IA-64"},       {62, "x86-64"},     {92, "OpenRISC"},      {93, "ARC"},
+	    {94, "Xtensa"},      {113, "Nios II"},   {164, "Hexagon"},      {183, "AArch64"},
+	    {189, "MicroBlaze"}, {195, "ARCv2"},     {243, "RISC-V"},       {252, "C-SKY"},
+	    {258, "LoongArch"},  {0x9026, "Alpha"}};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (names[i].machine == e_machine)
 			return names[i].name;
-	return "unknown";
+	return 0;
 }

@@ -147,7 +147,7 @@ uint64_t stk_arch_greg(const struct stk_arch *a, const void *gregs, unsigned dwa
 /* By ELF e_machine; NULL when not supported. */
 const struct stk_arch *stk_arch_find(uint16_t e_machine);
 
-/* The name of an e_machine for messages ("AArch64"); "unknown" otherwise. */
+/* The name of an e_machine for messages ("AArch64"), or NULL. */
 const char *stk_machine_name(uint16_t e_machine);
 
 #endif

@@ -49,20 +49,20 @@ struct stk_cache_job {
 /* The trailer of an entry made from `source`. */
 static bool describe(const struct stk_image *source, struct trailer *t)
 {
-	struct stat st;
+	const struct stat *st = &source->st;
 
 	memset(t, 0, sizeof(*t));
 	memcpy(t->magic, "stkcache", sizeof(t->magic));
 	t->version = VERSION;
 	t->id_len = stk_image_build_id(source, t->id);
-	if (!t->id_len || source->fd < 0 || fstat(source->fd, &st))
+	if (!t->id_len || !st->st_ino)
 		return false;
-	t->source_size = (uint64_t)st.st_size;
-	t->source_inode = st.st_ino;
-	t->modified[0] = (uint64_t)st.st_mtim.tv_sec;
-	t->modified[1] = (uint64_t)st.st_mtim.tv_nsec;
-	t->changed[0] = (uint64_t)st.st_ctim.tv_sec;
-	t->changed[1] = (uint64_t)st.st_ctim.tv_nsec;
+	t->source_size = (uint64_t)st->st_size;
+	t->source_inode = st->st_ino;
+	t->modified[0] = (uint64_t)st->st_mtim.tv_sec;
+	t->modified[1] = (uint64_t)st->st_mtim.tv_nsec;
+	t->changed[0] = (uint64_t)st->st_ctim.tv_sec;
+	t->changed[1] = (uint64_t)st->st_ctim.tv_nsec;
 	return true;
 }
 

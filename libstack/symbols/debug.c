@@ -9,6 +9,7 @@
 #include "symbols/beside.h"
 #include "symbols/cache.h"
 #include "symbols/dirs.h"
+#include "symbols/folders.h"
 #include "symbols/inflate.h"
 
 #define CRC_MAX   (4ULL << 30) /* a file of holes has any size */
@@ -36,14 +37,13 @@ static struct stk_image *open_checked(struct stk_module *m, const char *path, co
 {
 	struct stk_image *im = path ? stk_image_open(path) : NULL;
 	uint8_t id[64];
-	GElf_Shdr sh;
 
 	if (!im)
 		return NULL;
 	unsigned n = stk_image_build_id(im, id);
 	bool fits = n && m->build_id_len ? n == m->build_id_len && !memcmp(id, m->build_id, n)
 					 : crc && crc_matches(m->owner->target, im, *crc);
-	if (!fits || !stk_image_section(im, ".debug_info", &sh)) {
+	if (!fits || !stk_image_has_debug(im)) {
 		stk_image_free(im);
 		return NULL;
 	}
@@ -97,12 +97,19 @@ static struct stk_image *find_debug_file(struct stk_module *m)
 
 	if (in_list(m->owner->opts.no_debug, m->name))
 		return NULL;
+	/* It was compared when it was given. */
+	if (m->given_debug && (im = stk_image_open(m->given_debug))) {
+		m->debug_file = m->given_debug;
+		return im;
+	}
 	for (char *save = NULL, *d = dirs ? strtok_r(dirs, ":", &save) : NULL; d && !im;
 	     d = strtok_r(NULL, ":", &save)) {
 		im = open_checked(m, stk_debug_path(m, d, m->build_id, m->build_id_len), NULL);
 		if (!im)
 			im = by_debuglink(m, d);
 	}
+	if (!im)
+		im = open_checked(m, stk_folders_find(m, true), NULL);
 	return im;
 }
 
@@ -122,8 +129,6 @@ static struct stk_image *inflated(struct stk_module *m, struct stk_debug *d,
 
 struct stk_debug *stk_debug_get(struct stk_module *m)
 {
-	GElf_Shdr sh;
-
 	if (m->debug_tried)
 		return m->debug;
 	m->debug_tried = true;
@@ -132,7 +137,7 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 		return NULL;
 	m->debug = d;
 	struct stk_image *im = NULL;
-	if (m->image && stk_image_section(m->image, ".debug_info", &sh))
+	if (m->image && stk_image_has_debug(m->image))
 		im = m->image;
 	else
 		im = d->image = find_debug_file(m);
@@ -161,6 +166,7 @@ void stk_debug_free(struct stk_debug *d)
 	stk_hash_done(&d->scopes);
 	stk_hash_done(&d->types);
 	stk_hash_done(&d->sites);
+	stk_hash_done(&d->paths);
 	if (d->dw)
 		dwarf_end(d->dw);
 	stk_beside_done(&d->beside);

@@ -63,6 +63,7 @@ struct stk_debug {
 	struct stk_hash scopes; /* by pc */
 	struct stk_hash types;  /* by the address of the DIE */
 	struct stk_hash sites;  /* by return address */
+	struct stk_hash paths;  /* joined ones, by the name they were made of */
 };
 
 /* The DWARF of a module, opened once; never NULL but when memory is exhausted (`dw` may be NULL).
@@ -111,13 +112,18 @@ const struct stk_type *stk_type_of_die(struct stk_module *m, Dwarf_Die *die);
 const struct stk_type *stk_type_from_die(struct stk_module *m, Dwarf_Die *die);
 
 /* The line of an ELF address in a unit. */
-bool stk_unit_line(struct stk_unit *u, uint64_t addr, struct stk_place_line *ret);
+bool stk_unit_line(struct stk_module *m, struct stk_unit *u, uint64_t addr,
+		   struct stk_place_line *ret);
 
 /* The end of the prologue of a function that begins at `entry`: 0 if not known. */
 uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end);
 
 /* The file that declares it, or NULL. */
-const char *stk_die_decl_file(Dwarf_Die *die);
+const char *stk_die_decl_file(struct stk_module *m, Dwarf_Die *die);
+
+/* A file name of the unit that `die` is in, below the unit's compilation directory where it is
+ * relative (DWARF 5 §6.2.4). The same pointer for the same pointer. `name` may be NULL. */
+const char *stk_unit_path(struct stk_module *m, Dwarf_Die *die, const char *name);
 
 /*
  * A walk over a unit's DIEs, parents before their children. DW_AT_sibling (§2.3) can lead out of

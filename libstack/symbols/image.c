@@ -1,5 +1,6 @@
 #include "symbols/image.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,15 +28,80 @@ static struct stk_image *image_new(Elf *elf, int fd, uint8_t *map, size_t size)
 	return im;
 }
 
+static int open_regular(const char *path, struct stat *st)
+{
+	struct stk_err err;
+	int fd = stk_foreign_open(path, STK_FOREIGN_ANY, st, &err);
+
+	if (fd < 0)
+		errno = err.code == STK_ESYS ? err.sys : ENOEXEC;
+	return fd;
+}
+
+/* What libdw opens beside a file it finds by the file's descriptor: split units and dwz's. */
+static bool has_files_beside(const struct stk_image *im)
+{
+	GElf_Shdr sh;
+
+	return stk_image_section(im, ".gnu_debugaltlink", &sh) ||
+	       stk_image_section(im, ".debug_addr", &sh);
+}
+
 struct stk_image *stk_image_open(const char *path)
 {
 	struct stat st;
-	int fd = stk_foreign_open(path, STK_FOREIGN_ANY, &st, NULL);
+	int fd = open_regular(path, &st);
 
 	if (fd < 0)
 		return NULL;
 	elf_version(EV_CURRENT);
-	return image_new(elf_begin(fd, ELF_C_READ_MMAP, NULL), fd, NULL, (size_t)st.st_size);
+	struct stk_image *im =
+	    image_new(elf_begin(fd, ELF_C_READ_MMAP, NULL), fd, NULL, (size_t)st.st_size);
+	if (!im) {
+		errno = ENOEXEC;
+		return NULL;
+	}
+	im->st = st;
+	/* A program may have thousands of modules: each costs a descriptor only while it must. */
+	if (!has_files_beside(im) && !elf_cntl(im->elf, ELF_C_FDREAD)) {
+		close(im->fd);
+		im->fd = -1;
+	}
+	return im;
+}
+
+struct stk_image *stk_image_open_at(const char *path, uint64_t off)
+{
+	struct stat st;
+	int fd = off ? open_regular(path, &st) : -1;
+
+	if (!off)
+		return stk_image_open(path);
+	if (fd < 0)
+		return NULL;
+	size_t size = off < (uint64_t)st.st_size ? (size_t)st.st_size - off : 0;
+	/* Private and writable: libelf may want to work in it. */
+	void *map = size ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, (off_t)off)
+			 : MAP_FAILED;
+	close(fd);
+	struct stk_image *im = map == MAP_FAILED ? NULL : stk_image_from_map(map, size);
+	if (!im)
+		errno = ENOEXEC;
+	return im;
+}
+
+bool stk_file_is_elf(const char *path, uint64_t off)
+{
+	uint8_t magic[SELFMAG];
+	struct stat st;
+	int fd = open_regular(path, &st);
+
+	if (fd < 0)
+		return false;
+	bool is = pread(fd, magic, sizeof(magic), (off_t)off) == sizeof(magic) &&
+		  !memcmp(magic, ELFMAG, SELFMAG);
+	close(fd);
+	return is;
 }
 
 uint8_t *stk_image_map(size_t size)
@@ -67,90 +133,16 @@ void stk_image_free(struct stk_image *im)
 	free(im);
 }
 
-bool stk_memory_is_elf(const struct stk_target *t, uint64_t start)
-{
-	uint8_t magic[4];
-
-	return !stk_mem_read(t, start, magic, 4, NULL) && !memcmp(magic, ELFMAG, SELFMAG);
-}
-
-/* The program headers of the image mapped at `start`; their number, 0 if they are not there. */
-static unsigned memory_phdrs(const struct stk_target *t, uint64_t start, Elf64_Ehdr *eh,
-			     Elf64_Phdr *ret, unsigned max)
-{
-	if (stk_mem_read(t, start, eh, sizeof(*eh), NULL) || memcmp(eh->e_ident, ELFMAG, SELFMAG) ||
-	    eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_phentsize != sizeof(Elf64_Phdr))
-		return 0;
-	unsigned n = eh->e_phnum < max ? eh->e_phnum : max;
-	if (eh->e_phoff > 65536 ||
-	    stk_mem_read(t, start + eh->e_phoff, ret, n * sizeof(*ret), NULL))
-		return 0;
-	return n;
-}
-
 static bool phdr_bias(const Elf64_Phdr *p, uint64_t map_start, uint64_t file_off, uint64_t *ret)
 {
 	uint64_t first = p->p_offset & ~4095ULL;
 
-	if (p->p_type != PT_LOAD || file_off < first || file_off >= p->p_offset + p->p_filesz)
+	/* No end is computed: it might wrap. */
+	if (p->p_type != PT_LOAD || file_off < first ||
+	    (file_off > p->p_offset && file_off - p->p_offset >= p->p_filesz))
 		return false;
 	*ret = map_start - file_off - (p->p_vaddr - p->p_offset);
 	return true;
-}
-
-uint64_t stk_memory_end(const struct stk_target *t, uint64_t start)
-{
-	Elf64_Ehdr eh;
-	Elf64_Phdr ph[64];
-	unsigned n = memory_phdrs(t, start, &eh, ph, 64);
-	uint64_t bias, end = 0;
-	bool placed = false;
-
-	/* PT_LOAD stand in the order of their addresses: the first holds the headers. */
-	for (unsigned i = 0; i < n; i++) {
-		placed = placed || phdr_bias(&ph[i], start, 0, &bias);
-		if (placed && ph[i].p_type == PT_LOAD)
-			end = bias + ph[i].p_vaddr + ph[i].p_memsz;
-	}
-	return end;
-}
-
-/* Find NT_GNU_BUILD_ID among the notes in `c`. */
-static unsigned note_build_id(struct stk_cur c, uint8_t *ret)
-{
-	while (stk_cur_left(&c) >= 12) {
-		uint32_t namesz = stk_cur_u32(&c), descsz = stk_cur_u32(&c), type = stk_cur_u32(&c);
-		const uint8_t *name = stk_cur_bytes(&c, ((uint64_t)namesz + 3) & ~3ULL);
-		const uint8_t *desc = stk_cur_bytes(&c, ((uint64_t)descsz + 3) & ~3ULL);
-		if (c.bad)
-			return 0;
-		if (type == NT_GNU_BUILD_ID && namesz == 4 && !memcmp(name, "GNU", 4) && descsz &&
-		    descsz <= 64) {
-			memcpy(ret, desc, descsz);
-			return descsz;
-		}
-	}
-	return 0;
-}
-
-unsigned stk_memory_build_id(const struct stk_target *t, uint64_t start, uint8_t *ret)
-{
-	Elf64_Ehdr eh;
-	Elf64_Phdr ph[64];
-	unsigned n = memory_phdrs(t, start, &eh, ph, 64), len = 0;
-	uint64_t bias = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		if (phdr_bias(&ph[i], start, 0, &bias))
-			break;
-	for (unsigned i = 0; i < n && !len; i++) {
-		uint8_t buf[4096];
-		if (ph[i].p_type != PT_NOTE || ph[i].p_filesz > sizeof(buf) ||
-		    stk_mem_read(t, bias + ph[i].p_vaddr, buf, ph[i].p_filesz, NULL))
-			continue;
-		len = note_build_id(stk_cur_init(buf, ph[i].p_filesz), ret);
-	}
-	return len;
 }
 
 unsigned stk_image_build_id(const struct stk_image *im, uint8_t *ret)
@@ -166,7 +158,7 @@ unsigned stk_image_build_id(const struct stk_image *im, uint8_t *ret)
 		if (!gelf_getphdr(im->elf, (int)i, &ph) || ph.p_type != PT_NOTE)
 			continue;
 		struct stk_cur c = stk_cur_sub(&file, ph.p_offset, ph.p_filesz);
-		unsigned len = c.bad ? 0 : note_build_id(c, ret);
+		unsigned len = c.bad ? 0 : stk_note_build_id(c.p, stk_cur_left(&c), ret);
 		if (len)
 			return len;
 	}
@@ -174,7 +166,7 @@ unsigned stk_image_build_id(const struct stk_image *im, uint8_t *ret)
 	GElf_Shdr sh;
 	if (stk_image_section(im, ".note.gnu.build-id", &sh)) {
 		struct stk_cur c = stk_cur_sub(&file, sh.sh_offset, sh.sh_size);
-		return c.bad ? 0 : note_build_id(c, ret);
+		return c.bad ? 0 : stk_note_build_id(c.p, stk_cur_left(&c), ret);
 	}
 	return 0;
 }
@@ -220,39 +212,80 @@ const Elf_Data *stk_dwarf_section(Elf *elf, const char *name)
 	return d && d->d_buf ? d : NULL;
 }
 
-struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t start)
+static bool copy_segment(const struct stk_target *t, const struct stk_headers *h,
+			 const Elf64_Phdr *p, uint8_t *mem, size_t size)
 {
-	Elf64_Ehdr eh;
-	Elf64_Phdr ph[64];
-	unsigned n = memory_phdrs(t, start, &eh, ph, 64);
-	uint64_t bias = 0, size = sizeof(eh);
+	if (p->p_type != PT_LOAD)
+		return true;
+	if (p->p_offset > size || p->p_filesz > size - p->p_offset)
+		return false;
+	return !stk_mem_read(t, h->bias + p->p_vaddr, mem + p->p_offset, p->p_filesz, NULL) ||
+	       (p->p_flags & PF_W);
+}
 
-	for (unsigned i = n; i-- > 0;) {
-		if (ph[i].p_type != PT_LOAD)
-			continue;
-		phdr_bias(&ph[i], start, 0, &bias);
-		if (ph[i].p_offset + ph[i].p_filesz > size)
-			size = ph[i].p_offset + ph[i].p_filesz;
-	}
-	uint8_t *mem = n && size < IMAGE_MAX ? stk_image_map(size) : NULL;
+struct stk_image *stk_image_from_memory(const struct stk_target *t, const struct stk_headers *h)
+{
+	Elf64_Ehdr eh = h->eh;
+	uint64_t size = sizeof(eh);
+
+	for (unsigned i = 0; i < h->n; i++)
+		if (h->v[i].p_type == PT_LOAD && h->v[i].p_offset + h->v[i].p_filesz > size)
+			size = h->v[i].p_offset + h->v[i].p_filesz;
+	uint8_t *mem = eh.e_phnum && size < IMAGE_MAX ? stk_image_map(size) : NULL;
 	if (!mem)
 		return NULL;
-	for (unsigned i = 0; i < n; i++) {
-		if (ph[i].p_type != PT_LOAD)
-			continue;
-		if (ph[i].p_offset > size || ph[i].p_filesz > size - ph[i].p_offset ||
-		    (stk_mem_read(t, bias + ph[i].p_vaddr, mem + ph[i].p_offset, ph[i].p_filesz,
-				  NULL) &&
-		     !(ph[i].p_flags & PF_W))) {
+	for (unsigned i = 0; i < h->n; i++)
+		if (!copy_segment(t, h, &h->v[i], mem, size)) {
 			munmap(mem, size);
 			return NULL;
 		}
-	}
 	/* The section headers of a file are not loaded (those of the vdso are). */
-	if (eh.e_shoff == 0 || eh.e_shoff + (uint64_t)eh.e_shnum * eh.e_shentsize > size) {
+	if (eh.e_shoff == 0 || eh.e_shoff > size ||
+	    (uint64_t)eh.e_shnum * eh.e_shentsize > size - eh.e_shoff) {
 		eh.e_shoff = 0;
 		eh.e_shnum = eh.e_shstrndx = 0;
 	}
 	memcpy(mem, &eh, sizeof(eh));
 	return stk_image_from_map(mem, size);
+}
+
+bool stk_image_headers(const struct stk_image *im, uint64_t bias, struct stk_headers *ret)
+{
+	size_t n = 0;
+
+	memset(&ret->eh, 0, sizeof(ret->eh));
+	ret->bias = bias;
+	ret->n = 0;
+	if (elf_getphdrnum(im->elf, &n) || n > sizeof(ret->v) / sizeof(*ret->v))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		GElf_Phdr p;
+		if (!gelf_getphdr(im->elf, (int)i, &p))
+			return false;
+		ret->v[ret->n++] = p;
+	}
+	return stk_headers_span(ret);
+}
+
+bool stk_image_names_only(const struct stk_image *im)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr sh;
+	bool code = false, bytes = false;
+
+	while ((scn = elf_nextscn(im->elf, scn)))
+		if (gelf_getshdr(scn, &sh) && (sh.sh_flags & SHF_ALLOC) &&
+		    (sh.sh_flags & SHF_EXECINSTR)) {
+			code = true;
+			bytes |= sh.sh_type != SHT_NOBITS;
+		}
+	return code && !bytes;
+}
+
+bool stk_image_has_debug(const struct stk_image *im)
+{
+	GElf_Shdr sh;
+
+	return stk_image_section(im, ".debug_info", &sh) ||
+	       stk_image_section(im, ".zdebug_info", &sh);
 }

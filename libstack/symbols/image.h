@@ -6,22 +6,40 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
+#include "symbols/headers.h"
 #include "targets/target.h"
 
 struct stk_image {
 	Elf *elf;
-	int fd;       /* -1: from memory */
-	uint8_t *map; /* the memory image, or NULL */
+	int fd;         /* -1: none is needed */
+	struct stat st; /* of its file; all zero: from memory */
+	uint8_t *map;   /* the memory image, or NULL */
 	size_t size;
 };
 
-/* Open a file. NULL: not there, or no ELF file of this class. */
+/* Open a file. NULL: errno says why; ENOEXEC: it is no ELF file. */
 struct stk_image *stk_image_open(const char *path);
 
-/* Rebuild the file image of a module whose ELF header is mapped at `start`, from the target's
- * memory. NULL unless every read-only loadable segment is there in whole. */
-struct stk_image *stk_image_from_memory(const struct stk_target *t, uint64_t start);
+/* The same of an image that begins at `off` of a file, which is the beginning of a page. */
+struct stk_image *stk_image_open_at(const char *path, uint64_t off);
+
+/* true: the file can be read, and an ELF header stands at `off`. */
+bool stk_file_is_elf(const char *path, uint64_t off);
+
+/* Rebuild the file image of what `h` says from the target's memory. NULL unless its ELF header and
+ * every read-only loadable segment are there in whole. */
+struct stk_image *stk_image_from_memory(const struct stk_target *t, const struct stk_headers *h);
+
+/* Its program headers, placed. false: they cannot be read, or a range wraps. */
+bool stk_image_headers(const struct stk_image *im, uint64_t bias, struct stk_headers *ret);
+
+/* true: it has debug information. */
+bool stk_image_has_debug(const struct stk_image *im);
+
+/* true: a separate debug file, whose code has no bytes (SHT_NOBITS). */
+bool stk_image_names_only(const struct stk_image *im);
 
 /* Zeroed memory for stk_image_from_map(); NULL when memory is exhausted. */
 uint8_t *stk_image_map(size_t size);
@@ -33,15 +51,6 @@ void stk_image_free(struct stk_image *im);
 
 /* The build-id note; its length, 0 if there is none. `ret` holds 64 bytes. */
 unsigned stk_image_build_id(const struct stk_image *im, uint8_t *ret);
-
-/* The build-id that the target's own page of an image mapped at `start` shows. As above. */
-unsigned stk_memory_build_id(const struct stk_target *t, uint64_t start, uint8_t *ret);
-
-/* true: an ELF header stands at `start` in the target. */
-bool stk_memory_is_elf(const struct stk_target *t, uint64_t start);
-
-/* Where the image mapped at `start` ends, by its program headers; 0: they cannot be read. */
-uint64_t stk_memory_end(const struct stk_target *t, uint64_t start);
 
 /* Load bias of an image, given one mapping of it; false: no loadable segment fits. */
 bool stk_image_bias(const struct stk_image *im, uint64_t map_start, uint64_t file_off,

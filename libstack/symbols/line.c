@@ -95,7 +95,8 @@ static const char *file_name(struct stk_unit *u, const struct stk_line *row)
 	return dwarf_filesrc(files, row->file, NULL, NULL);
 }
 
-bool stk_unit_line(struct stk_unit *u, uint64_t addr, struct stk_place_line *ret)
+bool stk_unit_line(struct stk_module *m, struct stk_unit *u, uint64_t addr,
+		   struct stk_place_line *ret)
 {
 	struct stk_range func = {0, UINT64_MAX, 0};
 	const struct stk_lines *ls = lines_of(u);
@@ -106,7 +107,7 @@ bool stk_unit_line(struct stk_unit *u, uint64_t addr, struct stk_place_line *ret
 	if (!seq)
 		return false;
 	const struct stk_line *row = prefer_stmt(&ls->v[seq->first], stk_lines_row(ls, seq, addr));
-	const char *name = file_name(u, row);
+	const char *name = stk_unit_path(m, &u->die, file_name(u, row));
 	bool near = !row->line;
 	if (near)
 		row = nearest(ls, seq, row, &func);
@@ -137,7 +138,7 @@ uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end)
 }
 
 /* dwarf_decl_file() fails an assertion on split units (elfutils 0.188). */
-const char *stk_die_decl_file(Dwarf_Die *die)
+const char *stk_die_decl_file(struct stk_module *m, Dwarf_Die *die)
 {
 	Dwarf_Attribute a;
 	Dwarf_Word number;
@@ -149,7 +150,7 @@ const char *stk_die_decl_file(Dwarf_Die *die)
 	    !dwarf_cu_die(a.cu, &unit, NULL, NULL, NULL, NULL, NULL, NULL) ||
 	    dwarf_getsrcfiles(&unit, &files, &n))
 		return NULL;
-	return dwarf_filesrc(files, number, NULL, NULL);
+	return stk_unit_path(m, &unit, dwarf_filesrc(files, number, NULL, NULL));
 }
 
 bool stk_line_at(struct stk_module *m, uint64_t pc, struct stk_place_line *ret)
@@ -157,7 +158,7 @@ bool stk_line_at(struct stk_module *m, uint64_t pc, struct stk_place_line *ret)
 	struct stk_debug *d = stk_debug_get(m);
 	struct stk_unit *u = d ? stk_unit_at(d, pc - m->bias) : NULL;
 
-	return u && stk_unit_line(u, pc - m->bias, ret);
+	return u && stk_unit_line(m, u, pc - m->bias, ret);
 }
 
 static bool ends_with_path(const char *path, const char *name)
@@ -179,7 +180,9 @@ static void each_source(struct stk_modules *ms, bool (*fn)(void *arg, const char
 			if (dwarf_getsrcfiles(&d->units.v[j].die, &files, &n))
 				continue;
 			for (size_t k = 0; k < n; k++) {
-				const char *path = dwarf_filesrc(files, k, NULL, NULL);
+				const char *path =
+				    stk_unit_path(ms->v[i], &d->units.v[j].die,
+						  dwarf_filesrc(files, k, NULL, NULL));
 				if (path && !fn(arg, path))
 					return;
 			}

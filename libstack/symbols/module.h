@@ -18,6 +18,7 @@ enum stk_module_state {
 
 struct stk_symtab;
 struct stk_debug;
+struct stk_folders;
 struct stk_image;
 
 /* What a folder above keeps with a module; `free` (NULL: nothing is kept) gets it at the end. */
@@ -37,6 +38,14 @@ struct stk_module {
 	const char *file;       /* the file used, or NULL */
 	const char *debug_file; /* the separate debug file used, or NULL (known after a look-up) */
 	bool is_main;           /* the executable */
+
+	const struct stk_mapping *maps; /* its file mappings, or NULL */
+	unsigned nmaps;
+	uint64_t image_off;      /* where the image begins in that file: not 0 in a bundle */
+	bool placed;             /* the bias is known, whatever its file says */
+	uint64_t dynamic;        /* its dynamic section as the loader says; 0: not known */
+	int sys;                 /* why a file could not be opened (errno); 0: it is not there */
+	const char *given_debug; /* the separate debug file that was given as the program */
 
 	struct stk_modules *owner;
 	struct stk_image *image;   /* ELF of `file` or of the memory image, or NULL */
@@ -73,12 +82,16 @@ struct stk_modules {
 	struct stk_symbol_options opts; /* borrowed strings */
 	struct stk_module **v;          /* sorted by start */
 	unsigned n, cap;
+	bool linked;                 /* the list of its loader was found */
+	struct stk_module *bin_used; /* whose file the given program is */
+	struct stk_folders *folders; /* of --debug-dir, once asked for */
 };
 
 /*
- * Find the modules of a target from its file mappings and the vdso. Missing and mismatched files
- * become states and remarks of the target, not errors. Read-only file-backed memory that the core
- * lacks is overlaid from verified files.
+ * Find the modules of a target: by its file mappings, by AT_PHDR, by ELF headers in its pages, by
+ * the list of its loader; and the vdso. Missing and mismatched files become states and remarks of
+ * the target, not errors. Read-only file-backed memory that the core lacks is overlaid from
+ * verified files.
  */
 int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts,
 		     struct stk_modules **ret, struct stk_err *err);

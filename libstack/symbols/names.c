@@ -18,8 +18,8 @@ static bool name_fits(struct stk_module *m, Dwarf_Die *die, const char *name, co
 
 /* A function of which only inlined copies exist has no code of its own, but a place in the source.
  */
-static bool find_inlined(struct stk_unit *u, const char *name, const char **ret_file,
-			 unsigned *ret_line)
+static bool find_inlined(struct stk_module *m, struct stk_unit *u, const char *name,
+			 const char **ret_file, unsigned *ret_line)
 {
 	Dwarf_Die die;
 	int line = 0;
@@ -32,7 +32,7 @@ static bool find_inlined(struct stk_unit *u, const char *name, const char **ret_
 		if (!plain || strcmp(plain, name) != 0 || !dwarf_hasattr(&die, DW_AT_inline) ||
 		    dwarf_decl_line(&die, &line) != 0 || line <= 0)
 			continue;
-		*ret_file = stk_die_decl_file(&die);
+		*ret_file = stk_die_decl_file(m, &die);
 		*ret_line = (unsigned)line;
 		return true;
 	} while (dwarf_siblingof(&die, &die) == 0);
@@ -57,7 +57,7 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 				if (!name_fits(ms->v[i], &u->funcs.v[k], name, last) ||
 				    !stk_function_entry(&u->funcs.v[k], &pc))
 					continue;
-				*ret_file = stk_die_decl_file(&u->funcs.v[k]);
+				*ret_file = stk_die_decl_file(ms->v[i], &u->funcs.v[k]);
 				dwarf_decl_line(&u->funcs.v[k], &line);
 				*ret_line = line > 0 ? (unsigned)line : 0;
 				*ret_addr = pc + ms->v[i]->bias;
@@ -76,7 +76,7 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 	for (unsigned i = 0; i < ms->n; i++) {
 		struct stk_debug *d = stk_debug_get(ms->v[i]);
 		for (unsigned j = 0; d && j < d->units.n; j++)
-			if (find_inlined(&d->units.v[j], name, ret_file, ret_line))
+			if (find_inlined(ms->v[i], &d->units.v[j], name, ret_file, ret_line))
 				return true;
 	}
 	return false;

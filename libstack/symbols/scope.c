@@ -171,7 +171,8 @@ static unsigned inline_chain(Dwarf_Die *die, uint64_t addr, Dwarf_Die *chain, un
 	return n;
 }
 
-static void call_position(struct stk_unit *u, Dwarf_Die *inl, struct stk_scope *s)
+static void call_position(struct stk_module *m, struct stk_unit *u, Dwarf_Die *inl,
+			  struct stk_scope *s)
 {
 	Dwarf_Attribute a;
 	Dwarf_Word file = 0, line = 0, col = 0;
@@ -183,7 +184,7 @@ static void call_position(struct stk_unit *u, Dwarf_Die *inl, struct stk_scope *
 	    dwarf_getsrcfiles(&u->die, &files, &n))
 		return;
 	dwarf_formudata(dwarf_attr(inl, DW_AT_call_column, &a), &col);
-	s->file = dwarf_filesrc(files, file, NULL, NULL);
+	s->file = stk_unit_path(m, inl, dwarf_filesrc(files, file, NULL, NULL));
 	s->line = s->file ? (unsigned)line : 0;
 	s->column = (unsigned)col;
 }
@@ -231,9 +232,9 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 		s->inlined = i > 0;
 		s->frame_base = base;
 		if (i + 1 < found)
-			call_position(u, &chain[i + 1], s);
+			call_position(m, u, &chain[i + 1], s);
 		else
-			own_line(s, stk_unit_line(u, addr, &at), &at);
+			own_line(s, stk_unit_line(m, u, addr, &at), &at);
 		read_params(m, s, die, addr, sc->in_prologue && i == 0);
 	}
 	sc->v = v;

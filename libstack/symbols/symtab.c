@@ -8,6 +8,8 @@
 #include "base/vec.h"
 #include "symbols/debug.h"
 
+#define SYMBOLS_MAX (1U << 24) /* of a table in memory; more is damage */
+
 struct entry {
 	uint64_t addr, size, reach; /* reach: the greatest end among this and all before it */
 	const char *name;
@@ -81,51 +83,64 @@ static bool read_table(struct stk_module *m, struct stk_symtab *st, Elf *elf, ui
 	return false;
 }
 
-static uint64_t dynamic_value(struct stk_cur c, uint64_t tag)
+static uint32_t word_at(const struct stk_target *t, uint64_t addr)
 {
-	while (stk_cur_left(&c) >= 16) {
-		uint64_t t = stk_cur_u64(&c), v = stk_cur_u64(&c);
-		if (t == tag)
-			return v;
-		if (!t)
-			break;
-	}
-	return 0;
+	uint32_t v = 0;
+
+	return stk_mem_read(t, addr, &v, sizeof(v), NULL) ? 0 : v;
 }
 
-/* The dynamic table of an image without section headers (taken from memory): DT_SYMTAB up to
- * DT_STRTAB, which linkers put behind it. The loader may have relocated the pointers. */
+/* The table has no length. DT_HASH has a chain for each symbol (gABI, "Hash Table"); DT_GNU_HASH
+ * ends with the chain of its last bucket, whose last word is odd. */
+static uint64_t count_dynamic(const struct stk_target *t, uint64_t hash, uint64_t gnu)
+{
+	if (hash)
+		return word_at(t, hash + 4);
+	if (!gnu)
+		return 0;
+	uint32_t nbuckets = word_at(t, gnu), first = word_at(t, gnu + 4), last = 0;
+	uint64_t buckets = gnu + 16 + 8ULL * word_at(t, gnu + 8);
+	for (uint32_t i = 0; i < nbuckets && i < SYMBOLS_MAX; i++) {
+		uint32_t b = word_at(t, buckets + 4ULL * i);
+		last = b > last ? b : last;
+	}
+	if (last < first)
+		return first;
+	uint64_t chain = buckets + 4ULL * nbuckets;
+	while (last < SYMBOLS_MAX && !(word_at(t, chain + 4ULL * (last - first)) & 1))
+		last++;
+	return last + 1ULL;
+}
+
+/* The loader may have relocated the pointers of the dynamic section. */
+static uint64_t dynamic_address(const struct stk_module *m, const struct stk_headers *h,
+				uint64_t tag)
+{
+	uint64_t v = stk_headers_dynamic(m->owner->target, h, tag);
+
+	return v && v < m->start ? v + m->bias : v;
+}
+
+/* The dynamic table of an image without section headers (taken from memory). */
 static void read_dynamic(struct stk_module *m, struct stk_symtab *st)
 {
 	struct stk_target *t = m->owner->target;
-	size_t n = 0;
-	GElf_Phdr ph;
-	uint8_t dyn[8192];
+	struct stk_headers h;
 
-	if (elf_getphdrnum(m->image->elf, &n))
+	if (!stk_image_headers(m->image, m->bias, &h))
 		return;
-	for (size_t i = 0; i < n; i++) {
-		if (!gelf_getphdr(m->image->elf, (int)i, &ph) || ph.p_type != PT_DYNAMIC)
-			continue;
-		size_t len = stk_mem_avail(t, m->bias + ph.p_vaddr,
-					   ph.p_memsz < sizeof(dyn) ? ph.p_memsz : sizeof(dyn));
-		if (stk_mem_read(t, m->bias + ph.p_vaddr, dyn, len, NULL))
+	uint64_t sym = dynamic_address(m, &h, DT_SYMTAB), str = dynamic_address(m, &h, DT_STRTAB);
+	uint64_t strsz = stk_headers_dynamic(t, &h, DT_STRSZ);
+	uint64_t n =
+	    count_dynamic(t, dynamic_address(m, &h, DT_HASH), dynamic_address(m, &h, DT_GNU_HASH));
+	const char *names = sym && str ? (const char *)stk_mem_ptr(t, str, strsz) : NULL;
+	for (uint64_t i = 0; names && i < n && i < SYMBOLS_MAX; i++) {
+		Elf64_Sym s;
+		if (stk_mem_read(t, sym + i * sizeof(s), &s, sizeof(s), NULL))
 			return;
-		struct stk_cur c = stk_cur_init(dyn, len);
-		uint64_t sym = dynamic_value(c, DT_SYMTAB), str = dynamic_value(c, DT_STRTAB);
-		uint64_t strsz = dynamic_value(c, DT_STRSZ);
-		if (sym < m->bias)
-			sym += m->bias;
-		if (str < m->bias)
-			str += m->bias;
-		const char *names = (const char *)stk_mem_ptr(t, str, strsz);
-		for (; names && sym < str; sym += sizeof(Elf64_Sym)) {
-			Elf64_Sym s;
-			if (stk_mem_read(t, sym, &s, sizeof(s), NULL))
-				return;
-			if (s.st_name < strsz && memchr(names + s.st_name, 0, strsz - s.st_name))
-				add(m, st, &s, names + s.st_name, UINT64_MAX);
-		}
+		if (s.st_name < strsz && memchr(names + s.st_name, 0, strsz - s.st_name) &&
+		    m->bias + s.st_value >= h.start && m->bias + s.st_value < h.end)
+			add(m, st, &s, names + s.st_name, UINT64_MAX);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "symbols/beside.h"
 #include "symbols/debug.h"
 #include "symbols/lines.h"
+#include "symbols/split.h"
 
 static bool ranges_add(struct stk_ranges *r, uint64_t start, uint64_t end, uint32_t index)
 {
@@ -123,10 +124,7 @@ void stk_units_find(struct stk_module *m, struct stk_debug *d)
 	if (aranges)
 		add_aranges(d);
 	if (lost)
-		stk_remark(m->owner->target, false,
-			   "%s: split debug information is missing for %u of %u units (%s): no "
-			   "arguments and no inlined calls there",
-			   m->name, lost, n, first ? first : "no .dwo file is named");
+		stk_split_remark(m, d, lost, n, first);
 	ranges_sort(&d->ranges);
 }
 

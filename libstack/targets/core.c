@@ -9,6 +9,7 @@
 
 #include "base/cursor.h"
 #include "targets/foreign.h"
+#include "base/text.h"
 #include "targets/notes.h"
 #include "targets/target.h"
 
@@ -90,7 +91,7 @@ static int map_file(struct core *c, const char *path, int fd, struct stk_err *er
 
 struct phdr {
 	uint32_t type, flags;
-	uint64_t off, vaddr, filesz, memsz;
+	uint64_t off, vaddr, filesz, memsz, align;
 };
 
 static bool read_phdr(struct stk_cur *c, struct phdr *p)
@@ -102,7 +103,7 @@ static bool read_phdr(struct stk_cur *c, struct phdr *p)
 	stk_cur_skip(c, 8);
 	p->filesz = stk_cur_u64(c);
 	p->memsz = stk_cur_u64(c);
-	stk_cur_skip(c, 8);
+	p->align = stk_cur_u64(c);
 	return !c->bad;
 }
 
@@ -135,9 +136,16 @@ static void add_segment(struct stk_target *t, const struct phdr *p, uint64_t *ne
 	struct stk_segment *s = &t->segments[t->nsegments];
 	uint64_t have = p->filesz < p->memsz ? p->filesz : p->memsz;
 
-	if (!p->memsz || p->vaddr + p->memsz < p->vaddr)
+	if (!p->memsz)
 		return;
-	if (p->off + p->filesz > *need && p->off + p->filesz >= p->off)
+	if (p->vaddr + p->memsz < p->vaddr || p->off + p->filesz < p->off) {
+		stk_remark(t, true,
+			   "a program header of the core is damaged: 0x%llx bytes at 0x%llx end "
+			   "beyond all addresses",
+			   (unsigned long long)p->memsz, (unsigned long long)p->vaddr);
+		return;
+	}
+	if (p->off + p->filesz > *need)
 		*need = p->off + p->filesz;
 	if (p->off >= t->file_len)
 		have = 0;
@@ -192,7 +200,7 @@ static void read_segments(struct stk_target *t, uint64_t phoff, uint64_t n)
 				continue;
 			if (len > t->file_len - p.off)
 				len = t->file_len - p.off;
-			stk_notes_parse(t, t->file + p.off, len);
+			stk_notes_parse(t, t->file + p.off, len, p.align);
 		}
 	}
 	sort_segments(t);
@@ -201,17 +209,72 @@ static void read_segments(struct stk_target *t, uint64_t phoff, uint64_t n)
 			   (unsigned long long)t->file_len, (unsigned long long)need);
 }
 
+/* Files that people take for cores, and what makes a core of them. */
+static int refuse_file(const struct stk_target *t, struct stk_err *err)
+{
+	static const struct {
+		const char *begin, *what;
+	} known[] = {
+	    {"ProblemType:", "a report of apport: apport-unpack REPORT FOLDER takes the core out, "
+			     "as FOLDER/CoreDump"},
+	    {"MDMP", "a minidump of breakpad or crashpad: minidump-2-core makes a core of it"},
+	};
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (t->file_len >= strlen(known[i].begin) &&
+		    !memcmp(t->file, known[i].begin, strlen(known[i].begin)))
+			return stk_fail(err, STK_ENOTELF, "%s: %s", t->path, known[i].what);
+	return stk_fail(err, STK_ENOTELF, "%s: not an ELF file", t->path);
+}
+
+/* gABI, EI_OSABI: the systems whose cores say there whose they are. */
+static const char *system_of(uint8_t osabi)
+{
+	return osabi == ELFOSABI_FREEBSD   ? "FreeBSD"
+	       : osabi == ELFOSABI_NETBSD  ? "NetBSD"
+	       : osabi == ELFOSABI_OPENBSD ? "OpenBSD"
+	       : osabi == ELFOSABI_SOLARIS ? "Solaris"
+					   : NULL;
+}
+
+static int refuse_system(const struct stk_target *t, const char *system, struct stk_err *err)
+{
+	return stk_fail(err, STK_EARCH, "%s: a core of %s; cores of Linux can be read", t->path,
+			!strcmp(system, "NetBSD-CORE") ? "NetBSD" : system);
+}
+
+static int refuse_machine(const struct stk_target *t, uint16_t machine, bool wide, bool big,
+			  struct stk_err *err)
+{
+	const char *name = stk_machine_name(machine);
+	char number[32];
+	struct stk_text text;
+
+	stk_text_init(&text, number, sizeof(number));
+	stk_printf(&text, "number %u", machine);
+	/* x86-64 in a file of 32 bits: the x32 ABI. */
+	return stk_fail(err, STK_EARCH,
+			"%s: a core of architecture %s (%d-bit%s); %s cores can be read", t->path,
+			t->arch && !wide && !big ? "x32"
+			: name                   ? name
+						 : number,
+			wide ? 64 : 32, big ? ", big-endian" : "", stk_arch_host->printed);
+}
+
+static uint16_t in_order(uint16_t v, bool big)
+{
+	return big ? (uint16_t)(v >> 8 | v << 8) : v;
+}
+
 static int read_header(struct stk_target *t, struct stk_err *err)
 {
 	struct stk_cur c = stk_cur_init(t->file, t->file_len);
 	const uint8_t *id = stk_cur_bytes(&c, EI_NIDENT);
 
 	if (!id || memcmp(id, ELFMAG, SELFMAG) != 0)
-		return stk_fail(err, STK_ENOTELF, "%s: not an ELF file", t->path);
-	if (id[EI_DATA] != ELFDATA2LSB)
-		return stk_fail(err, STK_EARCH, "%s: a big-endian ELF file; %s cores can be read",
-				t->path, stk_arch_host->printed);
-	uint16_t type = stk_cur_u16(&c), machine = stk_cur_u16(&c);
+		return refuse_file(t, err);
+	bool big = id[EI_DATA] == ELFDATA2MSB, wide = id[EI_CLASS] == ELFCLASS64;
+	uint16_t type = in_order(stk_cur_u16(&c), big), machine = in_order(stk_cur_u16(&c), big);
 	stk_cur_skip(&c, 4 + 8);
 	uint64_t phoff = stk_cur_u64(&c), shoff = stk_cur_u64(&c);
 	stk_cur_skip(&c, 4 + 2);
@@ -222,16 +285,15 @@ static int read_header(struct stk_target *t, struct stk_err *err)
 				    ? "an executable or shared library"
 				    : "an ELF file of another type");
 	t->arch = stk_arch_find(machine);
-	if (!c.bad && (!t->arch || id[EI_CLASS] != ELFCLASS64))
-		return stk_fail(err, STK_EARCH,
-				"%s: a core of architecture %s (%d-bit); %s cores can be read",
-				t->path, stk_machine_name(machine),
-				id[EI_CLASS] == ELFCLASS64 ? 64 : 32, stk_arch_host->printed);
+	if (!c.bad && (!t->arch || !wide || big))
+		return refuse_machine(t, machine, wide, big, err);
+	if (!c.bad && system_of(id[EI_OSABI]))
+		return refuse_system(t, system_of(id[EI_OSABI]), err);
 	if (c.bad || phentsize != 56 || !phnum)
 		return stk_fail(err, STK_EFORMAT, "%s: the ELF header is damaged or cut off",
 				t->path);
 	read_segments(t, phoff, phdr_count(t, shoff, phnum));
-	return 0;
+	return t->system && !t->nthreads ? refuse_system(t, t->system, err) : 0;
 }
 
 int stk_core_open(const char *path, int fd, struct stk_target **ret, struct stk_err *err)

@@ -44,7 +44,7 @@ static int lay_out_whole(struct stk_dump *d, const struct stk_vmas *m, struct st
 		d->areas[d->nareas++] = (struct stk_dump_area){
 		    .start = v->start,
 		    .end = v->end,
-		    .have = stk_vma_wanted(d, v, filter),
+		    .have = stk_vma_wanted(d, m, v, filter),
 		    .flags = flags_of(v),
 		    .shared = v->shared,
 		    .served = v->served,

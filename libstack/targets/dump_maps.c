@@ -159,6 +159,23 @@ static bool is_module_head(struct stk_dump *d, const struct stk_vma *v)
 	return stat_file(d, v, &st) && (st.stx_mode & 0111);
 }
 
+/* Code and read-only data of a program or a library that was deleted or replaced since: no file has
+ * them any more. (The kernel leaves them out; gdb keeps every private mapping of a deleted file.)
+ */
+static bool is_lost_image(struct stk_dump *d, const struct stk_vmas *m, const struct stk_vma *v)
+{
+	const struct stk_vma *first = v, *end = m->v + m->n;
+
+	if (!v->r || v->shared || !stk_vma_is_file(v) || !has_no_name(d, v))
+		return false;
+	while (first > m->v && !strcmp(first[-1].path, v->path))
+		first--;
+	for (; first < end && !strcmp(first->path, v->path); first++)
+		if (first->x)
+			return true;
+	return false;
+}
+
 /* The bits of coredump_filter. */
 enum {
 	ANON_PRIVATE = 1,
@@ -170,7 +187,8 @@ enum {
 	HUGE_SHARED = 64
 };
 
-uint64_t stk_vma_wanted(struct stk_dump *d, const struct stk_vma *v, unsigned filter)
+uint64_t stk_vma_wanted(struct stk_dump *d, const struct stk_vmas *m, const struct stk_vma *v,
+			unsigned filter)
 {
 	uint64_t whole = v->end - v->start;
 
@@ -193,7 +211,7 @@ uint64_t stk_vma_wanted(struct stk_dump *d, const struct stk_vma *v, unsigned fi
 		return whole;
 	if (!stk_vma_is_file(v))
 		return 0;
-	if (filter & FILE_PRIVATE)
+	if ((filter & FILE_PRIVATE) || ((filter & ELF_HEADERS) && is_lost_image(d, m, v)))
 		return whole;
 	return (filter & ELF_HEADERS) && is_module_head(d, v) ? STK_PAGE : 0;
 }

@@ -17,8 +17,10 @@ int stk_vmas_read(struct stk_dump *d, struct stk_vmas *ret, struct stk_err *err)
 const struct stk_vma *stk_vma_at(const struct stk_vmas *m, uint64_t addr);
 /* A mapping of a file, in the sense of NT_FILE. */
 bool stk_vma_is_file(const struct stk_vma *v);
-/* How many bytes of each one go into a core: as vma_dump_size() of the kernel decides. */
-uint64_t stk_vma_wanted(struct stk_dump *d, const struct stk_vma *v, unsigned filter);
+/* How many bytes of one go into a core: as vma_dump_size() of the kernel decides, and in whole what
+ * is left of programs and libraries that have no file any more. */
+uint64_t stk_vma_wanted(struct stk_dump *d, const struct stk_vmas *m, const struct stk_vma *v,
+			unsigned filter);
 /* /proc/PID/coredump_filter (core(5)). */
 unsigned stk_dump_filter(struct stk_dump *d);
 

@@ -55,7 +55,7 @@ static void note_prpsinfo(struct stk_target *t, const uint8_t *p, size_t len)
 	const struct stk_arch *a = t->arch;
 	struct stk_cur c = stk_cur_init(p, len);
 
-	if (len < a->prpsinfo_size)
+	if (len < a->prpsinfo_size || t->psinfo.present)
 		return;
 	struct stk_cur pid = stk_cur_sub(&c, a->prpsinfo_pid, 4);
 	struct stk_cur uid = stk_cur_sub(&c, a->prpsinfo_uid, 4);
@@ -95,23 +95,42 @@ static int by_start(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
+/* Offsets are in pages; some writers (.NET's createdump once) give bytes and the page size all the
+ * same: then all are whole pages, of which hardly any file has that many. */
+static uint64_t offset_unit(struct stk_cur c, uint64_t n, uint64_t page)
+{
+	bool whole = false;
+
+	for (uint64_t i = 0; i < n && page > 1; i++) {
+		stk_cur_skip(&c, 16);
+		uint64_t off = stk_cur_u64(&c);
+		if (off % page)
+			return page;
+		whole |= off != 0;
+	}
+	return whole ? 1 : page;
+}
+
 /* NT_FILE: count, page size, count × {start, end, page offset}, then count strings. */
 static void note_file(struct stk_target *t, const uint8_t *p, size_t len)
 {
 	struct stk_cur c = stk_cur_init(p, len);
 	uint64_t n = stk_cur_u64(&c), page = stk_cur_u64(&c);
 
-	if (c.bad || n > len / 24 || page > (1U << 30) || t->mappings) {
+	if (t->mappings)
+		return; /* twice the same is no damage */
+	if (c.bad || n > len / 24 || page > (1U << 30)) {
 		stk_remark(t, true, "the list of mapped files in the core is damaged");
 		return;
 	}
 	struct stk_cur names = stk_cur_sub(&c, n * 24, stk_cur_left(&c) - n * 24);
 	struct stk_mapping *v = stk_pool_alloc(&t->pool, (n + 1) * sizeof(*v));
 	unsigned used = 0;
+	uint64_t unit = offset_unit(c, n, page);
 	for (uint64_t i = 0; v && i < n; i++) {
 		v[used].start = stk_cur_u64(&c);
 		v[used].end = stk_cur_u64(&c);
-		v[used].file_off = stk_cur_u64(&c) * page;
+		v[used].file_off = stk_cur_u64(&c) * unit;
 		const char *name = stk_cur_str(&names);
 		if (c.bad || !name) {
 			stk_remark(t, true, "the list of mapped files in the core is cut off");
@@ -170,7 +189,8 @@ static void note_one(struct stk_target *t, uint32_t type, const uint8_t *p, size
 		note_prpsinfo(t, p, len);
 		break;
 	case NT_AUXV:
-		t->auxv = b;
+		if (!t->auxv.p)
+			t->auxv = b;
 		break;
 	case NT_SIGINFO_:
 		note_siginfo(t, p, len);
@@ -189,26 +209,63 @@ static void note_one(struct stk_target *t, uint32_t type, const uint8_t *p, size
 	}
 }
 
-void stk_notes_parse(struct stk_target *t, const uint8_t *bytes, size_t len)
+static bool is_owner(const char *owner, const uint8_t *name, uint32_t namesz)
+{
+	size_t n = strlen(owner);
+
+	/* Some writers leave the NUL out. */
+	return (namesz == n || (namesz == n + 1 && !name[n])) && !memcmp(name, owner, n);
+}
+
+/* The owner's name says what a type means; what others put into a core is theirs. */
+static void note_by_owner(struct stk_target *t, const uint8_t *name, uint32_t namesz, uint32_t type,
+			  const uint8_t *desc, uint32_t descsz)
+{
+	static const char *const systems[] = {"FreeBSD", "NetBSD-CORE", "OpenBSD"};
+
+	if (is_owner("CORE", name, namesz) || is_owner("LINUX", name, namesz)) {
+		note_one(t, type, desc, descsz);
+		return;
+	}
+	if (is_owner(STK_NOTE_OWNER, name, namesz)) {
+		note_own(t, type, desc, descsz);
+		return;
+	}
+	/* NetBSD's notes of a thread are of NetBSD-CORE@1. */
+	for (unsigned i = 0; i < sizeof(systems) / sizeof(*systems); i++)
+		if (namesz >= strlen(systems[i]) && !memcmp(name, systems[i], strlen(systems[i])))
+			t->system = systems[i];
+}
+
+/* gABI, "Note Section": name and contents are padded to the alignment of the header, which is 4 or
+ * 8. */
+static bool parse(struct stk_target *t, const uint8_t *bytes, size_t len, unsigned align, bool dry)
 {
 	struct stk_cur c = stk_cur_init(bytes, len);
+	uint64_t mask = align - 1;
 
 	while (stk_cur_left(&c) >= 12) {
 		uint32_t namesz = stk_cur_u32(&c), descsz = stk_cur_u32(&c), type = stk_cur_u32(&c);
-		const uint8_t *name = stk_cur_bytes(&c, ((uint64_t)namesz + 3) & ~3ULL);
+		uint64_t name_len = ((12 + (uint64_t)namesz + mask) & ~mask) - 12;
+		const uint8_t *name = stk_cur_bytes(&c, name_len);
 		const uint8_t *desc = stk_cur_bytes(&c, descsz);
-		if (c.bad || !desc) {
-			stk_remark(t, true, "the notes of the core are damaged or cut off");
-			return;
-		}
-		uint64_t pad = -(uint64_t)descsz & 3;
-		if (pad <= stk_cur_left(&c))
-			stk_cur_skip(&c, pad);
-		if (namesz != sizeof(STK_NOTE_OWNER) || memcmp(name, STK_NOTE_OWNER, namesz) != 0)
-			note_one(t, type, desc, descsz);
-		else
-			note_own(t, type, desc, descsz);
+		if (c.bad || !desc)
+			return false;
+		uint64_t pad = -(uint64_t)descsz & mask;
+		stk_cur_skip(&c, pad <= stk_cur_left(&c) ? pad : stk_cur_left(&c));
+		if (!dry)
+			note_by_owner(t, name, namesz, type, desc, descsz);
 	}
+	return true;
+}
+
+void stk_notes_parse(struct stk_target *t, const uint8_t *bytes, size_t len, uint64_t align)
+{
+	/* Many say 8 and pad to 4. */
+	unsigned unit = align == 8 && parse(t, bytes, len, 8, true) ? 8 : 4;
+
+	if (!parse(t, bytes, len, unit, false))
+		stk_remark(t, true, "the notes of the core are damaged or cut off");
 }
 
 static int by_tid(const void *a, const void *b)
@@ -218,8 +275,26 @@ static int by_tid(const void *a, const void *b)
 	return (x->tid > y->tid) - (x->tid < y->tid);
 }
 
+/* Writers other than the kernel may leave pr_pid out. */
+static void number_unknown(struct stk_target *t)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < t->nthreads; i++)
+		n += !t->threads[i].tid;
+	if (n == 1 && t->nthreads == 1 && t->psinfo.pid)
+		t->threads[0].tid = t->psinfo.pid; /* the only thread of a process is its leader */
+	else if (n)
+		stk_remark(
+		    t, true,
+		    "the core does not tell the numbers of %u of its %u threads: tid 0 stands "
+		    "for what is not known",
+		    n, t->nthreads);
+}
+
 void stk_notes_number_threads(struct stk_target *t)
 {
+	number_unknown(t);
 	if (t->nthreads > 2)
 		qsort(t->threads + 1, t->nthreads - 1, sizeof(*t->threads), by_tid);
 	for (unsigned i = 0; i < t->nthreads; i++) {

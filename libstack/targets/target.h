@@ -102,6 +102,7 @@ struct stk_target {
 	struct stk_bytes auxv;
 	struct stk_siginfo siginfo;
 	struct stk_psinfo psinfo;
+	const char *system; /* whose notes were found that are not Linux's; or NULL */
 	struct stk_remark *remarks, **remarks_tail;
 
 	/* Threads that are there but could not be looked at, and why. */

@@ -73,6 +73,7 @@ def main():
             s.skip(tool + " is not installed")
     check(t, "")
     check(t, "compressed, ", "-Wl,--compress-debug-sections=zlib")
+    check(t, "compressed the old way, ", "-Wl,--compress-debug-sections=zlib-gnu")
     work, prog, debug, hidden = check(t, "no build-id, ", "-Wl,--build-id=none")
     # Nothing but the checksum tells that this is another one's.
     with open(hidden, "rb") as f:

@@ -37,6 +37,17 @@ def one(t, compiler, version):
         t.check(s.words_match(f["words"], words, name not in ("render", "main")),
                 "%s: %s(%s), shown (%s)" % (what, name, words, f["words"]))
 
+    # There, but not as libdw 0.188 reads it: a package; in the object file itself.
+    for there in ("inline.dwp", "inline.dwo"):
+        os.replace(work + "/inline.dwo", work + "/kept")
+        shutil.copy(work + "/inline.o", os.path.join(work, there))
+        shown, err, status = frames(core, program)
+        t.equal((err, status), ("corectl: inline: split debug information of 1 of 1 units is in %s/%s, but in a "
+                                "form that is not read: no arguments and no inlined calls there\n" % (work, there), 0),
+                what + ": " + there)
+        os.unlink(os.path.join(work, there))
+        os.replace(work + "/kept", work + "/inline.dwo")
+
     os.remove(work + "/inline.dwo")
     shown, err, status = frames(core, program)
     t.equal(status, 0, what + " without .dwo: status")
