@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/cursor.h"
-#include "targets/foreign.h"
 #include "base/text.h"
+#include "targets/foreign.h"
 #include "targets/notes.h"
 #include "targets/target.h"
 

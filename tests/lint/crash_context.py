@@ -33,8 +33,11 @@ def sources(kind):
 
 
 def objects(target):
+    """An old build folder has objects of files that are gone."""
     found = glob.glob(os.path.join(BUILD, "**/CMakeFiles/%s.dir/**/*.o" % target), recursive=True)
-    return sorted(found)
+    return sorted(path for path in found
+                  if any(os.path.exists(os.path.join(s.SOURCE, below, path.split(".dir/")[1][:-2]))
+                         for below in ("", "signal", "tests")))
 
 
 def crash_objects():

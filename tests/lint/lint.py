@@ -91,8 +91,11 @@ def objects(t, *targets):
             for folder, _, names in os.walk(start):
                 found += [(os.path.join(below, os.path.relpath(folder, start), n[:-2]),
                            os.path.join(folder, n)) for n in names if n.endswith(".o")]
+        # An old build folder has objects of files that are gone.
+        found = [(os.path.normpath(source), path) for source, path in found
+                 if os.path.exists(os.path.join(s.SOURCE, source))]
         t.check(found, "no objects of " + target)
-        yield from ((os.path.normpath(source), path) for source, path in found)
+        yield from found
 
 
 def names_of(path):
@@ -334,6 +337,7 @@ MAY_OPEN = {"libstack/targets/foreign.c": "the door itself",
             "corectl/unpack.c": "a new file without a name in TMPDIR",
             "corectl/sandbox.c": "/proc/PID/status",
             "corectl/answer.c": "-x FILE, which may be a pipe",
+            "libstack/symbols/folders.c": "the folders of --debug-dir, which are listed",
             "corectl/cores.c": "the folder where we stand; /proc/sys", "corectl/cut.c": "/proc/self/maps",
             "libstack/targets/procfs.c": "/proc/PID", "libstack/targets/copy.c": "/proc/PID/mem",
             "libstack/targets/rights.c": "/proc, /etc/passwd", "libstack/targets/look.c": "/dev/cpu_dma_latency",
