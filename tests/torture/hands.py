@@ -526,9 +526,16 @@ def output_of_others(t, work):
 def helper_rewritten(t, work):
     """Another process writes to the helper in memory before it is executed."""
     program = compiled(work)
+    # Where the helper is installed, that one is taken instead: here it is not.
+    library = os.path.join(work, "libstack.so.1")
+    with open(LIBRARY, "rb") as f:
+        bytes_of = f.read()
+    t.check(b"/libstack-helper\0" in bytes_of, "the path of the helper")
+    with open(library, "wb") as f:
+        f.write(bytes_of.replace(b"/libstack-helper\0", b"/libstack-absent\0"))
 
     def rewrite(when):
-        out, err, status = run([REWRITE, when, program], cwd=work, env=dict(os.environ, LIBRARY=LIBRARY),
+        out, err, status = run([REWRITE, when, program], cwd=work, env=dict(os.environ, LIBRARY=library),
                                preexec_fn=no_core)
         if out == "not traced\n":
             s.skip("ptrace is not permitted")
