@@ -284,7 +284,7 @@ def reasons(t):
     # A descriptor for each module is not needed.
     os.unlink(prog)
     os.rename(case.work + "/kept", prog)
-    done = subprocess.run(["sh", "-c", "ulimit -n 5; exec \"$@\"", "sh", s.CORECTL, case.core, "-batch", "-ex", "bt"],
+    done = subprocess.run(["sh", "-c", "ulimit -n 6; exec \"$@\"", "sh", s.CORECTL, case.core, "-batch", "-ex", "bt"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     t.equal((s.remarks(done.stderr.decode()), done.returncode), ("", 0), "few descriptors")
     t.check(" in step(" in done.stdout.decode(), "few descriptors")
