@@ -16,6 +16,7 @@
 #include "symbols/image.h"
 #include "symbols/linkmap.h"
 
+#define MODULES_MAX      8192 /* no program has more; each is compared with each */
 #define AT_PHDR_         3
 #define AT_EXECFN_       31
 #define AT_SYSINFO_EHDR_ 33
@@ -224,7 +225,7 @@ static int from_pages(struct stk_modules *ms)
 	uint64_t vdso = 0;
 
 	stk_auxv(t, AT_SYSINFO_EHDR_, &vdso);
-	for (unsigned i = 0; i < t->nsegments; i++) {
+	for (unsigned i = 0; i < t->nsegments && ms->n < MODULES_MAX; i++) {
 		const struct stk_segment *s = &t->segments[i];
 		struct stk_headers h;
 		/* What no file backs and nothing may write to is rare. */
@@ -279,7 +280,7 @@ static void take_link(struct stk_modules *ms, const struct stk_link *l)
 	bool named = strchr(l->path, '/');
 
 	/* The vdso is listed too, by a name that is no path. */
-	if (!m && (named || l->program) &&
+	if (!m && ms->n < MODULES_MAX && (named || l->program) &&
 	    (m = stk_places_add(ms, NULL, l->dynamic, l->dynamic + 1))) {
 		m->bias = l->bias;
 		m->placed = true;
