@@ -332,7 +332,6 @@ OPENS = re.compile(r"\b(f?re?open|fopen|open|fopen64|open64|openat|openat64|open
 MAY_OPEN = {"libstack/targets/foreign.c": "the door itself",
             "libstack/targets/folder.c": "our own folders, step by step",
             "libstack/symbols/cache.c": "what lies in one",
-            "libstack/symbols/folders.c": "the folders of --debug-dir, which are listed",
             "corectl/history.c": "what lies in one",
             "libstack/targets/dump_file.c": "the core that is written",
             "corectl/unpack.c": "a new file without a name in TMPDIR",
