@@ -237,7 +237,8 @@ bool stk_words_parse(const char *s, unsigned len, struct stk_words *ret)
 		if (!depth)
 			at = take_name(s, len, at, &param);
 		if (ret->n == STK_WORDS_TOKENS || !parse_token(s, len, &at, &t) ||
-		    (separated && t.kind == STK_WORD_CLOSE))
+		    (separated && t.kind == STK_WORD_CLOSE) ||
+		    (!depth && param && t.kind == STK_WORD_MORE))
 			return false;
 		if (t.kind == STK_WORD_CLOSE && !depth--)
 			return false;
