@@ -124,6 +124,7 @@ static int answer(const struct options *o, void (*give)(struct session *s, const
 	struct session *s = &session;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a core is unpacked into a file: what is too large is said */
 	cut_watch();
 	int r = session_open(s, o);
 	if (r && o->searched && access(o->core, F_OK))

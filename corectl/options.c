@@ -137,6 +137,8 @@ static int take(struct options *o, int found, const char *given, const char *val
 	if (!row || !written_out(row, given))
 		return options_wrong(o, "unknown option", given);
 	o->given |= 1U << (found - ROW_0);
+	if (row->at == AT(core) && row->value && o->core)
+		return options_wrong(o, "more than one core", value);
 	if (row->take)
 		return row->take(o, value);
 	if (row->value)
