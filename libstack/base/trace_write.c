@@ -77,7 +77,9 @@ static void text_thread(void *arg, const struct stk_trace_thread *t)
 	else
 		stk_printf(out, "thread %s (tid %d", t->numbers, t->tid);
 	stk_put_name(out, t->name);
-	stk_printf(out, ") [%s]:\n", t->state);
+	stk_puts(out, ") [");
+	stk_put_escaped(out, t->state, "");
+	stk_puts(out, "]:\n");
 }
 
 static void write_place(struct stk_text *out, const struct stk_trace_frame *f)
@@ -202,10 +204,11 @@ static void text_end(void *arg, const struct stk_trace_end *e)
 	struct stk_text *out = begin(arg, STK_BLOCK_MODULES, "\n");
 
 	stk_printf(out, "%u of %u threads shown", e->shown, e->total);
-	if (e->shown < e->total)
-		stk_printf(out, ", %s%u missing: %s", stk_trace_unlisted_text(e->unlisted),
-			   e->total - e->shown,
-			   e->missing_reason ? e->missing_reason : "not known");
+	if (e->shown < e->total) {
+		stk_printf(out, ", %s%u missing: ", stk_trace_unlisted_text(e->unlisted),
+			   e->total - e->shown);
+		stk_put_escaped(out, e->missing_reason ? e->missing_reason : "not known", "");
+	}
 	stk_putc(out, '\n');
 	((struct stk_trace_text *)arg)->block = STK_BLOCK_NONE;
 }

@@ -1,4 +1,5 @@
-/* Any text as a trace: parsed and written again, a second time nothing changes. */
+/* Any text as a trace: parsed and written again; what was written is parsed and written to the
+ * same. (The first writing escapes bytes, and puts lines where they belong.) */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,23 +10,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OUT_MAX (4 << 20)
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Parse `in`, write into `out`. The number of foreign lines. */
+static unsigned again(const char *in, size_t len, char *out, struct stk_text *ret)
 {
-	char *one = malloc(OUT_MAX), *two = malloc(OUT_MAX);
-	struct stk_text first, second;
 	struct stk_trace_text text;
 
-	if (one && two && size < OUT_MAX / 4) {
-		stk_text_init(&first, one, OUT_MAX);
-		unsigned foreign =
-		    stk_trace_parse((const char *)data, size, stk_trace_text(&text, &first));
-		stk_text_init(&second, two, OUT_MAX);
-		unsigned again = stk_trace_parse(one, first.len, stk_trace_text(&text, &second));
-		if (first.cut || foreign != again || first.len != second.len ||
-		    memcmp(one, two, first.len) != 0)
+	stk_text_init(ret, out, OUT_MAX);
+	return stk_trace_parse(in, len, stk_trace_text(&text, ret));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *out[3] = {malloc(OUT_MAX), malloc(OUT_MAX), malloc(OUT_MAX)};
+	struct stk_text t[3];
+	unsigned foreign[3];
+
+	if (out[0] && out[1] && out[2] && size < OUT_MAX / 8) {
+		foreign[0] = again((const char *)data, size, out[0], &t[0]);
+		for (unsigned i = 1; i < 3; i++)
+			foreign[i] = again(out[i - 1], t[i - 1].len, out[i], &t[i]);
+		if (t[0].cut || foreign[2] != foreign[1] || t[1].len != t[2].len ||
+		    memcmp(out[1], out[2], t[1].len) != 0)
 			abort();
 	}
-	free(one);
-	free(two);
+	for (unsigned i = 0; i < 3; i++)
+		free(out[i]);
 	return 0;
 }
