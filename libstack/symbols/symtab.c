@@ -225,6 +225,8 @@ static struct stk_symtab *symtab_get(struct stk_module *m)
 	struct stk_symtab *st = stk_pool_alloc(&m->owner->target->pool, sizeof(*st));
 	if (!st)
 		return NULL;
+	if (m->image && !m->symtab)
+		stk_budget_opened(stk_module_budget(m), m->image->size);
 	struct stk_debug *d = stk_debug_get(m);
 	bool full = m->image && read_table(m, st, m->image->elf, SHT_SYMTAB);
 	if (!full && d && d->image)

@@ -27,9 +27,9 @@ void stk_budget_begin(struct stk_budget *b)
 
 void stk_budget_opened(struct stk_budget *b, uint64_t bytes)
 {
-	b->opened += bytes / 16;
+	b->opened += bytes / 8;
 	if (b->begun)
-		b->rest += bytes / 16;
+		b->rest += bytes / 8;
 }
 
 static bool end(struct stk_budget *b, bool interrupted)

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define STK_STEP_NS      400
-#define STK_ANSWER_STEPS (1ULL << 23) /* 3 s; and one for each 16 bytes that are opened */
+#define STK_ANSWER_STEPS (1ULL << 22) /* 2 s; and one for each 8 bytes that are opened */
 #define STK_ANSWER_BYTES (640ULL << 20)
 #define STK_VALUE_STEPS  (1ULL << 16) /* of them for one value */
 
