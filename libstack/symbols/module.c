@@ -193,16 +193,6 @@ void stk_answer_begin(struct stk_modules *ms)
 		stk_debug_forget(ms->v[i]);
 }
 
-void stk_answer_begin(struct stk_modules *ms)
-{
-	struct stk_budget *b = stk_budget_of(ms->target);
-	bool cut = b->over;
-
-	stk_budget_begin(b);
-	for (unsigned i = 0; cut && i < ms->n; i++)
-		stk_debug_forget(ms->v[i]);
-}
-
 void stk_modules_close(struct stk_modules *ms)
 {
 	if (!ms)
