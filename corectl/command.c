@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One line becomes one command: its name is looked up in the tables, what it needs is checked, and
- * its function writes the answer. Afterwards, in this order: the engine's remarks, whether our
- * memory was short, whether the target's was newer than the registers, the rest of the answer, the
- * end of the pager.
+ * its function writes the answer, for which it has a budget. Afterwards, in this order: the
+ * engine's remarks, whether the budget was enough, whether our memory was short, whether the
+ * target's was newer than the registers, the rest of the answer, the end of the pager.
  */
 #include "command.h"
 #include "cut.h"
@@ -132,6 +132,10 @@ void command_finish(struct session *s)
 	}
 	stk_target_check(s->target);
 	session_remarks(s);
+	const char *cut = stk_budget_text(stk_budget_of(s->target));
+	if (cut)
+		session_fail(s, "%s", cut);
+	stk_budget_of(s->target)->cut = false; /* it has been said */
 	if (memory_was_short())
 		session_fail(s, "not enough memory: something may be missing above");
 	session_say_age(s);
@@ -162,6 +166,7 @@ void command_line(struct session *s, const char *line)
 	s->out.cut = false;
 	screen_begin(&s->screen, s->interactive);
 	stk_live_answer(s->target);
+	session_begin(s);
 	if (len) {
 		one_line(s, line, len);
 		if (len < sizeof(s->last)) {

@@ -8,6 +8,16 @@
 #include "output/report.h"
 #include "session.h"
 
+void session_begin(struct session *s)
+{
+	/* Its frames have no names, or it ends too early. */
+	if (stk_budget_of(s->target)->over) {
+		stk_stack_done(&s->stack);
+		s->whole = false;
+	}
+	stk_answer_begin(s->modules);
+}
+
 bool session_stack(struct session *s)
 {
 	if (s->thread >= s->target->nthreads)

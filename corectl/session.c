@@ -114,7 +114,7 @@ void session_replace(struct session *s, struct stk_target *t, struct stk_modules
 	stk_target_close(s->target);
 	s->target = t;
 	s->modules = ms;
-	s->target->interrupt = &interrupt_pending;
+	s->target->pool.budget.interrupt = &interrupt_pending;
 	s->remark_seen = NULL;
 	s->stale_named = NULL;
 	s->detached = false;
@@ -137,7 +137,7 @@ int session_open(struct session *s, const struct options *o)
 		session_fail(s, "%s", s->sources ? err.msg : "out of memory");
 		return 2;
 	}
-	s->target->interrupt = &interrupt_pending;
+	s->target->pool.budget.interrupt = &interrupt_pending;
 	stk_live_answer(s->target);
 	return 0;
 }

@@ -71,6 +71,8 @@ void session_say_age(struct session *s);
 
 /* --- select.c: the selected thread and frame --- */
 
+/* Another answer begins: what the last one had to leave unfinished is made anew. */
+void session_begin(struct session *s);
 /* Unwind the selected thread. false: there is none, or it has no frame. */
 bool session_stack(struct session *s);
 /* The same, and one line that says what is missing. */

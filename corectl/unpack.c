@@ -3,9 +3,13 @@
  * The first bytes of the file choose a row of `formats`. Then one loop: read a buffer, let the
  * row's function take a step, write what came of it with holes where it is zero. Where the input is
  * damaged or cut off, what was unpacked until then is kept: half a core still has stacks.
+ *
+ * A few bytes unpack to as many as one likes. So what comes out must begin as a core does, ends
+ * where its headers say that it ends, and takes no more than half of what the disk has left.
  */
 #include "unpack.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lzma.h>
@@ -13,10 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
+#include "base/cursor.h"
 #include "say.h"
 #include "targets/dump.h"
 #include "targets/foreign.h"
@@ -24,6 +31,10 @@
 #define BUFFER    (1U << 20)
 #define ZSTD_ROOM ZSTD_BLOCKSIZE_MAX
 #define PROGRESS  (64U << 20) /* bytes between two lines */
+#define BEHIND                                                                                     \
+	(1U << 20) /* bytes behind the end that the headers name: section headers, padding         \
+		    */
+#define WINDOW 29  /* the logarithm of what is kept in memory of what came out */
 
 /* What goes in and comes out of one step. */
 struct stream {
@@ -35,9 +46,13 @@ struct stream {
 };
 
 /* How a step ended: more is to come, or it may end here, or it must. */
-enum step { MORE, END, DAMAGED, CUT };
+enum step { MORE, END, DAMAGED, CUT, LONGER, FULL, WIDE };
 static const char *const reasons[] = {
-    [DAMAGED] = "it is damaged: what is shown may be wrong", [CUT] = "it is cut off"};
+    [DAMAGED] = "it is damaged: what is shown may be wrong",
+    [CUT] = "it is cut off",
+    [LONGER] = "it goes on behind the end of the core: that is left out",
+    [FULL] = "it was unpacked in part, for it takes more than half of what is free in that folder",
+    [WIDE] = "to unpack it takes too much memory"};
 
 struct format {
 	const char *magic;
@@ -55,8 +70,7 @@ static void *zstd_start(void)
 	ZSTD_DCtx *z = ZSTD_createDCtx();
 
 	if (z)
-		ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax,
-				       ZSTD_dParam_getBounds(ZSTD_d_windowLogMax).upperBound);
+		ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, WINDOW);
 	return z;
 }
 
@@ -70,6 +84,8 @@ static enum step zstd_step(void *state, struct stream *s)
 	s->in += in.pos;
 	s->in_len -= in.pos;
 	s->out_len -= out.pos;
+	if (ZSTD_getErrorCode(r) == ZSTD_error_frameParameter_windowTooLarge)
+		return WIDE;
 	return ZSTD_isError(r) ? DAMAGED : r ? MORE : END;
 }
 
@@ -120,7 +136,7 @@ static void *xz_start(void)
 {
 	lzma_stream *z = calloc(1, sizeof(*z));
 
-	if (z && lzma_stream_decoder(z, UINT64_MAX, LZMA_CONCATENATED) != LZMA_OK) {
+	if (z && lzma_stream_decoder(z, 1ULL << (WINDOW + 1), LZMA_CONCATENATED) != LZMA_OK) {
 		free(z);
 		z = NULL;
 	}
@@ -139,6 +155,8 @@ static enum step xz_step(void *state, struct stream *s)
 	s->in = z->next_in;
 	s->in_len = z->avail_in;
 	s->out_len = z->avail_out;
+	if (r == LZMA_MEMLIMIT_ERROR)
+		return WIDE;
 	return r == LZMA_STREAM_END ? END : r == LZMA_OK || r == LZMA_BUF_ERROR ? MORE : DAMAGED;
 }
 
@@ -227,9 +245,11 @@ struct work {
 	const struct format *f;
 	void *state;
 	int in, out;
-	uint8_t *buf; /* two buffers: what was read, what came of it */
-	uint64_t done;
-	const char *name; /* for the progress; NULL: none */
+	uint8_t *buf;           /* two buffers: what was read, what came of it */
+	uint64_t done, written; /* bytes; without those of holes */
+	uint64_t end;           /* by the headers of the core */
+	uint64_t room;          /* on the disk */
+	const char *name;       /* for the progress; NULL: none */
 };
 
 static void tell(const struct work *w)
@@ -252,6 +272,63 @@ static ssize_t refill(struct work *w, struct stream *s)
 	return n;
 }
 
+/* Where the core ends by its program headers, as many as are in its first bytes. 0: it is none. */
+static uint64_t end_of_core(const uint8_t *bytes, size_t len)
+{
+	struct stk_cur file = stk_cur_init(bytes, len), c = file;
+	const uint8_t *id = stk_cur_bytes(&c, EI_NIDENT);
+	uint64_t end = 0;
+
+	if (!id || memcmp(id, ELFMAG, SELFMAG) != 0)
+		return 0;
+	/* Of another machine: what it is, the reader of cores says. */
+	if (id[EI_CLASS] != ELFCLASS64 || id[EI_DATA] != ELFDATA2LSB)
+		return BUFFER;
+	stk_cur_skip(&c, 16);
+	uint64_t phoff = stk_cur_u64(&c);
+	stk_cur_skip(&c, 16);
+	uint16_t n = stk_cur_u16(&c);
+	if (c.bad || phoff >= len)
+		return BUFFER;
+	if (n == PN_XNUM)
+		return UINT64_MAX - BEHIND;
+	c = stk_cur_sub(&file, phoff, len - phoff);
+	for (unsigned i = 0; i < n; i++) {
+		Elf64_Phdr ph;
+		const uint8_t *p = stk_cur_bytes(&c, sizeof(ph));
+		if (!p)
+			return i ? UINT64_MAX - BEHIND : BUFFER;
+		memcpy(&ph, p, sizeof(ph));
+		if (ph.p_offset + ph.p_filesz > end && ph.p_offset + ph.p_filesz >= ph.p_offset)
+			end = ph.p_offset + ph.p_filesz;
+	}
+	return end > BUFFER ? end : BUFFER;
+}
+
+/* Half of what is free: other programs write there, too. */
+static uint64_t room_for(int fd)
+{
+	struct statvfs st;
+
+	return fstatvfs(fd, &st) ? UINT64_MAX : st.f_bavail * st.f_frsize / 2;
+}
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	return !len || (!p[0] && !memcmp(p, p + 1, len - 1));
+}
+
+/* May what came out of this step go on? */
+static void limit(struct work *w, size_t got, enum step *how)
+{
+	if (!is_zero(w->buf + BUFFER, got))
+		w->written += got;
+	if (*how <= END && w->done > w->end && w->done - w->end > BEHIND)
+		*how = LONGER;
+	if (*how <= END && w->written > w->room)
+		*how = FULL;
+}
+
 /* One buffer of output at most. */
 static int step(struct work *w, struct stream *s, enum step *how, struct stk_err *err)
 {
@@ -261,8 +338,11 @@ static int step(struct work *w, struct stream *s, enum step *how, struct stk_err
 	size_t got = BUFFER - s->out_len;
 	if (*how == MORE && s->last && !got)
 		*how = CUT;
+	if (!w->done && got && !(w->end = end_of_core(w->buf + BUFFER, got)))
+		return stk_fail(err, STK_ENOTELF, "what it unpacks to is not an ELF file");
 	int r = stk_dump_put_sparse(w->out, w->buf + BUFFER, got, w->done, err);
 	w->done += got;
+	limit(w, got, how);
 	return r;
 }
 
@@ -284,7 +364,7 @@ static int run(struct work *w, const char **ret_why, struct stk_err *err)
 	*ret_why = reasons[how];
 	if (!r && !w->done)
 		return stk_fail(err, STK_EFORMAT, "nothing could be unpacked from it: %s",
-				how == DAMAGED ? "it is damaged" : reasons[CUT]);
+				how == DAMAGED ? "it is damaged" : reasons[how]);
 	if (!r && ftruncate(w->out, (off_t)w->done))
 		return stk_fail_sys(err, errno, "unpacking");
 	return r;
@@ -294,6 +374,7 @@ static int unpack_to(struct work *w, const char **ret_why, struct stk_err *err)
 {
 	int r;
 
+	w->room = room_for(w->out);
 	w->buf = malloc(2UL * BUFFER);
 	w->state = w->f->start();
 	r = w->buf && w->state ? run(w, ret_why, err) : stk_fail(err, STK_ENOMEM, "out of memory");

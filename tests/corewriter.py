@@ -34,11 +34,12 @@ def core(notes, segments, machine=62, kind=4):
     """`segments`: [(address, bytes that are there, size in memory, flags)]"""
     phnum = 1 + len(segments)
     offset = 64 + 56 * phnum
-    headers = struct.pack("<IIQQQQQQ", 4, 0, offset, 0, 0, len(notes), 0, 4)
-    body, at = notes, offset + len(notes)
+    headers = bytearray(struct.pack("<IIQQQQQQ", 4, 0, offset, 0, 0, len(notes), 0, 4))
+    body, at = bytearray(notes), offset + len(notes)
     for address, data, memsz, flags in segments:
         headers += struct.pack("<IIQQQQQQ", 1, flags, at, address, 0, len(data), memsz, 1)
-        body, at = body + data, at + len(data)
+        body += data
+        at += len(data)
     ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     return ident + struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, 0, 64, 0, 0, 64, 56, phnum, 0, 0,
                                0) + headers + body

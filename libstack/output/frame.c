@@ -7,7 +7,8 @@
  * the usual case, so only the executable's is worth a word. */
 static void remark_missing(struct stk_target *t, struct stk_module *m, bool named)
 {
-	if ((m->state != STK_MODULE_OK && m->state != STK_MODULE_UNVERIFIED) ||
+	if (stk_budget_of(t)->over ||
+	    (m->state != STK_MODULE_OK && m->state != STK_MODULE_UNVERIFIED) ||
 	    (named && !m->is_main) || stk_module_has_debug(m))
 		return;
 	if (!named)
@@ -69,10 +70,14 @@ void stk_frame_row(struct stk_row_sink sink, struct stk_modules *ms, const struc
 void stk_frame_rows(struct stk_row_sink sink, struct stk_modules *ms, const struct stk_stack *s,
 		    size_t from, size_t to)
 {
+	const struct stk_budget *b = stk_budget_of(ms->target);
+
 	for (size_t i = from; i < to && !stk_interrupted(ms->target); i++)
 		stk_frame_row(sink, ms, s, i, to);
 	if (!s->n && s->end == STK_END_KERNEL)
 		STK_EMIT(sink, frameless, s->reason);
 	if (to == s->n && !stk_stack_complete(s) && s->end != STK_END_LIMIT)
 		STK_EMIT(sink, stopped, s->reason);
+	else if (to > from && b->over && stk_budget_text(b))
+		STK_EMIT(sink, stopped, stk_budget_text(b));
 }

@@ -9,6 +9,7 @@
 
 #include "base/signals.h"
 #include "output/frame.h"
+#include "targets/hash.h"
 #include "values/args.h"
 
 #define HANDLER_MAX 16
@@ -21,6 +22,7 @@ struct report {
 	unsigned unwound;         /* those whose stacks are known */
 	struct stk_stack *stacks; /* by thread */
 	bool *shown;              /* thread already printed in a group */
+	unsigned *alike;          /* by thread: the next whose stack may be the same; 0: none */
 	bool incomplete;
 };
 
@@ -189,7 +191,10 @@ static void put_group(struct report *r, const unsigned *group, unsigned n)
 	if (i < count || !stk_stack_complete(s)) {
 		put_stopped(r, i < count ? interrupted(r) : s->reason);
 		r->incomplete = true;
+	} else if (stk_budget_of(t)->over && stk_budget_text(stk_budget_of(t))) {
+		put_stopped(r, stk_budget_text(stk_budget_of(t)));
 	}
+	r->incomplete |= stk_budget_of(t)->cut;
 }
 
 static bool same_name(const struct stk_thread *a, const struct stk_thread *b)
@@ -206,6 +211,28 @@ static void unwind_to(struct report *r, unsigned end)
 		r->o.unwind(r->ms, &t->threads[r->unwound], 0, &r->stacks[r->unwound]);
 }
 
+static uint64_t hash_stack(const struct stk_stack *s)
+{
+	uint64_t h = 0xcbf29ce484222325ULL ^ s->n; /* FNV-1a */
+
+	for (size_t i = 0; i < s->n; i++)
+		h = (h ^ s->v[i].pc ^ s->v[i].level) * 0x100000001b3ULL;
+	return h;
+}
+
+/* For each thread the next one that is worth a comparison. */
+static void find_alike(struct report *r)
+{
+	struct stk_hash last = {0};
+
+	for (unsigned i = r->unwound; i-- > 1;) {
+		uint64_t h = hash_stack(&r->stacks[i]);
+		r->alike[i] = (unsigned)(uintptr_t)stk_hash_get(&last, h);
+		stk_hash_put(&last, h, (void *)(uintptr_t)i);
+	}
+	stk_hash_done(&last);
+}
+
 /* Threads with the same stack are shown once; thread 1 always stands alone, and first: it is
  * written before the others are looked at. */
 static void put_threads(struct report *r)
@@ -215,12 +242,14 @@ static void put_threads(struct report *r)
 
 	for (unsigned i = 0; group && i < r->n && (!i || !stk_interrupted(t)); i++) {
 		unsigned n = 0;
-		if (i == 1)
+		if (i == 1) {
 			unwind_to(r, r->n);
+			find_alike(r);
+		}
 		if (r->shown[i] || i >= r->unwound)
 			continue;
 		group[n++] = i;
-		for (unsigned j = i + 1; i && j < r->unwound; j++)
+		for (unsigned j = r->alike[i]; j; j = r->alike[j])
 			if (!r->shown[j] && same_stack(&r->stacks[i], &r->stacks[j]) &&
 			    same_name(&t->threads[i], &t->threads[j]))
 				group[n++] = j;
@@ -243,24 +272,33 @@ static void put_regs(struct report *r)
 	}
 }
 
-static bool in_report(const struct report *r, const struct stk_module *m)
+/* The modules in which a frame lies. */
+static void collect_modules(const struct report *r, struct stk_hash *ret)
 {
+	const struct stk_module *last = NULL;
+
 	for (unsigned i = 0; i < r->unwound; i++)
-		for (size_t k = 0; k < r->stacks[i].n; k++)
-			if (r->stacks[i].v[k].mod == m)
-				return true;
-	return false;
+		for (size_t k = 0; k < r->stacks[i].n; k++) {
+			struct stk_module *m = r->stacks[i].v[k].mod;
+			if (m && m != last)
+				stk_hash_put(ret, (uintptr_t)m, m);
+			last = m;
+		}
 }
 
 static void put_modules(struct report *r)
 {
+	struct stk_hash used = {0};
+
+	collect_modules(r, &used);
 	for (unsigned i = 0; i < r->ms->n; i++) {
 		const struct stk_module *m = r->ms->v[i];
 		struct stk_trace_module out = {m->start,        m->end,  m->build_id,
 					       m->build_id_len, m->path, r->o.secure};
-		if (in_report(r, m))
+		if (stk_hash_get(&used, (uintptr_t)m))
 			STK_EMIT(r->sink, module, &out);
 	}
+	stk_hash_done(&used);
 }
 
 static void put_end(struct report *r)
@@ -298,12 +336,14 @@ int stk_report_emit(struct stk_trace_sink sink, struct stk_modules *ms,
 			   .ms = ms,
 			   .o = o ? *o : (struct stk_report_options){0},
 			   .stacks = calloc(t->nthreads + 1, sizeof(*r.stacks)),
-			   .shown = calloc(t->nthreads + 1, sizeof(*r.shown))};
+			   .shown = calloc(t->nthreads + 1, sizeof(*r.shown)),
+			   .alike = calloc(t->nthreads + 1, sizeof(*r.alike))};
 
 	if (!r.o.unwind)
 		r.o.unwind = stk_unwind;
 	r.n = r.o.single && t->nthreads ? 1 : t->nthreads;
-	if (r.stacks && r.shown) {
+	stk_answer_begin(ms);
+	if (r.stacks && r.shown && r.alike) {
 		unwind_to(&r, r.n ? 1 : 0);
 		if (!r.o.head_done)
 			put_head(&r);
@@ -322,5 +362,6 @@ int stk_report_emit(struct stk_trace_sink sink, struct stk_modules *ms,
 	}
 	free(r.stacks);
 	free(r.shown);
+	free(r.alike);
 	return r.incomplete;
 }

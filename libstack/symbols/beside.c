@@ -75,7 +75,8 @@ static struct stk_image *open_alternate(const char *path, const void *id, size_t
 	struct stk_image *im = path ? stk_image_open(path) : NULL;
 	uint8_t has[64];
 
-	if (im && (stk_image_build_id(im, has) != len || memcmp(has, id, len) != 0)) {
+	if (im && (stk_image_build_id(im, has) != len || memcmp(has, id, len) != 0 ||
+		   stk_inflates_too_much(im))) {
 		stk_image_free(im);
 		im = NULL;
 	}
@@ -126,7 +127,20 @@ void stk_beside_alternate(struct stk_module *m, struct stk_debug *d, const struc
 		    m->name, name);
 }
 
-/* Nothing there, or a regular file. */
+/* It says so, and is never read. */
+static bool is_bomb(struct stk_module *m, const char *path)
+{
+	struct stk_image *im = stk_image_open(path);
+	bool bomb = im && stk_inflates_too_much(im);
+
+	stk_image_free(im);
+	if (bomb)
+		stk_remark(m->owner->target, true,
+			   "%s is compressed to a size that no compiler's has: not used", path);
+	return bomb;
+}
+
+/* Nothing there, or a regular file that is no bomb. */
 static bool may_be_opened(struct stk_module *m, const char *path)
 {
 	struct stk_err err;
@@ -136,7 +150,7 @@ static bool may_be_opened(struct stk_module *m, const char *path)
 		close(fd);
 	else if (path && err.code == STK_EUNSUPPORTED)
 		stk_remark(m->owner->target, false, "%s: not used", err.msg);
-	return fd >= 0 || !path || err.code != STK_EUNSUPPORTED;
+	return fd >= 0 ? !is_bomb(m, path) : !path || err.code != STK_EUNSUPPORTED;
 }
 
 static const char *text_of(Dwarf_Die *die, unsigned name)

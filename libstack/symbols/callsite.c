@@ -53,15 +53,16 @@ static void read_values(struct stk_module *m, Dwarf_Die *die, struct stk_call_si
 	struct stk_call_value v[VALUES_MAX];
 	unsigned n = 0;
 	Dwarf_Die child;
+	struct stk_budget *b = stk_module_budget(m);
 
-	if (dwarf_child(die, &child) != 0)
+	if (!stk_die_child(b, die, &child))
 		return;
 	do {
 		int tag = dwarf_tag(&child);
 		if ((tag == DW_TAG_call_site_parameter || tag == DW_TAG_GNU_call_site_parameter) &&
 		    n < VALUES_MAX && read_value(m, &child, &v[n]))
 			n++;
-	} while (dwarf_siblingof(&child, &child) == 0);
+	} while (stk_die_next(b, &child));
 	cs->values = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*v) + 1);
 	if (cs->values && n) {
 		memcpy(cs->values, v, n * sizeof(*v));
@@ -158,7 +159,7 @@ static struct stk_call_site *read_site(struct stk_module *m, struct stk_debug *d
 	struct stk_unit *u = stk_unit_at(d, addr - 1);
 	struct stk_range range;
 	struct wanted w = {.addr = addr};
-	struct stk_walk walk = {0};
+	struct stk_walk walk = {.budget = stk_module_budget(m)};
 	Dwarf_Die func;
 
 	if (!u || !stk_function_die(u, addr - 1, &func, &range) ||
@@ -189,7 +190,7 @@ static uint64_t entry_of_origin(struct stk_module *m, struct stk_debug *d, uint6
 		if (u->die.addr != cu.addr)
 			continue;
 		stk_unit_index(u);
-		for (unsigned k = 0; k < u->funcs.n; k++) {
+		for (unsigned k = 0; k < u->funcs.n && stk_spend(u->budget, 1); k++) {
 			Dwarf_Addr pc;
 			if (stk_die_identity(&u->funcs.v[k]) != origin ||
 			    !stk_function_entry(&u->funcs.v[k], &pc))
@@ -218,7 +219,8 @@ static bool add_tail(void *arg, Dwarf_Die *die)
 
 	if (!is_tail(die))
 		return true;
-	if (t->n == TAILS_MAX || !STK_VEC_RESERVE(t, 1) || !site_pc(die, &pc, &at_jump)) {
+	if (t->n == TAILS_MAX || !stk_spend_bytes(stk_module_budget(t->m), sizeof(*t->v)) ||
+	    !STK_VEC_RESERVE(t, 1) || !site_pc(die, &pc, &at_jump)) {
 		t->full = true;
 		return false;
 	}
@@ -251,7 +253,7 @@ static struct stk_tail_calls *read_tails(struct stk_module *m, struct stk_unit *
 	struct stk_pool *pool = &m->owner->target->pool;
 	struct stk_tail_calls *ret = stk_pool_alloc(pool, sizeof(*ret));
 	struct tails t = {.m = m};
-	struct stk_walk w = {0};
+	struct stk_walk w = {.budget = stk_module_budget(m)};
 
 	if (!ret)
 		return NULL;

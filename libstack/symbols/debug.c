@@ -141,6 +141,15 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 		im = m->image;
 	else
 		im = d->image = find_debug_file(m);
+	if (im && stk_inflates_too_much(im)) {
+		stk_remark(m->owner->target, true,
+			   "%s: its debug information is compressed to a size that no "
+			   "compiler's has: not used",
+			   m->name);
+		im = NULL;
+	}
+	if (im)
+		stk_budget_opened(stk_module_budget(m), im->size);
 	if (im && (d->inflated = inflated(m, d, im)))
 		im = d->inflated;
 	d->dw = im ? dwarf_begin_elf(im->elf, DWARF_C_READ, NULL) : NULL;
@@ -149,6 +158,24 @@ struct stk_debug *stk_debug_get(struct stk_module *m)
 	stk_beside_alternate(m, d, d->image ? d->image : m->image);
 	stk_units_find(m, d);
 	return d;
+}
+
+void stk_debug_forget(struct stk_module *m)
+{
+	struct stk_debug *d = m->debug;
+
+	/* Its rebuilding keeps the DWARF, to which what was shown may still point. */
+	m->symtab_tried = false;
+	if (m->unwind.free)
+		m->unwind.free(m->unwind.p);
+	m->unwind = (struct stk_kept){0};
+	if (!d || !d->dw)
+		return;
+	stk_hash_done(&d->scopes);
+	stk_hash_done(&d->types);
+	stk_hash_done(&d->sites);
+	stk_units_done(d);
+	stk_units_find(m, d);
 }
 
 const Elf_Data *stk_module_dwarf_section(struct stk_module *m, const char *name)

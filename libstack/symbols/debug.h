@@ -26,6 +26,7 @@ struct stk_ranges {
 
 struct stk_unit {
 	Dwarf_Die die;
+	struct stk_budget *budget;
 	struct {
 		Dwarf_Die *v;
 		unsigned n, cap;
@@ -71,9 +72,12 @@ struct stk_debug {
 struct stk_debug *stk_debug_get(struct stk_module *m);
 void stk_debug_free(struct stk_debug *d);
 
-/* List the units of a DWARF that has just been opened (once), and free them. */
+/* List the units of a DWARF (once), and free them. */
 void stk_units_find(struct stk_module *m, struct stk_debug *d);
 void stk_units_done(struct stk_debug *d);
+
+/* Forget what was made of the tables, which may not be whole. */
+void stk_debug_forget(struct stk_module *m);
 
 /* The unit whose code holds an ELF address; NULL: none. */
 struct stk_unit *stk_unit_at(struct stk_debug *d, uint64_t addr);
@@ -131,14 +135,15 @@ const char *stk_unit_path(struct stk_module *m, Dwarf_Die *die, const char *name
  * increase.
  */
 struct stk_walk {
+	struct stk_budget *budget;
 	const char *at;
 	bool broken; /* it has not seen all: damage, or depth */
 };
 
-/* To the first child, to the next sibling. false: there is none. */
+/* To the first child, to the next sibling. false: there is none, or the budget is over. */
 static inline bool stk_walk_to(struct stk_walk *w, const Dwarf_Die *die, int result)
 {
-	bool on = result == 0 && (const char *)die->addr > w->at;
+	bool on = result == 0 && (const char *)die->addr > w->at && stk_spend(w->budget, 1);
 
 	w->at = on ? die->addr : w->at;
 	w->broken |= result < 0 || (result == 0 && !on);
@@ -153,6 +158,35 @@ static inline bool stk_walk_child(struct stk_walk *w, Dwarf_Die *parent, Dwarf_D
 static inline bool stk_walk_next(struct stk_walk *w, Dwarf_Die *die)
 {
 	return stk_walk_to(w, die, dwarf_siblingof(die, die));
+}
+
+/* One level of it alone, where the order does not matter. As above. */
+static inline bool stk_die_child(struct stk_budget *b, Dwarf_Die *parent, Dwarf_Die *ret)
+{
+	return stk_spend(b, 1) && dwarf_child(parent, ret) == 0;
+}
+
+static inline bool stk_die_next(struct stk_budget *b, Dwarf_Die *die)
+{
+	const char *at = die->addr;
+
+	return stk_spend(b, 1) && dwarf_siblingof(die, die) == 0 && (const char *)die->addr > at;
+}
+
+/* The ranges of a DIE one by one, `off` 0 at first. 0: no more, or the budget is over. */
+static inline ptrdiff_t stk_die_range(struct stk_budget *b, Dwarf_Die *die, ptrdiff_t off,
+				      Dwarf_Addr *start, Dwarf_Addr *end)
+{
+	Dwarf_Addr base;
+
+	off = stk_spend(b, 1) ? dwarf_ranges(die, off, &base, start, end) : 0;
+	return off > 0 ? off : 0;
+}
+
+/* The budget of what is read of a module. */
+static inline struct stk_budget *stk_module_budget(const struct stk_module *m)
+{
+	return stk_budget_of(m->owner->target);
 }
 
 /* What a function and all its instances share: the DIE that first declares it. */

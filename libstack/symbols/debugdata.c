@@ -8,12 +8,12 @@
 
 #include "base/vec.h"
 #include "symbols/image.h"
+#include "symbols/inflate.h"
 
-#define OUT_MAX    (256UL << 20) /* more is damage */
 #define MEMORY_MAX (128UL << 20) /* of the decoder; xz -9 takes 65 MB */
 
 /* The whole of an xz stream; NULL: damaged, or too large. */
-static uint8_t *unpack(const uint8_t *in, size_t len, size_t *ret_len)
+static uint8_t *unpack(const uint8_t *in, size_t len, struct stk_budget *b, size_t *ret_len)
 {
 	lzma_stream s = LZMA_STREAM_INIT;
 	struct {
@@ -24,7 +24,7 @@ static uint8_t *unpack(const uint8_t *in, size_t len, size_t *ret_len)
 
 	s.next_in = in;
 	s.avail_in = len;
-	while (r == LZMA_OK && out.n < OUT_MAX &&
+	while (r == LZMA_OK && !stk_is_bomb(len, out.n) && stk_spend(b, 1) &&
 	       STK_VEC_RESERVE(&out, out.n ? 1 : 2 * len + 4096)) {
 		s.next_out = out.v + out.n;
 		s.avail_out = out.cap - out.n;
@@ -33,19 +33,19 @@ static uint8_t *unpack(const uint8_t *in, size_t len, size_t *ret_len)
 	}
 	*ret_len = out.n;
 	lzma_end(&s);
-	if (r == LZMA_STREAM_END)
+	if (r == LZMA_STREAM_END && stk_spend_bytes(b, out.n))
 		return out.v;
 	free(out.v);
 	return NULL;
 }
 
-struct stk_image *stk_image_debugdata(const struct stk_image *im)
+struct stk_image *stk_image_debugdata(const struct stk_image *im, struct stk_budget *b)
 {
 	GElf_Shdr sh;
 	Elf_Scn *scn = stk_image_section(im, ".gnu_debugdata", &sh);
 	Elf_Data *data = scn ? elf_rawdata(scn, NULL) : NULL;
 	size_t len = 0;
-	uint8_t *bytes = data && data->d_buf ? unpack(data->d_buf, data->d_size, &len) : NULL;
+	uint8_t *bytes = data && data->d_buf ? unpack(data->d_buf, data->d_size, b, &len) : NULL;
 	uint8_t *map = bytes && len ? stk_image_map(len) : NULL;
 
 	if (map)

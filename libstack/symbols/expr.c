@@ -130,7 +130,8 @@ static const struct stk_expr *from_ops(struct stk_module *m, Dwarf_Attribute *at
 	struct stk_expr *e;
 	struct stk_op *v;
 
-	if (!n || n > OPS_MAX)
+	/* libdw has split them all, and keeps them. */
+	if (!stk_spend_bytes(stk_module_budget(m), n * sizeof(*ops)) || !n || n > OPS_MAX)
 		return NULL;
 	e = stk_pool_alloc(pool, sizeof(*e));
 	v = stk_pool_alloc(pool, n * sizeof(*v));

@@ -66,15 +66,16 @@ static bool is_dead(Dwarf_Die *die, const char *name)
 static bool is_left_out(struct stk_module *m, const char *name)
 {
 	struct stk_debug *d = stk_debug_get(m);
+	struct stk_budget *b = stk_module_budget(m);
 	Dwarf_Die die;
 
 	for (unsigned i = 0; d && i < d->units.n; i++) {
-		if (!d->units.v[i].dead || dwarf_child(&d->units.v[i].die, &die) != 0)
+		if (!d->units.v[i].dead || !stk_die_child(b, &d->units.v[i].die, &die))
 			continue;
 		do
 			if (is_dead(&die, name))
 				return true;
-		while (dwarf_siblingof(&die, &die) == 0);
+		while (stk_die_next(b, &die));
 	}
 	return false;
 }

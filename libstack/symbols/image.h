@@ -57,7 +57,7 @@ bool stk_image_bias(const struct stk_image *im, uint64_t map_start, uint64_t fil
 		    uint64_t *ret);
 
 /* The ELF image inside .gnu_debugdata, with symbols only. NULL: none, or damaged. */
-struct stk_image *stk_image_debugdata(const struct stk_image *im);
+struct stk_image *stk_image_debugdata(const struct stk_image *im, struct stk_budget *b);
 
 /* A section by name; NULL: none or no contents. */
 Elf_Scn *stk_image_section(const struct stk_image *im, const char *name, GElf_Shdr *ret);

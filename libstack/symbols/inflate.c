@@ -128,6 +128,42 @@ static uint64_t plan(const struct stk_image *im, struct work *w)
 	return any ? (at + 15) & ~15ULL : 0;
 }
 
+/* The size that a section says it has; .zdebug_*: "ZLIB", and eight bytes, big endian. */
+static uint64_t inflated_size(Elf_Scn *scn, const GElf_Shdr *sh, const char *name)
+{
+	GElf_Chdr ch;
+
+	if (sh->sh_flags & SHF_COMPRESSED)
+		return gelf_getchdr(scn, &ch) ? ch.ch_size : 0;
+	Elf_Data *d = !strncmp(name, ".zdebug", 7) ? elf_rawdata(scn, NULL) : NULL;
+	struct stk_cur c = stk_cur_init(d ? d->d_buf : NULL, d && d->d_buf ? d->d_size : 0);
+	uint64_t size = 0;
+
+	stk_cur_skip(&c, 4);
+	for (int i = 0; i < 8; i++)
+		size = size << 8 | stk_cur_u8(&c);
+	return c.bad ? 0 : size;
+}
+
+bool stk_inflates_too_much(const struct stk_image *im)
+{
+	uint64_t all = 0;
+	size_t shstr = 0;
+	Elf_Scn *scn = NULL;
+	GElf_Shdr sh;
+
+	if (elf_getshdrstrndx(im->elf, &shstr))
+		return false;
+	while ((scn = elf_nextscn(im->elf, scn))) {
+		const char *name =
+		    gelf_getshdr(scn, &sh) ? elf_strptr(im->elf, shstr, sh.sh_name) : NULL;
+		uint64_t size = name ? inflated_size(scn, &sh, name) : 0;
+		if (__builtin_add_overflow(all, size, &all))
+			return true;
+	}
+	return stk_is_bomb(im->size, all);
+}
+
 static void write_headers(const struct stk_image *im, struct work *w, uint64_t shoff)
 {
 	Elf64_Ehdr eh;

@@ -14,7 +14,7 @@ static void rows_of_libdw(struct stk_unit *u, struct stk_lines *ls)
 
 	if (dwarf_getsrclines(&u->die, &lines, &n))
 		return;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && stk_spend(u->budget, 1); i++) {
 		Dwarf_Line *l = dwarf_onesrcline(lines, i);
 		struct stk_line row = {0};
 		Dwarf_Addr addr = 0;
@@ -30,7 +30,7 @@ static void rows_of_libdw(struct stk_unit *u, struct stk_lines *ls)
 		row.line = (uint32_t)line;
 		row.column = (uint16_t)column;
 		row.name = dwarf_linesrc(l, NULL, NULL);
-		if (!stk_lines_add(ls, &row, end))
+		if (!stk_lines_add(ls, &row, end, u->budget))
 			break;
 	}
 	stk_lines_sort(ls);
@@ -50,11 +50,14 @@ static struct stk_lines *lines_of(struct stk_unit *u)
 	const Elf_Data *d = dw ? stk_dwarf_section(dwarf_getelf(dw), ".debug_line") : NULL;
 	if (d && !dwarf_formudata(dwarf_attr(&u->die, DW_AT_stmt_list, &a), &off)) {
 		struct stk_cur c = stk_cur_init(d->d_buf, d->d_size);
-		if (stk_lines_read(&c, off, u->lines))
+		if (stk_lines_read(&c, off, u->budget, u->lines))
 			return u->lines;
 		stk_lines_done(u->lines);
 	}
 	rows_of_libdw(u, u->lines);
+	/* What is not whole could give the line of another address. */
+	if (u->budget->over)
+		stk_lines_done(u->lines);
 	return u->lines;
 }
 
@@ -179,7 +182,7 @@ static void each_source(struct stk_modules *ms, bool (*fn)(void *arg, const char
 			size_t n;
 			if (dwarf_getsrcfiles(&d->units.v[j].die, &files, &n))
 				continue;
-			for (size_t k = 0; k < n; k++) {
+			for (size_t k = 0; k < n && stk_spend(stk_budget_of(ms->target), 1); k++) {
 				const char *path =
 				    stk_unit_path(ms->v[i], &d->units.v[j].die,
 						  dwarf_filesrc(files, k, NULL, NULL));

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_MAX (1UL << 26)
+#define OPS_A_STEP 16
 
 enum { /* figures 7.4 (§7.22) */
        LNS_copy = 1,
@@ -36,6 +36,7 @@ struct program {
 	struct stk_line row;
 	uint32_t op; /* inside a very long instruction */
 	struct stk_lines *out;
+	struct stk_budget *budget;
 	bool failed;
 };
 
@@ -58,13 +59,13 @@ static void order(struct stk_line *v, size_t n)
 		}
 }
 
-bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end)
+bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end, struct stk_budget *b)
 {
 	const struct stk_line_seq *last = ls->seqs.n ? &ls->seqs.v[ls->seqs.n - 1] : NULL;
 	size_t first = last ? last->first + last->n : 0;
 
 	if (!end) {
-		if (ls->n == ROWS_MAX || !STK_VEC_RESERVE(ls, 1))
+		if (!stk_spend_bytes(b, sizeof(*row)) || !STK_VEC_RESERVE(ls, 1))
 			return false;
 		ls->v[ls->n] = *row;
 		ls->v[ls->n].number = (uint32_t)ls->n;
@@ -101,7 +102,7 @@ static void begin_sequence(struct program *p)
 
 static void emit(struct program *p, bool end)
 {
-	p->failed |= !stk_lines_add(p->out, &p->row, end);
+	p->failed |= !stk_lines_add(p->out, &p->row, end, p->budget);
 	p->row.prologue_end = false;
 	if (end)
 		begin_sequence(p);
@@ -206,14 +207,17 @@ static bool read_header(const struct stk_cur *section, uint64_t off, struct prog
 	return !c.bad && !p->c.bad && p->max_ops && p->line_range && p->lengths;
 }
 
-bool stk_lines_read(const struct stk_cur *section, uint64_t off, struct stk_lines *ret)
+bool stk_lines_read(const struct stk_cur *section, uint64_t off, struct stk_budget *b,
+		    struct stk_lines *ret)
 {
-	struct program p = {.out = ret};
+	struct program p = {.out = ret, .budget = b};
+	unsigned ops = 0;
 
 	if (!read_header(section, off, &p))
 		return false;
 	begin_sequence(&p);
 	while (stk_cur_left(&p.c) && !p.c.bad && !p.failed) {
+		p.failed = ++ops % OPS_A_STEP == 0 && !stk_spend(b, 1);
 		uint8_t op = stk_cur_u8(&p.c);
 		if (op >= p.opcode_base)
 			special(&p, op);
@@ -223,7 +227,7 @@ bool stk_lines_read(const struct stk_cur *section, uint64_t off, struct stk_line
 			extended(&p);
 	}
 	stk_lines_sort(ret);
-	return ret->seqs.n > 0;
+	return ret->seqs.n > 0 && !b->over;
 }
 
 const struct stk_line *stk_lines_row(const struct stk_lines *ls, const struct stk_line_seq *seq,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/cursor.h"
+#include "targets/budget.h"
 
 struct stk_line {
 	uint64_t addr; /* an ELF address */
@@ -34,11 +35,13 @@ struct stk_lines {
 
 /* The program at `off` of .debug_line. false: a form that is not known, or damage before its first
  * sequence; what could be read is kept. */
-bool stk_lines_read(const struct stk_cur *section, uint64_t off, struct stk_lines *ret);
+bool stk_lines_read(const struct stk_cur *section, uint64_t off, struct stk_budget *b,
+		    struct stk_lines *ret);
 
 /* One row more of the sequence that is being built; `end`: it ends at row->addr, and its rows are
  * put in the order of their addresses. false: memory is exhausted. */
-bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end);
+bool stk_lines_add(struct stk_lines *ls, const struct stk_line *row, bool end,
+		   struct stk_budget *b);
 
 /* After the last row. */
 void stk_lines_sort(struct stk_lines *ls);

@@ -146,6 +146,9 @@ static void remark_found(struct stk_modules *ms)
 			   "%u of %u modules have no build-id in the %s: whether their files are "
 			   "those that %s could not be checked",
 			   unverified, ms->n, t->ops->kind, t->ops->ran);
+	if (stk_budget_text(&t->pool.budget))
+		stk_remark(t, true, "the %s was not read to its end: that takes too much work",
+			   t->ops->kind);
 	if (ms->opts.bin && !ms->bin_used)
 		stk_remark(t, true, "the %s does not tell where its program is: %s is not used",
 			   t->ops->kind, ms->opts.bin);
@@ -178,6 +181,16 @@ int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts
 	remark_found(ms);
 	*ret = ms;
 	return 0;
+}
+
+void stk_answer_begin(struct stk_modules *ms)
+{
+	struct stk_budget *b = stk_budget_of(ms->target);
+	bool cut = b->over;
+
+	stk_budget_begin(b);
+	for (unsigned i = 0; cut && i < ms->n; i++)
+		stk_debug_forget(ms->v[i]);
 }
 
 void stk_modules_close(struct stk_modules *ms)

@@ -97,6 +97,10 @@ int stk_modules_open(struct stk_target *t, const struct stk_symbol_options *opts
 		     struct stk_modules **ret, struct stk_err *err);
 void stk_modules_close(struct stk_modules *m);
 
+/* Another answer begins, with a budget of its own. What the last one left unfinished is forgotten.
+ */
+void stk_answer_begin(struct stk_modules *m);
+
 /* The module that maps `addr`, or NULL. */
 struct stk_module *stk_module_at(const struct stk_modules *m, uint64_t addr);
 

@@ -24,7 +24,7 @@ static bool find_inlined(struct stk_module *m, struct stk_unit *u, const char *n
 	Dwarf_Die die;
 	int line = 0;
 
-	if (dwarf_child(&u->die, &die) != 0)
+	if (!stk_die_child(u->budget, &u->die, &die))
 		return false;
 	do {
 		const char *plain =
@@ -35,7 +35,7 @@ static bool find_inlined(struct stk_module *m, struct stk_unit *u, const char *n
 		*ret_file = stk_die_decl_file(m, &die);
 		*ret_line = (unsigned)line;
 		return true;
-	} while (dwarf_siblingof(&die, &die) == 0);
+	} while (stk_die_next(u->budget, &die));
 	return false;
 }
 
@@ -51,7 +51,7 @@ bool stk_function_find(struct stk_modules *ms, const char *name, const char **re
 		for (unsigned j = 0; d && j < d->units.n; j++) {
 			struct stk_unit *u = &d->units.v[j];
 			stk_unit_index(u);
-			for (unsigned k = 0; k < u->funcs.n; k++) {
+			for (unsigned k = 0; k < u->funcs.n && stk_spend(u->budget, 1); k++) {
 				Dwarf_Addr pc;
 				int line = 0;
 				if (!name_fits(ms->v[i], &u->funcs.v[k], name, last) ||

@@ -144,7 +144,7 @@ static int from_mappings(struct stk_modules *ms)
 {
 	struct stk_target *t = ms->target;
 
-	for (unsigned i = 0, n; i < t->nmappings; i += n) {
+	for (unsigned i = 0, n; i < t->nmappings && stk_spend(&t->pool.budget, 1); i += n) {
 		const struct stk_mapping *v = &t->mappings[i];
 		unsigned run = same_file(v, t->nmappings - i);
 		bool code = has_code(t, v->start, v[run - 1].end);
@@ -180,7 +180,8 @@ static void take_mappings(struct stk_module *m, const struct stk_headers *h)
 {
 	const struct stk_target *t = m->owner->target;
 
-	for (unsigned i = 0; !m->maps && i < t->nmappings; i++) {
+	for (unsigned i = STK_PARTITION_POINT(t->nmappings, k, t->mappings[k].start < h->start);
+	     !m->maps && i < t->nmappings; i++) {
 		const struct stk_mapping *v = &t->mappings[i];
 		if (v->start < h->start || !stk_headers_hold(h, v->start, v->file_off))
 			continue;
@@ -225,7 +226,8 @@ static int from_pages(struct stk_modules *ms)
 	uint64_t vdso = 0;
 
 	stk_auxv(t, AT_SYSINFO_EHDR_, &vdso);
-	for (unsigned i = 0; i < t->nsegments && ms->n < MODULES_MAX; i++) {
+	for (unsigned i = 0;
+	     i < t->nsegments && ms->n < MODULES_MAX && stk_spend(&t->pool.budget, 1); i++) {
 		const struct stk_segment *s = &t->segments[i];
 		struct stk_headers h;
 		/* What no file backs and nothing may write to is rare. */

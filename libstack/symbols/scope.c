@@ -28,11 +28,12 @@ static Dwarf_Die origin_of(Dwarf_Die *die)
 }
 
 /* The formal parameters of a function in their order, those of a pack among them. */
-static void list_params(Dwarf_Die *parent, Dwarf_Die *v, unsigned *n, bool *variadic)
+static void list_params(struct stk_budget *b, Dwarf_Die *parent, Dwarf_Die *v, unsigned *n,
+			bool *variadic)
 {
 	Dwarf_Die child;
 
-	if (dwarf_child(parent, &child) != 0)
+	if (!stk_die_child(b, parent, &child))
 		return;
 	do {
 		int tag = dwarf_tag(&child);
@@ -42,14 +43,15 @@ static void list_params(Dwarf_Die *parent, Dwarf_Die *v, unsigned *n, bool *vari
 			*variadic = true;
 		else if (tag == DW_TAG_GNU_formal_parameter_pack &&
 			 dwarf_tag(parent) != DW_TAG_GNU_formal_parameter_pack)
-			list_params(&child, v, n, variadic);
-	} while (dwarf_siblingof(&child, &child) == 0);
+			list_params(b, &child, v, n, variadic);
+	} while (stk_die_next(b, &child));
 }
 
 /* The concrete parameter that stands for one of the abstract instance. */
-static Dwarf_Die *concrete_param(Dwarf_Die *v, unsigned n, const Dwarf_Die *abstract)
+static Dwarf_Die *concrete_param(struct stk_budget *b, Dwarf_Die *v, unsigned n,
+				 const Dwarf_Die *abstract)
 {
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n && stk_spend(b, 1); i++)
 		if (origin_of(&v[i]).addr == abstract->addr)
 			return &v[i];
 	return NULL;
@@ -96,11 +98,11 @@ static void param_location(struct stk_module *m, struct stk_param *p, Dwarf_Die 
  * Does the unit describe types or parameters at all? With -g1 and -gmlt compilers leave both out,
  * and a function without parameters there may have some.
  */
-static bool has_types(Dwarf_Die *die)
+static bool has_types(struct stk_budget *b, Dwarf_Die *die)
 {
 	Dwarf_Die cu, at, child;
 
-	if (!dwarf_diecu(die, &cu, NULL, NULL) || dwarf_child(&cu, &at) != 0)
+	if (!dwarf_diecu(die, &cu, NULL, NULL) || !stk_die_child(b, &cu, &at))
 		return false;
 	do {
 		int tag = dwarf_tag(&at);
@@ -112,7 +114,7 @@ static bool has_types(Dwarf_Die *die)
 		    (dwarf_hasattr(&at, DW_AT_type) ||
 		     (!dwarf_child(&at, &child) && dwarf_tag(&child) == DW_TAG_formal_parameter)))
 			return true;
-	} while (dwarf_siblingof(&at, &at) == 0);
+	} while (stk_die_next(b, &at));
 	return false;
 }
 
@@ -122,17 +124,18 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 {
 	Dwarf_Die decl = origin_of(func), declared[PARAMS_MAX], concrete[PARAMS_MAX];
 	struct stk_param params[PARAMS_MAX];
+	struct stk_budget *b = stk_module_budget(m);
 	unsigned n = 0, nconcrete = 0;
 	bool same = decl.addr == func->addr, ignored = false;
 
-	list_params(&decl, declared, &n, &s->variadic);
-	s->known_params = !stk_die_is_assembler(func) && (n || s->variadic || has_types(&decl));
+	list_params(b, &decl, declared, &n, &s->variadic);
+	s->known_params = !stk_die_is_assembler(func) && (n || s->variadic || has_types(b, &decl));
 	if (!same)
-		list_params(func, concrete, &nconcrete, &ignored);
+		list_params(b, func, concrete, &nconcrete, &ignored);
 	for (unsigned i = 0; i < n; i++) {
 		struct stk_param *p = &params[i];
 		Dwarf_Die *at =
-		    same ? &declared[i] : concrete_param(concrete, nconcrete, &declared[i]);
+		    same ? &declared[i] : concrete_param(b, concrete, nconcrete, &declared[i]);
 		*p = (struct stk_param){.name = dwarf_diename(&declared[i]),
 					.type = stk_type_of_die(m, &declared[i])};
 		if (at)
@@ -147,23 +150,35 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	}
 }
 
+static bool has_pc(struct stk_budget *b, Dwarf_Die *die, uint64_t addr)
+{
+	ptrdiff_t off = 0;
+	Dwarf_Addr start, end;
+
+	while ((off = stk_die_range(b, die, off, &start, &end)))
+		if (addr >= start && addr < end)
+			return true;
+	return false;
+}
+
 /* The inlined calls inside `die` that hold `addr`, outermost first, behind the `n` of the chain. */
-static unsigned inline_chain(Dwarf_Die *die, uint64_t addr, Dwarf_Die *chain, unsigned n)
+static unsigned inline_chain(struct stk_budget *b, Dwarf_Die *die, uint64_t addr, Dwarf_Die *chain,
+			     unsigned n)
 {
 	Dwarf_Die child, at = *die;
 
-	while (n <= LEVELS_MAX && dwarf_child(&at, &child) == 0) {
+	while (n <= LEVELS_MAX && stk_die_child(b, &at, &child)) {
 		bool found = false;
 		do {
 			int tag = dwarf_tag(&child);
 			if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block) &&
-			    dwarf_haspc(&child, addr) == 1) {
+			    has_pc(b, &child, addr)) {
 				found = true;
 				if (tag == DW_TAG_inlined_subroutine)
 					chain[n++] = child;
 				break;
 			}
-		} while (dwarf_siblingof(&child, &child) == 0);
+		} while (stk_die_next(b, &child));
 		if (!found)
 			break;
 		at = child;
@@ -217,7 +232,7 @@ static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_
 	struct stk_place_line at;
 
 	chain[0] = *func;
-	unsigned found = inline_chain(func, addr, chain, 1);
+	unsigned found = inline_chain(stk_module_budget(m), func, addr, chain, 1);
 	/* Of one too many only the place of its call is wanted. */
 	unsigned n = found < LEVELS_MAX ? found : LEVELS_MAX;
 	struct stk_scope *v = stk_pool_alloc(pool, n * sizeof(*v));
@@ -309,7 +324,8 @@ const struct stk_scopes *stk_scopes_at(struct stk_module *m, uint64_t pc)
 		from_symbols(m, sc);
 	}
 	sc->names = stk_folded_names(m, sc);
-	if (!sc->n)
+	/* What is there may be another function's, or not the innermost. */
+	if (!sc->n || stk_module_budget(m)->over)
 		return NULL;
 	if (d)
 		stk_hash_put(&d->scopes, pc, sc);

@@ -8,7 +8,7 @@
 #include "base/vec.h"
 #include "symbols/debug.h"
 
-#define SYMBOLS_MAX (1U << 24) /* of a table in memory; more is damage */
+#define COMPARED 1024
 
 struct entry {
 	uint64_t addr, size, reach; /* reach: the greatest end among this and all before it */
@@ -34,7 +34,7 @@ static void add(struct stk_module *m, struct stk_symtab *st, const GElf_Sym *s, 
 	if (s->st_shndx == SHN_UNDEF || s->st_shndx == SHN_ABS || !name || !*name ||
 	    !(func || type == STT_OBJECT || type == STT_NOTYPE))
 		return;
-	if (!STK_VEC_RESERVE(st, 1))
+	if (!stk_spend_bytes(stk_module_budget(m), sizeof(*st->v)) || !STK_VEC_RESERVE(st, 1))
 		return;
 	const char *at = strchr(name, '@');
 	if (at && at != name)
@@ -72,7 +72,8 @@ static bool read_table(struct stk_module *m, struct stk_symtab *st, Elf *elf, ui
 		Elf_Data *data = elf_getdata(scn, NULL);
 		if (!data)
 			return false;
-		for (size_t i = 0; i < data->d_size / sh.sh_entsize; i++) {
+		for (size_t i = 0;
+		     i < data->d_size / sh.sh_entsize && stk_spend(stk_module_budget(m), 1); i++) {
 			GElf_Sym s;
 			if (gelf_getsym(data, (int)i, &s))
 				add(m, st, &s, elf_strptr(elf, sh.sh_link, s.st_name),
@@ -100,14 +101,14 @@ static uint64_t count_dynamic(const struct stk_target *t, uint64_t hash, uint64_
 		return 0;
 	uint32_t nbuckets = word_at(t, gnu), first = word_at(t, gnu + 4), last = 0;
 	uint64_t buckets = gnu + 16 + 8ULL * word_at(t, gnu + 8);
-	for (uint32_t i = 0; i < nbuckets && i < SYMBOLS_MAX; i++) {
+	for (uint32_t i = 0; i < nbuckets && stk_spend(stk_budget_of(t), 1); i++) {
 		uint32_t b = word_at(t, buckets + 4ULL * i);
 		last = b > last ? b : last;
 	}
 	if (last < first)
 		return first;
 	uint64_t chain = buckets + 4ULL * nbuckets;
-	while (last < SYMBOLS_MAX && !(word_at(t, chain + 4ULL * (last - first)) & 1))
+	while (stk_spend(stk_budget_of(t), 1) && !(word_at(t, chain + 4ULL * (last - first)) & 1))
 		last++;
 	return last + 1ULL;
 }
@@ -134,7 +135,7 @@ static void read_dynamic(struct stk_module *m, struct stk_symtab *st)
 	uint64_t n =
 	    count_dynamic(t, dynamic_address(m, &h, DT_HASH), dynamic_address(m, &h, DT_GNU_HASH));
 	const char *names = sym && str ? (const char *)stk_mem_ptr(t, str, strsz) : NULL;
-	for (uint64_t i = 0; names && i < n && i < SYMBOLS_MAX; i++) {
+	for (uint64_t i = 0; names && i < n && stk_spend(stk_module_budget(m), 1); i++) {
 		Elf64_Sym s;
 		if (stk_mem_read(t, sym + i * sizeof(s), &s, sizeof(s), NULL))
 			return;
@@ -156,7 +157,7 @@ static bool read_known(struct stk_module *m, struct stk_symtab *st)
 		    memcmp(k->build_id, m->build_id, k->build_id_len) != 0)
 			continue;
 		found = true;
-		for (unsigned j = 0; j < k->n; j++) {
+		for (unsigned j = 0; j < k->n && stk_spend(stk_module_budget(m), 1); j++) {
 			GElf_Sym s;
 			memcpy(&s, (const char *)k->sym + j * sizeof(s), sizeof(s));
 			if (s.st_size && s.st_name < k->strsz &&
@@ -175,7 +176,9 @@ static int by_addr(const void *a, const void *b)
 		return x->addr < y->addr ? -1 : 1;
 	if (x->rank != y->rank)
 		return x->rank - y->rank;
-	return strcmp(x->name, y->name);
+	/* Names without end, each a part of the next, would be compared for ever. */
+	int r = strncmp(x->name, y->name, COMPARED);
+	return r ? r : (x->name > y->name) - (x->name < y->name);
 }
 
 /* An unsized symbol reaches to the next one, at most to the end of its section and of the module.
@@ -205,11 +208,13 @@ static void read_debugdata(struct stk_module *m, struct stk_symtab *st)
 {
 	GElf_Shdr sh;
 
-	if ((m->mini = stk_image_debugdata(m->image)))
+	if (!m->mini && stk_image_section(m->image, ".gnu_debugdata", &sh))
+		m->mini = stk_image_debugdata(m->image, stk_module_budget(m));
+	if (m->mini)
 		read_table(m, st, m->mini->elf, SHT_SYMTAB);
 	else if (stk_image_section(m->image, ".gnu_debugdata", &sh))
-		stk_remark(m->owner->target, false, "%s: its .gnu_debugdata is damaged: not used",
-			   m->name);
+		stk_remark(m->owner->target, false,
+			   "%s: its .gnu_debugdata is damaged or too large: not used", m->name);
 }
 
 static struct stk_symtab *symtab_get(struct stk_module *m)
@@ -220,6 +225,8 @@ static struct stk_symtab *symtab_get(struct stk_module *m)
 	struct stk_symtab *st = stk_pool_alloc(&m->owner->target->pool, sizeof(*st));
 	if (!st)
 		return NULL;
+	if (m->image && !m->symtab)
+		stk_budget_opened(stk_module_budget(m), m->image->size);
 	struct stk_debug *d = stk_debug_get(m);
 	bool full = m->image && read_table(m, st, m->image->elf, SHT_SYMTAB);
 	if (!full && d && d->image)
@@ -229,6 +236,9 @@ static struct stk_symtab *symtab_get(struct stk_module *m)
 		read_debugdata(m, st);
 	if (!full && m->image && !read_table(m, st, m->image->elf, SHT_DYNSYM))
 		read_dynamic(m, st);
+	/* Of a part of them the nearest could be another function's. */
+	if (stk_module_budget(m)->over)
+		st->n = 0;
 	if (st->n)
 		finish(m, st);
 	struct entry *v = stk_pool_alloc(&m->owner->target->pool, st->n * sizeof(*v) + 1);
@@ -259,7 +269,8 @@ bool stk_symbol_at(struct stk_module *m, uint64_t addr, struct stk_symbol *ret)
 	struct stk_symtab *st = symtab_get(m);
 	const struct entry *best = NULL;
 
-	for (unsigned i = upto(st, addr); i-- > 0 && st->v[i].reach > addr;) {
+	for (unsigned i = upto(st, addr);
+	     i-- > 0 && st->v[i].reach > addr && stk_spend(stk_module_budget(m), 1);) {
 		const struct entry *e = &st->v[i];
 		if (best && e->addr != best->addr)
 			break;
@@ -276,7 +287,8 @@ bool stk_symbol_find(struct stk_modules *ms, const char *name, struct stk_symbol
 {
 	for (unsigned i = 0; i < ms->n; i++) {
 		struct stk_symtab *st = symtab_get(ms->v[i]);
-		for (unsigned j = 0; st && j < st->n; j++) {
+		for (unsigned j = 0; st && j < st->n && stk_spend(stk_budget_of(ms->target), 1);
+		     j++) {
 			if (strcmp(st->v[j].name, name) != 0)
 				continue;
 			fill(ret, &st->v[j]);
@@ -309,13 +321,16 @@ static bool index_names(struct stk_module *m, struct stk_symtab *st)
 	if (!st->by_name)
 		return false;
 	st->by_name_cap = cap;
-	for (unsigned i = 0; i < st->n; i++) {
+	for (unsigned i = 0; i < st->n && stk_spend(stk_module_budget(m), 1); i++) {
 		size_t h = hash_name(st->v[i].name);
-		while (st->by_name[h & (cap - 1)])
+		/* Many of one name stand one behind the other. */
+		while (st->by_name[h & (cap - 1)] && stk_spend(stk_module_budget(m), 1))
 			h++;
 		st->by_name[h & (cap - 1)] = i + 1;
 	}
-	return true;
+	if (stk_module_budget(m)->over)
+		st->by_name = NULL;
+	return st->by_name;
 }
 
 bool stk_symbol_linked(struct stk_module *from, const char *name, struct stk_symbol *ret)
@@ -329,6 +344,8 @@ bool stk_symbol_linked(struct stk_module *from, const char *name, struct stk_sym
 			continue;
 		for (size_t h = hash_name(name); st->by_name[h & (st->by_name_cap - 1)]; h++) {
 			const struct entry *e = &st->v[st->by_name[h & (st->by_name_cap - 1)] - 1];
+			if (!stk_spend(stk_module_budget(from), 1))
+				return false;
 			if ((e->local && ms->v[i] != from) || strcmp(e->name, name) != 0)
 				continue;
 			if (found && found->addr != e->addr)

@@ -8,6 +8,7 @@
 
 #define TYPE_DEPTH  32
 #define MEMBERS_MAX 4096
+#define NAMES_MAX   64 /* of one type: more are a circle */
 
 static struct stk_type unknown_type = {.kind = STK_TYPE_UNKNOWN, .align = 1};
 
@@ -43,6 +44,32 @@ static enum stk_encoding encoding(Dwarf_Die *die)
 	return e < sizeof(table) ? (enum stk_encoding)table[e] : STK_ENC_NONE;
 }
 
+/* Behind names and qualifiers (those of dwarf_peel_type(3)). false: void, or damage. */
+static bool peel(struct stk_budget *b, Dwarf_Die *die, Dwarf_Die *ret)
+{
+	Dwarf_Attribute a;
+
+	*ret = *die;
+	for (unsigned n = 0; n < NAMES_MAX && stk_spend(b, 1); n++) {
+		switch (dwarf_tag(ret)) {
+		case DW_TAG_typedef:
+		case DW_TAG_const_type:
+		case DW_TAG_volatile_type:
+		case DW_TAG_restrict_type:
+		case DW_TAG_atomic_type:
+		case DW_TAG_immutable_type:
+		case DW_TAG_packed_type:
+		case DW_TAG_shared_type:
+			if (!dwarf_formref_die(dwarf_attr_integrate(ret, DW_AT_type, &a), ret))
+				return false;
+			break;
+		default:
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The byte at which a member stands: a number, or in DWARF 2 an expression that adds one. Other
  * expressions ask the object itself (virtual bases). false: not known. */
 static bool member_byte(Dwarf_Die *die, uint64_t *ret)
@@ -65,7 +92,7 @@ static bool member_byte(Dwarf_Die *die, uint64_t *ret)
 }
 
 /* Bits from the start of the aggregate, in all the ways DWARF 2 to 5 say it (DWARF 5 §5.7.6). */
-static uint64_t member_bit_off(Dwarf_Die *die, uint64_t byte, uint64_t bits)
+static uint64_t member_bit_off(struct stk_budget *b, Dwarf_Die *die, uint64_t byte, uint64_t bits)
 {
 	if (dwarf_hasattr(die, DW_AT_data_bit_offset))
 		return attr_u(die, DW_AT_data_bit_offset, 0);
@@ -74,7 +101,7 @@ static uint64_t member_bit_off(Dwarf_Die *die, uint64_t byte, uint64_t bits)
 		Dwarf_Attribute a;
 		uint64_t storage = attr_u(die, DW_AT_byte_size, 0);
 		if (!storage && dwarf_formref_die(dwarf_attr(die, DW_AT_type, &a), &tdie) &&
-		    !dwarf_peel_type(&tdie, &tdie))
+		    peel(b, &tdie, &tdie))
 			storage = attr_u(&tdie, DW_AT_byte_size, 0);
 		/* Big-endian bit numbering of DWARF 2, on a little-endian machine. */
 		return 8 * byte + 8 * storage - attr_u(die, DW_AT_bit_offset, 0) - bits;
@@ -101,7 +128,7 @@ static bool read_member(struct stk_module *m, Dwarf_Die *die, uint64_t size, str
 	uint64_t bits = attr_u(die, DW_AT_bit_size, 0);
 	out->bitfield = bits != 0;
 	out->bit_size = bits ? bits : 8 * out->type->size;
-	out->bit_off = member_bit_off(die, byte, out->bit_size);
+	out->bit_off = member_bit_off(stk_module_budget(m), die, byte, out->bit_size);
 	if (out->bit_off > 8 * size || out->bit_size > 8 * size - out->bit_off) {
 		out->type = &unknown_type;
 		out->bit_off = out->bit_off < 8 * size ? out->bit_off : 8 * size;
@@ -124,19 +151,20 @@ static void read_members(struct stk_module *m, Dwarf_Die *die, struct stk_type *
 	Dwarf_Die child;
 	unsigned n = 0;
 	bool empty = t->kind == STK_TYPE_STRUCT;
+	struct stk_budget *b = stk_module_budget(m);
 
-	if (dwarf_child(die, &child) == 0)
+	if (stk_die_child(b, die, &child))
 		do {
 			n += is_member(&child);
 			t->hidden |= dwarf_tag(&child) == DW_TAG_variant_part;
-		} while (dwarf_siblingof(&child, &child) == 0);
+		} while (stk_die_next(b, &child));
 	if (n > MEMBERS_MAX)
 		t->hidden = true;
 	t->empty = empty && !n && !t->hidden;
 	if (!n || n > MEMBERS_MAX)
 		return;
 	t->members = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*t->members));
-	if (!t->members || dwarf_child(die, &child)) {
+	if (!t->members || !stk_die_child(b, die, &child)) {
 		t->hidden = true;
 		return;
 	}
@@ -155,7 +183,7 @@ static void read_members(struct stk_module *m, Dwarf_Die *die, struct stk_type *
 		empty &= mb->type->empty;
 		if (mb->type->align > t->align)
 			t->align = mb->type->align;
-	} while (n && dwarf_siblingof(&child, &child) == 0);
+	} while (n && stk_die_next(b, &child));
 	t->empty = empty && !t->hidden;
 }
 
@@ -164,22 +192,23 @@ static void read_enums(struct stk_module *m, Dwarf_Die *die, struct stk_type *t)
 	Dwarf_Die child;
 	Dwarf_Attribute a;
 	unsigned n = 0;
+	struct stk_budget *b = stk_module_budget(m);
 
-	if (dwarf_child(die, &child) == 0)
+	if (stk_die_child(b, die, &child))
 		do
 			n += dwarf_tag(&child) == DW_TAG_enumerator;
-		while (dwarf_siblingof(&child, &child) == 0);
+		while (stk_die_next(b, &child));
 	if (!n || n > MEMBERS_MAX)
 		return;
 	t->enums = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*t->enums));
-	if (!t->enums || dwarf_child(die, &child))
+	if (!t->enums || !stk_die_child(b, die, &child))
 		return;
 	do {
 		Dwarf_Sword v;
 		if (dwarf_tag(&child) == DW_TAG_enumerator &&
 		    !dwarf_formsdata(dwarf_attr(&child, DW_AT_const_value, &a), &v))
 			t->enums[t->nenums++] = (struct stk_enumerator){dwarf_diename(&child), v};
-	} while (t->nenums < n && dwarf_siblingof(&child, &child) == 0);
+	} while (t->nenums < n && stk_die_next(b, &child));
 }
 
 /* A number that bounds a dimension. What has a sign says so by its form (DWARF 5 §7.5.5). false: it
@@ -234,14 +263,15 @@ static void read_array(struct stk_module *m, Dwarf_Die *die, struct stk_type *t,
 	bool known = !is_elsewhere(die);
 	Dwarf_Die child, tdie;
 	Dwarf_Attribute a;
+	struct stk_budget *b = stk_module_budget(m);
 
-	if (dwarf_child(die, &child) == 0)
+	if (stk_die_child(b, die, &child))
 		do {
 			int tag = dwarf_tag(&child);
 			known &= tag != DW_TAG_enumeration_type && n < 8;
 			if (tag == DW_TAG_subrange_type && n < 8)
 				known &= read_dimension(&child, &dims[n++]);
-		} while (dwarf_siblingof(&child, &child) == 0);
+		} while (stk_die_next(b, &child));
 	const struct stk_type *elem = dwarf_formref_die(dwarf_attr(die, DW_AT_type, &a), &tdie)
 					  ? type_at(m, &tdie, depth + 1)
 					  : &unknown_type;
@@ -320,7 +350,8 @@ static uint64_t member_pointer_size(struct stk_module *m, Dwarf_Die *die)
 	Dwarf_Attribute a;
 	Dwarf_Die to;
 	bool function = dwarf_formref_die(dwarf_attr(die, DW_AT_type, &a), &to) &&
-			!dwarf_peel_type(&to, &to) && dwarf_tag(&to) == DW_TAG_subroutine_type;
+			peel(stk_module_budget(m), &to, &to) &&
+			dwarf_tag(&to) == DW_TAG_subroutine_type;
 
 	return (function ? 2 : 1) * (uint64_t)m->owner->target->arch->word;
 }
@@ -385,7 +416,7 @@ static const struct stk_type *type_at(struct stk_module *m, Dwarf_Die *die, int 
 	Dwarf_Attribute a;
 	struct stk_debug *d = stk_debug_get(m);
 
-	if (!d || depth > TYPE_DEPTH || dwarf_peel_type(die, &peeled) != 0)
+	if (!d || depth > TYPE_DEPTH || !peel(stk_module_budget(m), die, &peeled))
 		return &unknown_type;
 	/* In a unit of its own (DWARF 5 §3.1.4). */
 	if (dwarf_formref_die(dwarf_attr(&peeled, DW_AT_signature, &a), &full))
@@ -399,6 +430,9 @@ static const struct stk_type *type_at(struct stk_module *m, Dwarf_Die *die, int 
 	if (!t || !stk_hash_put(&d->types, key, t))
 		return &unknown_type;
 	read_type(m, &peeled, t, depth);
+	/* Not all of it was read. */
+	if (stk_module_budget(m)->over)
+		*t = unknown_type;
 	return t;
 }
 

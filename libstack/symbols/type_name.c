@@ -87,7 +87,7 @@ const struct stk_type *stk_type_find(struct stk_modules *ms, const char *name)
 			struct stk_debug *d = stk_debug_get(m);
 			Dwarf_Die die;
 			for (unsigned j = 0; d && j < d->units.n; j++) {
-				struct stk_walk walk = {0};
+				struct stk_walk walk = {.budget = stk_module_budget(m)};
 				if (find_type(&walk, &d->units.v[j].die, &w, &die, 0))
 					return stk_type_from_die(m, &die);
 			}

@@ -13,9 +13,11 @@
 #include "symbols/lines.h"
 #include "symbols/split.h"
 
-static bool ranges_add(struct stk_ranges *r, uint64_t start, uint64_t end, uint32_t index)
+static bool ranges_add(struct stk_budget *b, struct stk_ranges *r, uint64_t start, uint64_t end,
+		       uint32_t index)
 {
-	return STK_VEC_PUSH(r, (struct stk_range){start, end, index});
+	return stk_spend_bytes(b, sizeof(*r->v)) &&
+	       STK_VEC_PUSH(r, (struct stk_range){start, end, index});
 }
 
 static int range_cmp(const void *a, const void *b)
@@ -51,19 +53,19 @@ static const struct stk_range *ranges_find(const struct stk_ranges *r, uint64_t 
 }
 
 /* `skeleton` has the ranges: libdw does not find gcc's (DW_FORM_sec_offset) from the split unit. */
-static void add_unit(struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
+static void add_unit(struct stk_budget *b, struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
 {
 	ptrdiff_t off = 0;
-	Dwarf_Addr base, start, end;
+	Dwarf_Addr start, end;
 
 	if (!STK_VEC_RESERVE(&d->units, 1))
 		return;
-	d->units.v[d->units.n] = (struct stk_unit){.die = *die};
-	while ((off = dwarf_ranges(skeleton, off, &base, &start, &end)) > 0)
+	d->units.v[d->units.n] = (struct stk_unit){.die = *die, .budget = b};
+	while ((off = stk_die_range(b, skeleton, off, &start, &end)))
 		if (!start || start >= end)
 			d->dead = d->units.v[d->units.n].dead = true;
 		else
-			ranges_add(&d->ranges, start, end, d->units.n);
+			ranges_add(b, &d->ranges, start, end, d->units.n);
 	d->units.n++;
 }
 
@@ -76,7 +78,7 @@ static struct stk_unit *unit_by_offset(struct stk_debug *d, Dwarf_Off off)
 }
 
 /* DWARF 2 knows no DW_AT_ranges: of a unit in several parts .debug_aranges has them all. */
-static void add_aranges(struct stk_debug *d)
+static void add_aranges(struct stk_budget *b, struct stk_debug *d)
 {
 	Dwarf_Aranges *all;
 	Dwarf_Addr start;
@@ -86,13 +88,13 @@ static void add_aranges(struct stk_debug *d)
 
 	if (dwarf_getaranges(d->dw, &all, &n))
 		return;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && stk_spend(b, 1); i++) {
 		Dwarf_Arange *one = dwarf_onearange(all, i);
 		if (!one || dwarf_getarangeinfo(one, &start, &len, &off))
 			continue;
 		struct stk_unit *u = unit_by_offset(d, off);
 		if (u && u->dwarf2 && start && start + len > start)
-			ranges_add(&d->ranges, start, start + len, (uint32_t)(u - d->units.v));
+			ranges_add(b, &d->ranges, start, start + len, (uint32_t)(u - d->units.v));
 	}
 }
 
@@ -106,14 +108,16 @@ void stk_units_find(struct stk_module *m, struct stk_debug *d)
 	unsigned n = 0, lost = 0;
 	const char *first = NULL;
 	bool aranges = false;
+	struct stk_budget *b = stk_module_budget(m);
 
-	while (dwarf_get_units(d->dw, cu, &cu, &version, &type, &die, NULL) == 0) {
+	while (stk_spend(b, 1) &&
+	       dwarf_get_units(d->dw, cu, &cu, &version, &type, &die, NULL) == 0) {
 		bool split = type == DW_UT_skeleton;
 		if (!split && type != DW_UT_compile)
 			continue;
 		n++;
 		bool found = split && stk_beside_split(m, d, cu, &die, &sub);
-		add_unit(d, found ? &sub : &die, &die);
+		add_unit(b, d, found ? &sub : &die, &die);
 		if (version < 3 && d->units.n == n)
 			aranges = d->units.v[n - 1].dwarf2 = true;
 		if (!split || found)
@@ -122,7 +126,7 @@ void stk_units_find(struct stk_module *m, struct stk_debug *d)
 			first = dwarf_formstring(dwarf_attr(&die, DW_AT_GNU_dwo_name, &a));
 	}
 	if (aranges)
-		add_aranges(d);
+		add_aranges(b, d);
 	if (lost)
 		stk_split_remark(m, d, lost, n, first);
 	ranges_sort(&d->ranges);
@@ -140,6 +144,8 @@ void stk_units_done(struct stk_debug *d)
 	}
 	free(d->units.v);
 	free(d->ranges.v);
+	memset(&d->units, 0, sizeof(d->units));
+	d->ranges = (struct stk_ranges){0};
 }
 
 /* How a unit was compiled, from its producer string (the last -O counts). */
@@ -173,16 +179,16 @@ static bool is_cold_part(Dwarf_Die *die)
 static void add_function(struct stk_unit *u, Dwarf_Die *die)
 {
 	ptrdiff_t off = 0;
-	Dwarf_Addr base, start, end;
+	Dwarf_Addr start, end;
 	unsigned before = u->franges.n;
 
 	if (u->dwarf2 && is_cold_part(die))
 		return;
 	if (!STK_VEC_RESERVE(&u->funcs, 1))
 		return;
-	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0)
+	while ((off = stk_die_range(u->budget, die, off, &start, &end)))
 		if (start && start < end)
-			ranges_add(&u->franges, start, end, u->funcs.n);
+			ranges_add(u->budget, &u->franges, start, end, u->funcs.n);
 	if (u->franges.n > before)
 		u->funcs.v[u->funcs.n++] = *die;
 }
@@ -220,10 +226,13 @@ void stk_unit_index(struct stk_unit *u)
 {
 	if (u->indexed)
 		return;
-	struct stk_walk w = {0};
+	struct stk_walk w = {.budget = u->budget};
 	u->indexed = true;
 	unit_producer(u);
 	index_children(u, &w, &u->die, 0);
+	/* Among a part of them another function may be the nearest. */
+	if (u->budget->over)
+		u->franges.n = 0;
 	ranges_sort(&u->franges);
 }
 

@@ -84,6 +84,8 @@ static int map_file(struct core *c, const char *path, int fd, struct stk_err *er
 		return stk_fail_sys(err, errno, "%s: cannot be mapped", path);
 	}
 	madvise(c->map, (size_t)st->st_size, MADV_RANDOM);
+	/* As much as there is of it: a file with holes can have any size. */
+	stk_budget_opened(&c->t.pool.budget, (uint64_t)st->st_blocks * 512);
 	c->t.file = c->map;
 	c->t.file_len = (size_t)st->st_size;
 	return 0;
@@ -189,7 +191,7 @@ static void read_segments(struct stk_target *t, uint64_t phoff, uint64_t n)
 	t->segments = stk_pool_alloc(&t->pool, (n + 1) * sizeof(*t->segments));
 	if (!t->segments)
 		return;
-	for (uint64_t i = 0; i < n && read_phdr(&c, &p); i++) {
+	for (uint64_t i = 0; i < n && stk_spend(&t->pool.budget, 1) && read_phdr(&c, &p); i++) {
 		if (p.type == PT_LOAD) {
 			add_segment(t, &p, &need);
 		} else if (p.type == PT_NOTE) {

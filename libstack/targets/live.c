@@ -399,7 +399,7 @@ int stk_live_open(int pid, const struct stk_live_options *o, struct stk_target *
 	if (o)
 		l->o = *o;
 	r = l->o.own_tid ? 0 : stk_rights_before(l->look.pid, &why);
-	l->t.interrupt = l->o.interrupt;
+	l->t.pool.budget.interrupt = l->o.interrupt;
 	if (!r)
 		r = take_look(l, &why);
 	if (r) {

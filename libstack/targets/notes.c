@@ -127,7 +127,7 @@ static void note_file(struct stk_target *t, const uint8_t *p, size_t len)
 	struct stk_mapping *v = stk_pool_alloc(&t->pool, (n + 1) * sizeof(*v));
 	unsigned used = 0;
 	uint64_t unit = offset_unit(c, n, page);
-	for (uint64_t i = 0; v && i < n; i++) {
+	for (uint64_t i = 0; v && i < n && stk_spend(&t->pool.budget, 1); i++) {
 		v[used].start = stk_cur_u64(&c);
 		v[used].end = stk_cur_u64(&c);
 		v[used].file_off = stk_cur_u64(&c) * unit;
@@ -160,7 +160,7 @@ static void note_names(struct stk_target *t, const uint8_t *p, size_t len)
 {
 	struct stk_cur c = stk_cur_init(p, len);
 
-	while (stk_cur_left(&c) >= 20) {
+	while (stk_cur_left(&c) >= 20 && stk_spend(&t->pool.budget, 1 + t->nthreads / 64)) {
 		struct stk_thread *th = stk_thread_by_tid(t, (int)stk_cur_u32(&c));
 		const uint8_t *name = stk_cur_bytes(&c, 16);
 		if (th && name)
@@ -244,7 +244,7 @@ static bool parse(struct stk_target *t, const uint8_t *bytes, size_t len, unsign
 	struct stk_cur c = stk_cur_init(bytes, len);
 	uint64_t mask = align - 1;
 
-	while (stk_cur_left(&c) >= 12) {
+	while (stk_cur_left(&c) >= 12 && stk_spend(&t->pool.budget, 1)) {
 		uint32_t namesz = stk_cur_u32(&c), descsz = stk_cur_u32(&c), type = stk_cur_u32(&c);
 		uint64_t name_len = ((12 + (uint64_t)namesz + mask) & ~mask) - 12;
 		const uint8_t *name = stk_cur_bytes(&c, name_len);

@@ -19,7 +19,8 @@ void *stk_pool_alloc(struct stk_pool *p, size_t size)
 	size = (size + 15) & ~(size_t)15;
 	if (!p->head || p->head->cap - p->used < size) {
 		size_t cap = size > BLOCK / 4 ? size : BLOCK;
-		struct stk_pool_block *b = calloc(1, sizeof(*b) + cap);
+		struct stk_pool_block *b =
+		    stk_spend_bytes(&p->budget, cap) ? calloc(1, sizeof(*b) + cap) : NULL;
 		if (!b)
 			return NULL;
 		b->cap = cap;

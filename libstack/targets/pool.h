@@ -1,13 +1,17 @@
-/* An arena: everything allocated lives until the pool is done. Normal context only. */
+/* An arena: everything allocated lives until the pool is done. Its bytes come from a budget, which
+ * is here because whoever allocates works, too. Normal context only. */
 #ifndef STK_TARGET_POOL_H
 #define STK_TARGET_POOL_H
 
 #include <stddef.h>
 
+#include "targets/budget.h"
+
 struct stk_pool_block;
 struct stk_pool {
 	struct stk_pool_block *head;
 	size_t used; /* in head */
+	struct stk_budget budget;
 };
 
 /* Zeroed memory aligned to 16; NULL when memory is exhausted. */

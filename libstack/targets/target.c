@@ -136,8 +136,11 @@ int stk_target_overlay(struct stk_target *t, uint64_t start, const uint8_t *byte
 		t->overlays = v;
 		t->overlays_cap = cap;
 	}
-	while (at && t->overlays[at - 1].start > start)
+	/* Images come in the order of their addresses; a damaged one's parts need not. */
+	while (at && t->overlays[at - 1].start > start && stk_spend(&t->pool.budget, 1))
 		at--;
+	if (t->pool.budget.over)
+		return STK_ENOMEM;
 	memmove(&t->overlays[at + 1], &t->overlays[at], (t->noverlays - at) * sizeof(*t->overlays));
 	t->overlays[at] = (struct stk_segment){
 	    .start = start, .end = start + len, .have = len, .bytes = bytes, .r = true};
@@ -208,21 +211,15 @@ struct stk_thread *stk_thread_by_tid(const struct stk_target *t, int tid)
 	return NULL;
 }
 
-void stk_remark(struct stk_target *t, bool incomplete, const char *fmt, ...)
-{
-	char buf[1024];
-	struct stk_text out;
-	va_list ap;
+#define REMARKS_MAX 1000
 
-	stk_text_init(&out, buf, sizeof(buf));
-	va_start(ap, fmt);
-	stk_vprintf(&out, fmt, ap);
-	va_end(ap);
+static void add_remark(struct stk_target *t, bool incomplete, const char *s)
+{
 	for (struct stk_remark *r = t->remarks; r; r = r->next)
-		if (!strcmp(r->text, buf))
+		if (!strcmp(r->text, s))
 			return;
 	struct stk_remark *r = stk_pool_alloc(&t->pool, sizeof(*r));
-	char *text = stk_pool_strdup(&t->pool, buf);
+	char *text = stk_pool_strdup(&t->pool, s);
 	if (!r || !text)
 		return;
 	*r = (struct stk_remark){.incomplete = incomplete, .text = text};
@@ -230,6 +227,26 @@ void stk_remark(struct stk_target *t, bool incomplete, const char *fmt, ...)
 		t->remarks_tail = &t->remarks;
 	*t->remarks_tail = r;
 	t->remarks_tail = &r->next;
+	t->nremarks++;
+}
+
+void stk_remark(struct stk_target *t, bool incomplete, const char *fmt, ...)
+{
+	char buf[1024];
+	struct stk_text out;
+	va_list ap;
+
+	/* Of a damaged target there can be one for each of its threads or files. */
+	if (t->nremarks > REMARKS_MAX)
+		return;
+	stk_text_init(&out, buf, sizeof(buf));
+	va_start(ap, fmt);
+	stk_vprintf(&out, fmt, ap);
+	va_end(ap);
+	if (t->nremarks < REMARKS_MAX)
+		add_remark(t, incomplete, buf);
+	else
+		add_remark(t, true, "there is more to say than these lines: it is left out");
 }
 
 void stk_target_check(struct stk_target *t)
@@ -242,7 +259,9 @@ void stk_target_check(struct stk_target *t)
 
 bool stk_interrupted(const struct stk_target *t)
 {
-	return t->interrupt && *t->interrupt;
+	const struct stk_budget *b = &t->pool.budget;
+
+	return b->interrupt && *b->interrupt;
 }
 
 void stk_target_close(struct stk_target *t)

@@ -104,6 +104,7 @@ struct stk_target {
 	struct stk_psinfo psinfo;
 	const char *system; /* whose notes were found that are not Linux's; or NULL */
 	struct stk_remark *remarks, **remarks_tail;
+	unsigned nremarks;
 
 	/* Threads that are there but could not be looked at, and why. */
 	unsigned missing;
@@ -112,9 +113,6 @@ struct stk_target {
 	/* Bytes of read-only file mappings that the target does not hold (module files). Sorted. */
 	struct stk_segment *overlays;
 	unsigned noverlays, overlays_cap;
-
-	/* Set from a signal handler to stop long work (may be NULL). */
-	const volatile sig_atomic_t *interrupt;
 
 	/* The file, mapped read-only. */
 	const uint8_t *file;
@@ -180,5 +178,11 @@ void stk_remark(struct stk_target *t, bool incomplete, const char *fmt, ...)
 void stk_target_check(struct stk_target *t);
 
 bool stk_interrupted(const struct stk_target *t);
+
+/* What the answer may still cost: all that is known of the target comes from its pool. */
+static inline struct stk_budget *stk_budget_of(const struct stk_target *t)
+{
+	return &((struct stk_target *)(uintptr_t)t)->pool.budget;
+}
 
 #endif

@@ -6,7 +6,6 @@
 #include "unwind/typed.h"
 
 #define STACK_MAX 64
-#define STEPS_MAX 4096
 
 struct machine {
 	const struct stk_eval *ev;
@@ -351,11 +350,14 @@ static bool is_piece(unsigned atom)
 static void run(struct machine *m, struct stk_place *ret)
 {
 	bool fresh = true;
+	uint64_t saved = stk_share_begin(m->ev->budget, STK_VALUE_STEPS);
 
-	for (unsigned steps = 0; m->pc < m->e->n; steps++) {
+	while (m->pc < m->e->n) {
 		const struct stk_op *op = &m->e->ops[m->pc++];
-		if (steps >= STEPS_MAX) {
+		/* An expression may branch back. What it has described so far is not its end. */
+		if (!stk_spend(m->ev->budget, 1)) {
 			m->bad = true;
+			ret->n = 0;
 			break;
 		}
 		if (is_piece(op->atom)) {
@@ -368,6 +370,7 @@ static void run(struct machine *m, struct stk_place *ret)
 		if (!m->bad)
 			step(m, op);
 	}
+	stk_share_end(m->ev->budget, saved);
 }
 
 bool stk_eval_place(const struct stk_eval *ev, const struct stk_expr *e, struct stk_place *ret)

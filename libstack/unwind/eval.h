@@ -37,6 +37,7 @@ struct stk_place {
 /* What an expression may ask of the frame. Callbacks return false where the answer is not known. */
 struct stk_eval {
 	const struct stk_target *target; /* NULL: no memory is to be read */
+	struct stk_budget *budget;       /* of which each operation takes a step */
 	bool (*reg)(void *arg, unsigned dwarf, uint64_t *ret);
 	bool (*cfa)(void *arg, uint64_t *ret);        /* or NULL */
 	bool (*frame_base)(void *arg, uint64_t *ret); /* or NULL */

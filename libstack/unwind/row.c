@@ -82,10 +82,10 @@ static void make_index(struct source *s, const struct stk_target *t)
 	uint64_t at = s->cfi.frames;
 
 	s->indexed = true;
-	while (stk_cfi_next(&s->cfi, &at, &e) && !stk_interrupted(t)) {
+	while (stk_cfi_next(&s->cfi, &at, &e) && stk_spend(stk_budget_of(t), 1)) {
 		if (!e.len || !e.start)
 			continue;
-		if (!STK_VEC_PUSH(&s->index, e))
+		if (!stk_spend_bytes(stk_budget_of(t), sizeof(e)) || !STK_VEC_PUSH(&s->index, e))
 			break;
 	}
 	if (s->index.n)

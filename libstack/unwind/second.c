@@ -8,8 +8,6 @@
 #include "unwind/frames.h"
 #include "unwind/stepper.h"
 
-#define FRAMES_MAX 1000000
-
 /* Exported by libunwind-x86_64, declared in none of its public headers. */
 #define SEARCH UNW_OBJ(dwarf_search_unwind_table)
 extern int SEARCH(unw_addr_space_t as, unw_word_t ip, unw_dyn_info_t *di, unw_proc_info_t *pi,
@@ -157,7 +155,7 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 	bool below_signal = true; /* frame 0 stands where its pc says */
 	uint64_t last_sp = 0;
 
-	for (unsigned phys = 0; phys < FRAMES_MAX; phys++) {
+	for (unsigned phys = 0;; phys++) {
 		struct stk_frame f = {.how = phys ? STK_HOW_CFI : STK_HOW_REGS,
 				      .exact = below_signal};
 		unw_word_t v;
@@ -180,8 +178,11 @@ static int walk(struct context *c, unw_cursor_t *cur, size_t max, struct stk_sta
 		int more = unw_step(cur);
 		if (more > 0 && unw_get_reg(cur, UNW_REG_SP, &v) == 0)
 			f.cfa = v;
-		if (!stk_append_frame(c->ms, ret, &f, max))
-			return STK_ENOMEM;
+		if (!stk_append_frame(c->ms, ret, &f, max)) {
+			bool full = stk_budget_of(c->ms->target)->full;
+			stk_end_stack(ret, full ? STK_END_BUDGET : STK_END_MEMORY, 0);
+			return full ? 0 : STK_ENOMEM;
+		}
 		if (max && ret->n >= max) {
 			stk_end_stack(ret, STK_END_LIMIT, max);
 			return 0;

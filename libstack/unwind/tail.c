@@ -9,14 +9,12 @@
 #include "unwind/eval.h"
 #include "unwind/frames.h"
 
-#define VISITS_MAX 4096
-
 struct search {
 	struct stk_modules *ms;
 	uint64_t goal;
 	uint64_t entries[STK_TAIL_DEPTH];
 	const struct stk_call_site *path[STK_TAIL_DEPTH];
-	unsigned visits, found;
+	unsigned found;
 	bool unknown;  /* a way that could lead anywhere, or round and round */
 	bool indirect; /* one of those is a jump through a pointer */
 	bool any;      /* is there any way? else: what is the only way? */
@@ -43,7 +41,7 @@ static void visit(struct search *s, uint64_t entry, unsigned depth)
 
 	for (unsigned i = 0; i < depth; i++)
 		round |= s->entries[i] == entry;
-	if (!round && depth < STK_TAIL_DEPTH && ++s->visits <= VISITS_MAX)
+	if (!round && depth < STK_TAIL_DEPTH && stk_spend(stk_budget_of(s->ms->target), 1))
 		t = tails_at(s->ms, entry);
 	s->unknown |= !t || !t->complete;
 	if (!t)
@@ -113,7 +111,8 @@ static uint64_t site_target(struct stk_modules *ms, const struct stk_frame *call
 			    const struct stk_call_site *cs)
 {
 	struct stk_frame f = *caller;
-	struct stk_eval ev = {.target = ms->target, .reg = get_reg, .arg = &f};
+	struct stk_eval ev = {
+	    .target = ms->target, .budget = stk_budget_of(ms->target), .reg = get_reg, .arg = &f};
 	struct stk_symbol sym;
 	uint64_t to;
 

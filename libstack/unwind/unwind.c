@@ -43,10 +43,10 @@ static void want_large_pages(void *v, size_t size)
 		madvise((void *)from, to - from, MADV_HUGEPAGE);
 }
 
-static bool append(struct stk_stack *s, const struct stk_frame *f)
+static bool append(struct stk_stack *s, const struct stk_frame *f, struct stk_budget *b)
 {
 	size_t was = s->cap;
-	bool added = STK_VEC_PUSH(s, *f);
+	bool added = stk_spend_bytes(b, sizeof(*f)) && STK_VEC_PUSH(s, *f);
 
 	if (s->cap > was)
 		want_large_pages(s->v, s->cap * sizeof(*s->v));
@@ -94,7 +94,7 @@ static bool append_levels(struct stk_modules *ms, struct stk_stack *s, struct st
 	unsigned levels = f->scopes ? f->scopes->n : 1;
 	for (unsigned i = 0; i < levels && (!max || s->n < max); i++) {
 		f->level = i;
-		if (!append(s, f))
+		if (!append(s, f, stk_budget_of(ms->target)))
 			return false;
 	}
 	return true;
@@ -149,6 +149,7 @@ void stk_end_stack(struct stk_stack *s, enum stk_stack_end why, uint64_t number)
 	    [STK_END_LIMIT] = "%lu frames were asked for",
 	    [STK_END_INTERRUPTED] = "interrupted",
 	    [STK_END_MEMORY] = "out of memory",
+	    [STK_END_BUDGET] = "the answer takes more work than one may",
 	};
 	struct stk_text t;
 
@@ -216,7 +217,8 @@ static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
 				      .exact = at->exact,
 				      .signal = at->signal};
 		if (stk_step_is_frame(s.end) && !stk_append_frame(ms, ret, &f, max)) {
-			stk_end_stack(ret, STK_END_MEMORY, 0);
+			bool full = stk_budget_of(ms->target)->full;
+			stk_end_stack(ret, full ? STK_END_BUDGET : STK_END_MEMORY, 0);
 			return;
 		}
 		if (s.end != STK_STEP_MORE) {

@@ -26,6 +26,7 @@ enum stk_stack_end {
 	STK_END_LIMIT,       /* as many frames as asked for */
 	STK_END_INTERRUPTED, /* Ctrl-C */
 	STK_END_MEMORY,      /* ours is exhausted */
+	STK_END_BUDGET,      /* the answer's is */
 };
 
 struct stk_frame {

@@ -8,9 +8,6 @@
 
 #define BYTES_MAX   1024
 #define ENTRY_DEPTH 6
-#define ENTRIES_MAX                                                                                \
-	1024 /* entry values of a frame: each caller's can rest on several of its own              \
-	      */
 
 struct context {
 	struct stk_modules *ms;
@@ -18,7 +15,6 @@ struct context {
 	const struct stk_frame *frame;
 	size_t index; /* of the frame in the stack */
 	unsigned entry_depth;
-	unsigned *entries; /* so many more may be asked for */
 };
 
 static bool param_by_call_site(struct context *c, unsigned reg, uint64_t param, uint64_t *ret,
@@ -26,13 +22,10 @@ static bool param_by_call_site(struct context *c, unsigned reg, uint64_t param, 
 
 static struct stk_eval evaluator(struct context *c);
 
-/* One entry value more, one caller further out. */
+/* One entry value more, one caller further out: each can rest on several of its own. */
 static bool may_ask(struct context *c)
 {
-	if (c->entry_depth++ >= ENTRY_DEPTH || !*c->entries)
-		return false;
-	--*c->entries;
-	return true;
+	return c->entry_depth++ < ENTRY_DEPTH && stk_spend(stk_budget_of(c->ms->target), 1);
 }
 
 /* A caller's locations are those at its call. Argument registers, lost since, held there what the
@@ -79,7 +72,11 @@ static bool get_frame_base(void *arg, uint64_t *ret)
 {
 	struct context *c = arg;
 	const struct stk_expr *e = c->frame->scopes->v[c->frame->level].frame_base;
-	struct stk_eval ev = {.target = c->ms->target, .reg = get_reg, .cfa = get_cfa, .arg = c};
+	struct stk_eval ev = {.target = c->ms->target,
+			      .budget = stk_budget_of(c->ms->target),
+			      .reg = get_reg,
+			      .cfa = get_cfa,
+			      .arg = c};
 
 	return stk_eval_value(&ev, e, ret, NULL);
 }
@@ -106,6 +103,7 @@ static bool has_memory(const struct context *c)
 static struct stk_eval evaluator(struct context *c)
 {
 	return (struct stk_eval){.target = has_memory(c) ? c->ms->target : NULL,
+				 .budget = stk_budget_of(c->ms->target),
 				 .reg = get_reg,
 				 .cfa = get_cfa,
 				 .frame_base = get_frame_base,
@@ -379,13 +377,18 @@ static void put_param(struct context *c, const struct stk_param *p, unsigned par
 {
 	struct object o;
 	struct writer w; /* the mask is written as far as it is used */
+	struct stk_budget *b = stk_budget_of(c->ms->target);
+	uint64_t saved = stk_share_begin(b, STK_VALUE_STEPS);
 
 	w.out = out;
 	w.o = &o;
 	w.param = param;
 	w.word = c->ms->target->arch->word;
 	read_object(c, p, &o);
-	stk_cover(p->type, w.mask, o.known, o.size);
+	stk_cover(p->type, w.mask, o.known, o.size, b);
+	/* What was found before the end may be no more than a part of it. */
+	if (!stk_share_end(b, saved))
+		memset(o.known, 0, o.size);
 	if (is_aggregate(p->type)) {
 		put_aggregate(&w, p->type, 0, 0);
 	} else if (p->type->size > w.word) {
@@ -401,11 +404,9 @@ static void put_param(struct context *c, const struct stk_param *p, unsigned par
 }
 
 static bool context_init(struct context *c, struct stk_modules *ms, const struct stk_stack *s,
-			 size_t i, unsigned *entries)
+			 size_t i)
 {
-	*entries = ENTRIES_MAX;
-	*c = (struct context){
-	    .ms = ms, .stack = s, .frame = &s->v[i], .index = i, .entries = entries};
+	*c = (struct context){.ms = ms, .stack = s, .frame = &s->v[i], .index = i};
 	return s->v[i].scopes && s->v[i].scopes->v[s->v[i].level].known_params;
 }
 
@@ -413,8 +414,7 @@ void stk_frame_args(struct stk_modules *ms, const struct stk_stack *s, size_t i,
 		    struct stk_words *ret)
 {
 	struct context c;
-	unsigned entries;
-	bool known = context_init(&c, ms, s, i, &entries);
+	bool known = context_init(&c, ms, s, i);
 
 	stk_words_init(ret, known);
 	if (!known)
@@ -430,8 +430,7 @@ void stk_frame_arg(struct stk_modules *ms, const struct stk_stack *s, size_t i, 
 		   struct stk_words *ret)
 {
 	struct context c;
-	unsigned entries;
-	bool known = context_init(&c, ms, s, i, &entries);
+	bool known = context_init(&c, ms, s, i);
 
 	stk_words_init(ret, known);
 	if (known && param < c.frame->scopes->v[c.frame->level].nparams)

@@ -3,18 +3,19 @@
 
 #include <string.h>
 
-#define VISITS_MAX 16384 /* members of members, elements of elements */
-#define DEPTH_MAX  64
+#define DEPTH_MAX 64
 
 struct cover {
 	uint8_t *mask, *known;
 	size_t size;
-	unsigned left; /* so many more types may be visited */
+	struct stk_budget *b; /* a step for each member of members, element of elements */
+	bool cut;             /* not all of it was visited */
 };
 
 static bool may_visit(struct cover *c)
 {
-	return c->left && --c->left;
+	c->cut |= !stk_spend(c->b, 1);
+	return !c->cut;
 }
 
 static void cover_bits(struct cover *c, uint64_t bit, uint64_t bits)
@@ -83,7 +84,7 @@ static void cover(struct cover *c, const struct stk_type *t, uint64_t bit, uint6
 		  unsigned depth)
 {
 	if (depth > DEPTH_MAX) {
-		c->left = 0;
+		c->cut = true;
 	} else if (t->kind == STK_TYPE_STRUCT || t->kind == STK_TYPE_UNION) {
 		cover_members(c, t, bit, depth);
 	} else if (t->kind == STK_TYPE_ARRAY) {
@@ -98,12 +99,13 @@ static void cover(struct cover *c, const struct stk_type *t, uint64_t bit, uint6
 	}
 }
 
-void stk_cover(const struct stk_type *t, uint8_t *mask, uint8_t *known, size_t size)
+void stk_cover(const struct stk_type *t, uint8_t *mask, uint8_t *known, size_t size,
+	       struct stk_budget *b)
 {
-	struct cover c = {.mask = mask, .known = known, .size = size, .left = VISITS_MAX};
+	struct cover c = {.mask = mask, .known = known, .size = size, .b = b};
 
 	memset(mask, 0, size);
 	cover(&c, t, 0, 8 * t->size, 0);
-	if (!c.left)
+	if (c.cut)
 		cover_unknown(&c, 0, 8 * size);
 }

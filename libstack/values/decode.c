@@ -6,14 +6,15 @@
 
 #define BYTES_MAX 512
 #define ROWS_MAX  1024
-#define TYPES_MAX 65536 /* members of members, elements of elements */
 
 struct decoder {
 	struct stk_text *out;
 	uint8_t bytes[BYTES_MAX];
 	uint8_t shown[BYTES_MAX];
 	size_t size;
-	unsigned rows, types;
+	unsigned rows;
+	struct stk_budget *budget; /* a step for each member of members, element of elements */
+	bool cut;
 	uint64_t text_bit, text_len; /* the row at this bit also shows so many bytes as text */
 };
 
@@ -240,9 +241,9 @@ static void put_array(struct decoder *d, const struct stk_type *elem, uint64_t c
 static void put_type(struct decoder *d, const struct stk_type *t, uint64_t bit, uint64_t bits,
 		     const char *name, unsigned depth)
 {
-	if (depth > 16 || d->types == TYPES_MAX || bit > 8 * d->size || bits > 8 * d->size - bit)
+	d->cut |= depth > 16 || d->rows > ROWS_MAX || !stk_spend(d->budget, 1);
+	if (d->cut || bit > 8 * d->size || bits > 8 * d->size - bit)
 		return;
-	d->types++;
 	if (t->kind == STK_TYPE_STRUCT || t->kind == STK_TYPE_UNION) {
 		for (unsigned i = 0; i < t->nmembers; i++)
 			put_type(d, t->members[i].type, bit + t->members[i].bit_off,
@@ -349,7 +350,10 @@ static int lay_all(struct decoder *d, const char *spec, bool measure, struct stk
 int stk_decode(struct stk_text *out, const uint64_t *words, unsigned nwords, const char *spec,
 	       struct stk_modules *ms, struct stk_err *err)
 {
-	struct decoder d = {.out = out, .size = 8 * (size_t)nwords};
+	struct stk_budget own = {0}; /* types of C alone: no answer has begun */
+	struct decoder d = {.out = out,
+			    .size = 8 * (size_t)nwords,
+			    .budget = ms ? stk_budget_of(ms->target) : &own};
 	int r;
 
 	if (!nwords || d.size > BYTES_MAX)
@@ -363,7 +367,7 @@ int stk_decode(struct stk_text *out, const uint64_t *words, unsigned nwords, con
 	for (size_t i = 0; i < d.size; i++)
 		if (!d.shown[i] && d.bytes[i])
 			put_row(&d, 8 * i, 8, NULL, NULL);
-	if (d.types == TYPES_MAX || d.rows > ROWS_MAX)
+	if (d.cut || d.rows > ROWS_MAX)
 		stk_puts(out, "...\n");
 	return 0;
 }

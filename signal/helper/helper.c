@@ -374,7 +374,7 @@ static int report(void)
 		helper_names(&crash, read_program, &so);
 	if (stk_live_open(crash.pid, &lo, &t, &err) || stk_modules_open(t, &so, &ms, &err))
 		return STK_HELPER_ATTACH;
-	t->interrupt = &late;
+	t->pool.budget.interrupt = &late;
 	for (unsigned i = 0; i < t->nthreads; i++)
 		t->threads[i].trapped = t->threads[i].tid == crash.tid && crash.trapped;
 	if (crash.core_path[0]) {

@@ -103,10 +103,12 @@ static unsigned take_ops(const uint8_t *data, size_t size, struct stk_op *ops,
 static void location(const uint8_t *data, size_t size)
 {
 	static const struct stk_target no_memory;
+	struct stk_budget budget = {0};
 	struct stk_op ops[OPS_MAX], inner[1] = {{.atom = 0x55}}; /* DW_OP_reg5 */
 	struct stk_expr sub = {.ops = inner, .n = 1};
 	struct stk_expr e = {.ops = ops, .bias = BASE};
 	struct stk_eval ev = {.target = &no_memory,
+			      .budget = &budget,
 			      .reg = get_reg,
 			      .cfa = get_word,
 			      .frame_base = get_word,

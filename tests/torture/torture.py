@@ -10,6 +10,7 @@ torture.py long SECONDS [SEED [CORE PROGRAM]]   by hand: everything, at random, 
 import itertools
 import os
 import random
+import resource
 import shutil
 import struct
 import subprocess
@@ -21,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import support as s
 
 DEADLINE = 20
+PEAK = 1 << 30
 STACK = ["stack"]
 EXPLORE = [arg for command in ("thread apply all bt", "modules", "maps", "siginfo", "regs", "args", "ls",
                                "frame 3", "ls", "args", "disass", "ls main", "x/8x $sp",
@@ -221,6 +223,8 @@ def main():
                     os.makedirs(folder, exist_ok=True)
                     print("  again:", " ".join("'%s'" % a for a in case.write(folder)))
                     sys.stdout.flush()
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10  # of the largest run
+    t.check(peak < PEAK, "bytes of memory", peak)
     t.exit()
 
 

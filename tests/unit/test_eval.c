@@ -25,7 +25,9 @@ static bool frame_base(void *arg, uint64_t *ret)
 }
 
 static const struct stk_target no_memory;
-static const struct stk_eval ev = {.target = &no_memory, .reg = reg, .frame_base = frame_base};
+static struct stk_budget budget;
+static const struct stk_eval ev = {
+    .target = &no_memory, .budget = &budget, .reg = reg, .frame_base = frame_base};
 
 static bool value(const struct stk_op *ops, unsigned n, uint64_t *ret)
 {

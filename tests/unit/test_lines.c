@@ -57,6 +57,8 @@ static unsigned each_unit(void (*fn)(Dwarf_Die *cu, uint64_t off))
 static unsigned compared;
 
 /* Each row of libdw's is among ours, in the sequence that its function begins in. */
+static struct stk_budget budget;
+
 static void same(Dwarf_Die *cu, uint64_t off)
 {
 	struct stk_lines ls = {0};
@@ -66,7 +68,7 @@ static void same(Dwarf_Die *cu, uint64_t off)
 
 	assert_int_equal(dwarf_getsrclines(cu, &lines, &n), 0);
 	assert_int_equal(dwarf_getsrcfiles(cu, &files, &nfiles), 0);
-	assert_int_equal(stk_lines_read(&section, off, &ls), n > 0);
+	assert_int_equal(stk_lines_read(&section, off, &budget, &ls), n > 0);
 	for (size_t i = 0; i < n; i++) {
 		Dwarf_Line *l = dwarf_onesrcline(lines, i);
 		Dwarf_Addr addr;
@@ -114,7 +116,7 @@ static void hurt(Dwarf_Die *cu, uint64_t off)
 	for (size_t cut = 0; cut < len; cut += 7) {
 		struct stk_lines ls = {0};
 		struct stk_cur c = stk_cur_init(section.p + off, cut);
-		stk_lines_read(&c, 0, &ls);
+		stk_lines_read(&c, 0, &budget, &ls);
 		stk_lines_done(&ls);
 	}
 	for (size_t i = 0; i < 200 && i < len; i++) {
@@ -122,7 +124,7 @@ static void hurt(Dwarf_Die *cu, uint64_t off)
 		struct stk_cur c = stk_cur_init(copy, len);
 		memcpy(copy, section.p + off, len);
 		copy[i] ^= 0xff;
-		stk_lines_read(&c, 0, &ls);
+		stk_lines_read(&c, 0, &budget, &ls);
 		for (size_t k = 0; k < ls.seqs.n; k++)
 			assert_true(ls.seqs.v[k].first + ls.seqs.v[k].n <= ls.n);
 		stk_lines_done(&ls);

@@ -49,7 +49,7 @@ static void report_until(const char *until, struct written *w)
 	memset(w, 0, sizeof(*w));
 	w->until = until;
 	late = 0;
-	t->interrupt = &late;
+	t->pool.budget.interrupt = &late;
 	stk_text_init_stream(&out, buf, sizeof(buf), take, w);
 	stk_report_emit(stk_trace_text(&text, &out), ms, &o);
 	stk_text_flush(&out);
