@@ -3,7 +3,7 @@
 #include <time.h>
 
 #define RESERVE (16ULL << 20)
-#define STRIDE  64 /* steps between two looks: the system call for the clock takes about one */
+#define STRIDE  256 /* steps between two looks: the system call for the clock takes about one */
 
 static uint64_t cpu_now(void)
 {
