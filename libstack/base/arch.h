@@ -117,9 +117,9 @@ struct stk_arch {
 	/* The registers (DWARF numbers) that a function pushes before it does anything else, in
 	 * their order, at most `max`; how many. `code`: from its beginning. */
 	unsigned (*pushes)(const uint8_t *code, size_t len, uint8_t *regs, unsigned max);
-	/* true: these bytes begin with an instruction that does nothing; that returns. */
-	bool (*is_nop)(const uint8_t *code, size_t len);
-	bool (*is_return)(const uint8_t *code, size_t len);
+	/* true: these bytes begin with a function of Go's that a new goroutine returns to, behind
+	 * its first instruction, which has one byte. */
+	bool (*is_goexit)(const uint8_t *code, size_t len);
 
 	/* The general set of a thread that stopped behind a system call which ended with −error:
 	 * the number of the call; −1: it did not. And another result in its place. */

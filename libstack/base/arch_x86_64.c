@@ -109,14 +109,10 @@ static uint64_t jump_through(const uint8_t *code, size_t len, uint64_t at)
 	return relative(code + n + 2, at + n + 6);
 }
 
-static bool is_nop(const uint8_t *code, size_t len)
+/* Go's runtime.goexit as a whole (runtime/asm_amd64.s): nop; call goexit1; nop. */
+static bool is_goexit(const uint8_t *code, size_t len)
 {
-	return len && code[0] == 0x90;
-}
-
-static bool is_return(const uint8_t *code, size_t len)
-{
-	return len && code[0] == 0xc3;
+	return len >= 7 && code[0] == 0x90 && code[1] == 0xe8 && code[6] == 0x90;
 }
 
 /* mov $number,%eax; syscall; and at most the test and the jumps behind it (glibc's clone3.S). */
@@ -303,8 +299,7 @@ const struct stk_arch stk_arch_x86_64 = {
     .call_through = call_through,
     .jump_through = jump_through,
     .pushes = pushes,
-    .is_nop = is_nop,
-    .is_return = is_return,
+    .is_goexit = is_goexit,
     .failed_call = failed_call,
     .set_result = set_result,
     .extended_note = 0x202, /* NT_X86_XSTATE */

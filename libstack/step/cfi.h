@@ -33,6 +33,7 @@ enum stk_cfi_kind {
 /* The rules at one pc. A block is an expression with its ULEB128 length before it. */
 struct stk_cfi_row {
 	const struct stk_reader *from; /* of blocks */
+	uint64_t off;                  /* of the pc, from where the code of its entry begins */
 	int64_t v[STK_REGS_MAX];
 	int64_t cfa;                /* offset from cfa_reg, or the address of a block */
 	uint8_t kind[STK_REGS_MAX]; /* by DWARF number; the return address at arch->pc */

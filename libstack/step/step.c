@@ -4,6 +4,7 @@
 #define START        40 /* bytes of what makecontext(3) has its function return to */
 #define SWITCHES_MAX 1000
 #define SWITCH_BYTES 16
+#define GOEXIT       7
 #define ARGS_MAX     (1U << 20)
 
 static struct stk_step end(enum stk_step_end why, uint64_t addr)
@@ -191,26 +192,35 @@ static bool starts_context(const struct stk_stride *w, uint64_t pc, unsigned bac
 	return false;
 }
 
+/* Does a new goroutine return to this pc? It stands behind the first instruction of a function: by
+ * `row`, that of the look-up pc, or by the symbols, as far as somebody knows them. */
+static bool is_goexit(const struct stk_stride *w, const struct stk_cfi_row *row)
+{
+	uint64_t begin = w->f->pc - 1;
+	uint8_t code[GOEXIT];
+
+	if (!stk_read(w->s->mem, begin, code, sizeof(code)) ||
+	    !w->arch->is_goexit(code, sizeof(code)))
+		return false;
+	return row ? !row->off : !w->s->entry || w->s->entry(w->s->arg, begin) == begin;
+}
+
 /*
  * Was this return address put there by a call? One that a program writes over may be the address of
- * anything. Code that is made at run time is not asked. Where Go lets a goroutine begin, a return
- * address stands behind an instruction that does nothing (runtime.goexit); where it changes stacks,
- * at a function that only returns (runtime.systemstack_switch): that pc is exact.
+ * anything. Code that is made at run time is not asked. Where Go lets a goroutine begin, no call
+ * stands before it; nor where Go changes stacks: that pc is exact.
  */
 static bool is_returned_to(const struct stk_stride *w, const struct stk_cfi_row *row)
 {
 	struct stk_step_frame *f = w->f;
-	uint8_t code[2];
 
 	if (f->exact || f->how == STK_HOW_REGS ||
 	    (row && ((row->looked && row->called) || row->signal)) ||
-	    stk_stride_code(w, f->pc - 1) != STK_CODE_IMAGE || stk_after_call(w, f->pc, true))
+	    stk_stride_code(w, f->pc - 1) != STK_CODE_IMAGE || stk_after_call(w, f->pc, true) ||
+	    is_goexit(w, row))
 		return true;
-	if (!stk_read(w->s->mem, f->pc - 1, code, sizeof(code)))
-		return false;
-	f->exact = w->s->entry && w->arch->is_return(code + 1, 1) &&
-		   w->s->entry(w->s->arg, f->pc) == f->pc;
-	return f->exact || w->arch->is_nop(code, 1);
+	f->exact = w->s->put && w->s->put(w->s->arg, f->pc);
+	return f->exact;
 }
 
 static struct stk_step find_caller(const struct stk_stride *w)

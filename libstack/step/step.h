@@ -38,6 +38,9 @@ struct stk_stepper {
 	enum stk_code_kind (*code)(void *arg, uint64_t addr);
 	/* Where the function begins that has a pc; 0: not known. NULL: nobody knows. */
 	uint64_t (*entry)(void *arg, uint64_t pc);
+	/* Does a function begin at `pc` whose address a run time system puts on a stack for a
+	 * return address? NULL: nobody knows. */
+	bool (*put)(void *arg, uint64_t pc);
 	void *arg;
 };
 

@@ -1,5 +1,7 @@
 #include "unwind/stepper.h"
 
+#include <string.h>
+
 #include "symbols/symtab.h"
 #include "unwind/row.h"
 
@@ -42,6 +44,21 @@ static uint64_t entry(void *arg, uint64_t pc)
 	return m && stk_symbol_at(m, pc, &s) && s.func ? s.addr : 0;
 }
 
+/* Go's runtime.gosave_systemstack_switch keeps that address for the stack that it leaves. */
+static bool put(void *arg, uint64_t pc)
+{
+	static const char name[] = "runtime.systemstack_switch";
+	const struct stk_target_stepper *ts = arg;
+	struct stk_module *m = stk_module_at(ts->ms, pc);
+	struct stk_symbol s;
+
+	if (!m || !stk_symbol_at(m, pc, &s) || s.addr != pc ||
+	    strncmp(s.name, name, sizeof(name) - 1))
+		return false;
+	const char *abi = s.name + sizeof(name) - 1;
+	return !*abi || !strcmp(abi, ".abi0");
+}
+
 void stk_target_stepper(struct stk_target_stepper *ts, struct stk_modules *ms)
 {
 	ts->ms = ms;
@@ -51,5 +68,6 @@ void stk_target_stepper(struct stk_target_stepper *ts, struct stk_modules *ms)
 				     .row = row,
 				     .code = code,
 				     .entry = entry,
+				     .put = put,
 				     .arg = ts};
 }

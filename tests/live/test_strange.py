@@ -19,6 +19,8 @@ CHAINS = {
     "trap": [("fail", ""), ("work", ""), ("main", "")],
     "smash": [("victim", ""), ("??", "")],
     "function": [("returns_to", "")],
+    "empty": [("returns_to", "")],
+    "padded": [("returns_to", "")],
     "zero": [("returns_to", "")],
     "thread": [("returns_to", "")],
     "own": [("inner", ""), ("hop", "")],
@@ -26,8 +28,9 @@ CHAINS = {
     "early": [("descend", ""), ("descend", ""), ("descend", ""), ("begin", "")],
 }
 # How the reason ends why a stack is not complete.
-ENDS = {"smash": "in no code", "function": "no call stands before the return address", "zero": "where the stack begins",
-        "thread": "where the stack begins"}
+NO_CALL = "no call stands before the return address"
+ENDS = {"smash": "in no code", "function": NO_CALL, "empty": NO_CALL, "padded": NO_CALL,
+        "zero": "where the stack begins", "thread": "where the stack begins"}
 STOPPED = re.compile(r"^ *stopped: (.*)$", re.M)
 MARK = re.compile(r" \((signal frame|by frame pointer|scanned)\)")
 

@@ -173,9 +173,6 @@ static void pushed_registers(void **state)
 	assert_int_equal(x86()->pushes(code, sizeof(code), n, 2), 2);
 	assert_int_equal(x86()->pushes(code, 6, n, 4), 1);
 	assert_int_equal(x86()->pushes(code, 0, n, 4), 0);
-	assert_true(x86()->is_nop((const uint8_t[]){0x90}, 1));
-	assert_false(x86()->is_nop((const uint8_t[]){0x91}, 1));
-	assert_false(x86()->is_nop((const uint8_t[]){0x90}, 0));
 }
 
 /* The ends of Go's asmcgocall: 1.19 from another stack and on its own, 1.21. */
@@ -203,8 +200,23 @@ static void stacks_are_switched_back(void **state)
 		other[i] = 0x90;
 		assert_false(x86()->switches_back(other, sizeof(other), &b));
 	}
-	assert_true(x86()->is_return((const uint8_t[]){0xc3}, 1));
-	assert_false(x86()->is_return((const uint8_t[]){0xc3}, 0));
+}
+
+/* runtime.goexit of Go 1.19: nop; call; nop. */
+static void a_goroutine_begins(void **state)
+{
+	static const uint8_t code[] = {0x90, 0xe8, 1, 2, 3, 0, 0x90};
+	static const uint8_t at[] = {0, 1, 6};
+	uint8_t other[sizeof(code)];
+
+	(void)state;
+	assert_true(x86()->is_goexit(code, sizeof(code)));
+	assert_false(x86()->is_goexit(code, sizeof(code) - 1));
+	for (unsigned i = 0; i < sizeof(at); i++) {
+		memcpy(other, code, sizeof(code));
+		other[at[i]] = 0xcc;
+		assert_false(x86()->is_goexit(other, sizeof(other)));
+	}
 }
 
 static void a_new_thread_has_an_empty_stack(void **state)
@@ -243,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_new_thread_has_an_empty_stack),
 	    cmocka_unit_test(a_context_begins),
+	    cmocka_unit_test(a_goroutine_begins),
 	    cmocka_unit_test(linkage_tables),
 	    cmocka_unit_test(pushed_registers),
 	    cmocka_unit_test(stacks_are_switched_back),
