@@ -144,14 +144,38 @@ static bool is_context_start(const uint8_t *code, size_t len)
 	return len >= sizeof(*forms) && (!memcmp(code, forms[0], 10) || !memcmp(code, forms[1], 7));
 }
 
-/* mov $15,%rax (or %eax); syscall: rt_sigreturn(2), as libcs have it and as hands write it. */
+/* How many of the bytes do nothing: nop, endbr64. */
+static size_t idle(const uint8_t *code, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t more = 1; more; n += more)
+		more = n < len && code[n] == 0x90 ? 1 : endbr_len(code + n, len - n);
+	return n;
+}
+
+/* The number of rt_sigreturn(2), 15, is put into rax, and syscall; as libcs have it and as hands
+ * write it. */
 static bool is_sigreturn(const uint8_t *code, size_t len)
 {
-	static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
-	static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	static const struct {
+		uint8_t len, b[7];
+	} forms[] = {
+	    {7, {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0}}, /* mov $15,%rax */
+	    {5, {0xb8, 0x0f, 0, 0, 0}},             /* mov $15,%eax */
+	    {4, {0x31, 0xc0, 0xb0, 0x0f}},          /* xor %eax,%eax; mov $15,%al */
+	    {3, {0x6a, 0x0f, 0x58}},                /* push $15; pop %rax */
+	};
+	size_t at = idle(code, len);
 
-	return (len >= sizeof(wide) && !memcmp(code, wide, sizeof(wide))) ||
-	       (len >= sizeof(narrow) && !memcmp(code, narrow, sizeof(narrow)));
+	for (unsigned i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		if (len - at < forms[i].len || memcmp(code + at, forms[i].b, forms[i].len))
+			continue;
+		at += forms[i].len;
+		at += idle(code + at, len - at);
+		return len - at >= 2 && code[at] == 0x0f && code[at + 1] == 0x05;
+	}
+	return false;
 }
 
 /* mov N(%rsp),%reg, or sub: its displacement of one byte. −1: another instruction. */

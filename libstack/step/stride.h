@@ -5,7 +5,7 @@
 #include "step/step.h"
 
 #define CALL_BYTES 7
-#define SIGRETURN  9 /* bytes of the instructions that a handler returns to */
+#define SIGRETURN  16 /* bytes of the instructions that a handler returns to */
 
 /* All that a step needs. */
 struct stk_stride {

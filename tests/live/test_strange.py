@@ -12,6 +12,9 @@ import support as s
 CHAINS = {
     "wide": [("on_fault", ""), ("stub_wide", "signal frame"), ("by_stub", ""), ("main", "")],
     "narrow": [("on_fault", ""), ("stub_narrow", "signal frame"), ("by_stub", ""), ("main", "")],
+    "cleared": [("on_fault", ""), ("stub_cleared", "signal frame"), ("by_stub", ""), ("main", "")],
+    "pushed": [("on_fault", ""), ("stub_pushed", "signal frame"), ("by_stub", ""), ("main", "")],
+    "landing": [("on_fault", ""), ("stub_landing", "signal frame"), ("by_stub", ""), ("main", "")],
     "up": [("inner", ""), ("hop", ""), ("on_stack", ""), ("middle", ""), ("on_stack", ""),
            ("switched", ""), ("main", "")],
     "down": [("inner", ""), ("hop", ""), ("on_stack", ""), ("middle", ""), ("on_stack", ""),

@@ -202,6 +202,36 @@ static void stacks_are_switched_back(void **state)
 	}
 }
 
+static void handlers_return(void **state)
+{
+	static const struct {
+		size_t len;
+		uint8_t b[16];
+	} good[] = {
+	    {9, {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}}, /* mov $15,%rax; syscall */
+	    {7, {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05}},             /* mov $15,%eax; syscall */
+	    {6, {0x31, 0xc0, 0xb0, 0x0f, 0x0f, 0x05}}, /* xor %eax,%eax; mov $15,%al; syscall */
+	    {5, {0x6a, 0x0f, 0x58, 0x0f, 0x05}},       /* push $15; pop %rax; syscall */
+	    /* endbr64 before the first */
+	    {13, {0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}},
+	    /* nops around mov $15,%eax */
+	    {10, {0x90, 0x90, 0xb8, 0x0f, 0, 0, 0, 0x90, 0x0f, 0x05}},
+	};
+	uint8_t other[16];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_true(x86()->is_sigreturn(good[i].b, good[i].len));
+		assert_true(x86()->is_sigreturn(good[i].b, sizeof(good[i].b)));
+		for (size_t n = 0; n < good[i].len; n++) {
+			assert_false(x86()->is_sigreturn(good[i].b, n));
+			memcpy(other, good[i].b, sizeof(other));
+			other[n] ^= 0x21;
+			assert_false(x86()->is_sigreturn(other, sizeof(other)));
+		}
+	}
+}
+
 /* runtime.goexit of Go 1.19: nop; call; nop. */
 static void a_goroutine_begins(void **state)
 {
@@ -256,6 +286,7 @@ int main(void)
 	    cmocka_unit_test(a_new_thread_has_an_empty_stack),
 	    cmocka_unit_test(a_context_begins),
 	    cmocka_unit_test(a_goroutine_begins),
+	    cmocka_unit_test(handlers_return),
 	    cmocka_unit_test(linkage_tables),
 	    cmocka_unit_test(pushed_registers),
 	    cmocka_unit_test(stacks_are_switched_back),
