@@ -117,6 +117,9 @@ struct stk_arch {
 	/* The registers (DWARF numbers) that a function pushes before it does anything else, in
 	 * their order, at most `max`; how many. `code`: from its beginning. */
 	unsigned (*pushes)(const uint8_t *code, size_t len, uint8_t *regs, unsigned max);
+	/* Bytes of an instruction that is known, leaves the stack pointer alone and goes on behind
+	 * itself; 0: it is no such one, or is cut off. */
+	size_t (*keeps_sp)(const uint8_t *code, size_t len);
 	/* true: these bytes begin with a function of Go's that a new goroutine returns to, behind
 	 * its first instruction, which has one byte. */
 	bool (*is_goexit)(const uint8_t *code, size_t len);

@@ -3,6 +3,7 @@
 
 #include <cpuid.h>
 
+#include "base/arch_x86_64.h"
 #include "base/mem.h"
 
 /* Byte offset of a register in struct user_regs_struct, by its position there. */
@@ -323,6 +324,7 @@ const struct stk_arch stk_arch_x86_64 = {
     .call_through = call_through,
     .jump_through = jump_through,
     .pushes = pushes,
+    .keeps_sp = stk_x86_64_keeps_sp,
     .is_goexit = is_goexit,
     .failed_call = failed_call,
     .set_result = set_result,

@@ -323,10 +323,8 @@ bool stk_cfi_run(struct stk_win *w, const struct stk_cfi_cie *cie, const struct 
 	m.depth = 0;
 	m.in_cie = true;
 	m.bad = false;
-	*ret = (struct stk_cfi_row){.from = w->mem,
-				    .off = pc - start,
-				    .cfa_kind = STK_CFI_UNDEF,
-				    .signal = cie->signal};
+	*ret = (struct stk_cfi_row){
+	    .from = w->mem, .off = pc - start, .cfa_kind = STK_CFI_UNDEF, .signal = cie->signal};
 	if (!run(&m, cie->insn, cie->end))
 		return false;
 	m.initial = *ret;

@@ -7,7 +7,7 @@
 
 #define SCAN_WORDS   512
 #define SCAN_LOOKUPS 32 /* of CFI in one scan: each may go through all of a damaged section */
-#define LEAF         64 /* bytes of code that moves no stack pointer */
+#define LEAF         64 /* bytes of code that may move no stack pointer */
 #define PUSHES_BYTES 16
 #define TABLE_BYTES  16 /* of an entry of a linkage table */
 
@@ -54,19 +54,45 @@ static uint64_t leads_to(const struct stk_stride *w, uint64_t ret)
 	return word && !stk_stride_word(w, word, &to) ? 0 : to;
 }
 
-/* Does the call before `ret` lead to an address that is a few instructions before the pc? The pc
- * may be in the linkage table that it goes through. */
-static bool calls_here(const struct stk_stride *w, uint64_t ret)
+/*
+ * Has the code from `to` to the pc left the stack pointer alone? All of its instructions are known,
+ * and of one function: none of them has call frame information, and no symbol stands between.
+ */
+static bool unmoved(const struct stk_stride *w, uint64_t to)
 {
-	uint8_t code[CALL_BYTES];
-	uint64_t to = 0;
+	uint64_t pc = w->f->pc, len = pc - to;
+	uint8_t code[LEAF];
+	size_t n;
 
+	if (!len)
+		return true;
+	if (len > sizeof(code) || !stk_read(w->s->mem, to, code, len) || stk_stride_row(w, to) ||
+	    stk_stride_row(w, pc - 1) || (w->s->entry && w->s->entry(w->s->arg, pc) > to))
+		return false;
+	for (size_t at = 0; at < len; at += n) {
+		n = w->arch->keeps_sp(code + at, len - at);
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
+/* Is what stands at the stack pointer still where a call has put it? The function begins at a
+ * symbol, or where the call before `ret` leads. The pc may be in the linkage table that the call
+ * goes through. */
+static bool is_unmoved(const struct stk_stride *w, uint64_t ret)
+{
+	uint64_t begin = w->s->entry ? w->s->entry(w->s->arg, w->f->pc) : 0, to = 0;
+	uint8_t code[CALL_BYTES];
+
+	if (begin && unmoved(w, begin))
+		return true;
 	if (ret > CALL_BYTES && stk_read(w->s->mem, ret - CALL_BYTES, code, CALL_BYTES))
 		to = w->arch->call_target(code, CALL_BYTES, ret);
-	if (to && w->f->pc - to < LEAF)
+	if (to && unmoved(w, to))
 		return true;
 	to = leads_to(w, ret);
-	return to && w->f->pc - to < LEAF;
+	return to && unmoved(w, to);
 }
 
 /* A call pushed the return address, and what it came to has done nothing else yet: a bad address;
@@ -81,7 +107,7 @@ bool stk_by_call(const struct stk_stride *w)
 	if (!f->exact || !stk_reg_known(&f->regs, a->sp) || !stk_stride_word(w, sp, &ret) ||
 	    !stk_after_call(w, ret, false))
 		return false;
-	if (!f->nowhere && stk_stride_code(w, f->pc) != STK_CODE_NO && !calls_here(w, ret))
+	if (!f->nowhere && stk_stride_code(w, f->pc) != STK_CODE_NO && !is_unmoved(w, ret))
 		return false;
 	f->cfa = sp + a->word;
 	w->next->regs = f->regs;

@@ -232,6 +232,79 @@ static void handlers_return(void **state)
 	}
 }
 
+/* Assembled by GNU as; each with the byte that follows cut off, too. */
+static void the_stack_pointer_is_kept(void **state)
+{
+	static const struct bytes good[] = {
+	    BYTES(0xf3, 0x0f, 0x1e, 0xfa),       /* endbr64 */
+	    BYTES(0x90),                         /* nop */
+	    BYTES(0x66, 0x90),                   /* nop */
+	    BYTES(0x0f, 0x1f, 0x44, 0, 0),       /* nopl 0(%rax,%rax) */
+	    BYTES(0x31, 0xc0),                   /* xor %eax,%eax */
+	    BYTES(0x03, 0x07),                   /* add (%rdi),%eax */
+	    BYTES(0x48, 0x89, 0xe0),             /* mov %rsp,%rax */
+	    BYTES(0x48, 0x8b, 0x44, 0x24, 0x08), /* mov 8(%rsp),%rax */
+	    BYTES(0x49, 0x89, 0xc4),             /* mov %rax,%r12 */
+	    BYTES(0x4c, 0x8b, 0x27),             /* mov (%rdi),%r12 */
+	    BYTES(0x48, 0x8d, 0x05, 1, 2, 3, 4), /* lea rel(%rip),%rax */
+	    BYTES(0x48, 0x39, 0xe0),             /* cmp %rsp,%rax */
+	    BYTES(0x48, 0x83, 0xfc, 0x10),       /* cmp $16,%rsp */
+	    BYTES(0x48, 0x83, 0xc7, 0x10),       /* add $16,%rdi */
+	    BYTES(0x81, 0xc7, 1, 2, 3, 4),       /* add $imm,%edi */
+	    BYTES(0xb8, 0x0f, 0, 0, 0),          /* mov $15,%eax */
+	    BYTES(0x41, 0xbb, 7, 0, 0, 0),       /* mov $7,%r11d */
+	    BYTES(0x41, 0xbc, 7, 0, 0, 0),       /* mov $7,%r12d */
+	    BYTES(0x85, 0xff),                   /* test %edi,%edi */
+	    BYTES(0xf6, 0x07, 0x01),             /* testb $1,(%rdi) */
+	    BYTES(0xf7, 0xd8),                   /* neg %eax */
+	    BYTES(0x0f, 0xb6, 0x06),             /* movzbl (%rsi),%eax */
+	    BYTES(0x48, 0x0f, 0xbe, 0x06),       /* movsbq (%rsi),%rax */
+	    BYTES(0x48, 0x63, 0xc7),             /* movslq %edi,%rax */
+	    BYTES(0x0f, 0xa2),                   /* cpuid */
+	    BYTES(0x0f, 0x01, 0xd0),             /* xgetbv */
+	    BYTES(0xc7, 0x07, 1, 0, 0, 0),       /* movl $1,(%rdi) */
+	    BYTES(0xc6, 0x44, 0x24, 0xf8, 1),    /* movb $1,-8(%rsp) */
+	    BYTES(0xf3, 0x0f, 0x6f, 0x06),       /* movdqu (%rsi),%xmm0 */
+	    BYTES(0xa9, 1, 0, 0, 0),             /* test $1,%eax */
+	};
+	static const struct bytes bad[] = {
+	    BYTES(0x55),                         /* push %rbp */
+	    BYTES(0x5d),                         /* pop %rbp */
+	    BYTES(0x48, 0x83, 0xec, 0x20),       /* sub $32,%rsp */
+	    BYTES(0x48, 0x81, 0xc4, 1, 2, 0, 0), /* add $513,%rsp */
+	    BYTES(0x48, 0x29, 0xc4),             /* sub %rax,%rsp */
+	    BYTES(0x48, 0x2b, 0x27),             /* sub (%rdi),%rsp */
+	    BYTES(0x48, 0x89, 0xfc),             /* mov %rdi,%rsp */
+	    BYTES(0x48, 0x8b, 0x27),             /* mov (%rdi),%rsp */
+	    BYTES(0x48, 0x8d, 0x64, 0x24, 0xe0), /* lea -32(%rsp),%rsp */
+	    BYTES(0x48, 0xc7, 0xc4, 1, 0, 0, 0), /* mov $1,%rsp */
+	    BYTES(0xbc, 1, 0, 0, 0),             /* mov $1,%esp */
+	    BYTES(0x48, 0x94),                   /* xchg %rax,%rsp */
+	    BYTES(0x48, 0x0f, 0x44, 0xe0),       /* cmove %rax,%rsp */
+	    BYTES(0x48, 0xf7, 0xd4),             /* not %rsp */
+	    BYTES(0xe8, 0, 0, 0, 0),             /* call */
+	    BYTES(0xeb, 0),                      /* jmp */
+	    BYTES(0x74, 0),                      /* je */
+	    BYTES(0xc3),                         /* ret */
+	    BYTES(0xc9),                         /* leave */
+	    BYTES(0xc8, 8, 0, 0),                /* enter $8,$0 */
+	    BYTES(0xff, 0xd0),                   /* call *%rax */
+	    BYTES(0xff, 0x37),                   /* push (%rdi) */
+	    BYTES(0x0f, 0x05),                   /* syscall */
+	    BYTES(0x66, 0x81, 0xc7, 1, 2),       /* add $513,%di */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_int_equal(x86()->keeps_sp(good[i].b, good[i].len), good[i].len);
+		assert_int_equal(x86()->keeps_sp(good[i].b, sizeof(good[i].b)), good[i].len);
+		for (size_t n = 0; n < good[i].len; n++)
+			assert_int_equal(x86()->keeps_sp(good[i].b, n), 0);
+	}
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(x86()->keeps_sp(bad[i].b, sizeof(bad[i].b)), 0);
+}
+
 /* runtime.goexit of Go 1.19: nop; call; nop. */
 static void a_goroutine_begins(void **state)
 {
@@ -287,6 +360,7 @@ int main(void)
 	    cmocka_unit_test(a_context_begins),
 	    cmocka_unit_test(a_goroutine_begins),
 	    cmocka_unit_test(handlers_return),
+	    cmocka_unit_test(the_stack_pointer_is_kept),
 	    cmocka_unit_test(linkage_tables),
 	    cmocka_unit_test(pushed_registers),
 	    cmocka_unit_test(stacks_are_switched_back),

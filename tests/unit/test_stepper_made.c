@@ -80,6 +80,15 @@ static void put_code(uint64_t at, const void *bytes, size_t len)
 	memcpy(code_bytes + (at - CODE), bytes, len);
 }
 
+/* A call to `to`, so that the return address is `ret`. */
+static void put_call(uint64_t ret, uint64_t to)
+{
+	int32_t rel = (int32_t)(to - ret);
+
+	code_bytes[ret - 5 - CODE] = 0xe8;
+	put_code(ret - 4, &rel, 4);
+}
+
 static int clear(void **state)
 {
 	(void)state;
@@ -131,11 +140,80 @@ static void a_stack_is_left_for_another(void **state)
 	assert_int_equal(made_step(false), STK_STEP_NO_CALL);
 }
 
+/* A word of the stack whose call leads here proves nothing where the stack pointer has moved. */
+static void a_leaf_keeps_the_stack_pointer(void **state)
+{
+	/* xor %eax,%eax; add (%rdi),%eax */
+	static const uint8_t leaf[] = {0x31, 0xc0, 0x03, 0x07, 0xc3};
+	/* sub $32,%rsp; add (%rdi),%eax */
+	static const uint8_t moves[] = {0x48, 0x83, 0xec, 0x20, 0x03, 0x07, 0xc3};
+
+	(void)state;
+	put_code(CODE + 0x300, leaf, sizeof(leaf));
+	put_code(CODE + 0x340, moves, sizeof(moves));
+	put_call(CODE + 0x800, CODE + 0x300);
+	put_call(CODE + 0x900, CODE + 0x340);
+	stack[0] = CODE + 0x800;
+	made(CODE + 0x302, true);
+	assert_int_equal(made_step(false), STK_STEP_MORE);
+	assert_int_equal(next.pc, CODE + 0x800);
+	assert_int_equal(next.how, STK_HOW_CALL);
+	stack[0] = CODE + 0x900;
+	made(CODE + 0x340, true);
+	assert_int_equal(made_step(false), STK_STEP_MORE);
+	assert_int_equal(next.how, STK_HOW_CALL);
+	made(CODE + 0x344, true);
+	assert_int_not_equal(made_step(false), STK_STEP_MORE);
+}
+
+static void a_leaf_is_one_function(void **state)
+{
+	(void)state;
+	memset(code_bytes + 0x300, 0x90, 0x20);
+	put_call(CODE + 0x800, CODE + 0x300);
+	stack[0] = CODE + 0x800;
+	made(CODE + 0x310, true);
+	assert_int_equal(made_step(true), STK_STEP_MORE);
+	row_at = CODE + 0x300;
+	assert_int_not_equal(made_step(true), STK_STEP_MORE);
+	row_at = 0;
+	begins = CODE + 0x308;
+	code_bytes[0x309] = 0x55;
+	made(CODE + 0x310, true);
+	assert_int_not_equal(made_step(true), STK_STEP_MORE);
+}
+
+/* Called through a pointer: only the symbol tells where it begins. */
+static void a_leaf_begins_at_its_symbol(void **state)
+{
+	static const uint8_t call[] = {0xff, 0xd0};
+
+	(void)state;
+	memset(code_bytes + 0x300, 0x90, 0x20);
+	put_code(CODE + 0x7fe, call, sizeof(call));
+	stack[0] = CODE + 0x800;
+	begins = CODE + 0x310;
+	for (unsigned i = 0; i < 2; i++) {
+		made(CODE + 0x310 + i, true);
+		assert_int_not_equal(made_step(false), STK_STEP_MORE);
+		made(CODE + 0x310 + i, true);
+		assert_int_equal(made_step(true), STK_STEP_MORE);
+		assert_int_equal(next.pc, CODE + 0x800);
+		assert_int_equal(next.how, STK_HOW_CALL);
+		assert_int_equal(f.cfa, STACK + 8);
+	}
+	stack[0] = CODE + 0x810;
+	assert_int_not_equal(made_step(true), STK_STEP_MORE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(a_goroutine_returns_to_goexit, clear),
 	    cmocka_unit_test_setup(a_stack_is_left_for_another, clear),
+	    cmocka_unit_test_setup(a_leaf_keeps_the_stack_pointer, clear),
+	    cmocka_unit_test_setup(a_leaf_is_one_function, clear),
+	    cmocka_unit_test_setup(a_leaf_begins_at_its_symbol, clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
