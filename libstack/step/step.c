@@ -5,7 +5,10 @@
 #define SWITCHES_MAX 1000
 #define SWITCH_BYTES 16
 #define GOEXIT       7
-#define ARGS_MAX     (1U << 20)
+#define AUXV_MAX     64
+
+enum { AT_NULL = 0, AT_PAGESZ = 6 };
+#define ARGS_MAX (1U << 20)
 
 static struct stk_step end(enum stk_step_end why, uint64_t addr)
 {
@@ -150,20 +153,53 @@ static bool by_sigframe(const struct stk_stride *w)
 	return true;
 }
 
+/* The words from `*at` on up to a zero, each `lowest` or above; `*at` moves behind the zero. */
+static bool list(const struct stk_stride *w, uint64_t *at, uint64_t lowest, uint64_t max)
+{
+	uint64_t v;
+
+	for (uint64_t i = 0; i <= max; i++) {
+		if (!stk_stride_word(w, *at, &v))
+			return false;
+		*at += w->arch->word;
+		if (!v)
+			return true;
+		if (v < lowest)
+			return false;
+	}
+	return false;
+}
+
+/* Pairs of a type and a value up to the type AT_NULL. That of AT_PAGESZ tells that it is one. */
+static bool is_auxv(const struct stk_stride *w, uint64_t at)
+{
+	uint64_t type, v;
+	bool page = false;
+
+	for (unsigned i = 0; i < AUXV_MAX; i++, at += 2 * w->arch->word) {
+		if (!stk_stride_word(w, at, &type) || !stk_stride_word(w, at + w->arch->word, &v))
+			return false;
+		if (type == AT_NULL)
+			return page;
+		if (type == AT_PAGESZ)
+			page = v >= STK_PAGE && !(v & (v - 1));
+	}
+	return false;
+}
+
 /*
  * Does the stack end here? The kernel starts a program with the number of its arguments at the
- * stack pointer, their addresses behind it, and a zero (System V ABI, AMD64 supplement §3.4.1); the
- * strings lie above. The loader's own start and hand-written ones have no call frame information.
+ * stack pointer, then the arguments and the environment, each up to a zero, and the auxiliary
+ * vector (System V ABI, AMD64 supplement §3.4.1, figure 3.9). The strings of the arguments lie
+ * above; what the program has put into its environment may lie anywhere. The loader's own start and
+ * hand-written ones have no call frame information.
  */
 static bool is_process_start(const struct stk_stride *w, uint64_t sp)
 {
-	const struct stk_arch *a = w->arch;
-	uint64_t argc, first, last, zero;
+	uint64_t word = w->arch->word, at = sp + word, argc;
 
-	return stk_stride_word(w, sp, &argc) && argc && argc < ARGS_MAX &&
-	       stk_stride_word(w, sp + a->word, &first) && first > sp &&
-	       stk_stride_word(w, sp + argc * a->word, &last) && last >= first &&
-	       stk_stride_word(w, sp + (argc + 1) * a->word, &zero) && !zero;
+	return stk_stride_word(w, sp, &argc) && argc < ARGS_MAX && list(w, &at, sp, argc) &&
+	       at == sp + (argc + 2) * word && list(w, &at, 1, ARGS_MAX) && is_auxv(w, at);
 }
 
 /* libc leaves the instruction behind clone's system call without CFI: the stacks differ there. */

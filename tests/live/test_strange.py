@@ -28,6 +28,7 @@ CHAINS = {
     "thread": [("returns_to", "")],
     "own": [("inner", ""), ("hop", "")],
     "leaf": [("leaf", ""), ("calls_leaf", ""), ("main", "")],
+    "array": [("array", ""), ("calls_array", "by frame pointer"), ("main", "")],
     "pointed": [("leaf", ""), ("calls_pointed", ""), ("main", "")],
     "early": [("descend", ""), ("descend", ""), ("descend", ""), ("begin", "")],
 }

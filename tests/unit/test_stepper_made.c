@@ -206,12 +206,55 @@ static void a_leaf_begins_at_its_symbol(void **state)
 	assert_int_not_equal(made_step(true), STK_STEP_MORE);
 }
 
+/* 2 arguments, 1 variable, the auxiliary vector. */
+static const uint64_t start[] = {
+    2, STACK + 0x800, STACK + 0x810, 0, STACK + 0x820, 0, 33, 0x1000, 6, 4096, 0, 0};
+enum { ARGC, ARGV, ENVP = 4, AUXV = 6, PAGESZ = 8 };
+
+static enum stk_step_end started(unsigned at, uint64_t v)
+{
+	memcpy(stack, start, sizeof(start));
+	stack[at] = v;
+	made(CODE + 0x400, true);
+	return made_step(true);
+}
+
+static void a_process_starts(void **state)
+{
+	(void)state;
+	memset(stack, 0x41, sizeof(stack));
+	assert_int_equal(started(ARGC, 2), STK_STEP_BASE);
+	/* The program may have set its variables anew. */
+	assert_int_equal(started(ENVP, 0x1000), STK_STEP_BASE);
+	assert_int_equal(started(PAGESZ + 1, 65536), STK_STEP_BASE);
+	assert_int_not_equal(started(ARGC, 1), STK_STEP_BASE);
+	assert_int_not_equal(started(ARGC, 3), STK_STEP_BASE);
+	assert_int_not_equal(started(ARGV, STACK - 8), STK_STEP_BASE);
+	assert_int_not_equal(started(ARGV + 1, STACK - 8), STK_STEP_BASE);
+	assert_int_not_equal(started(PAGESZ, 7), STK_STEP_BASE);
+	assert_int_not_equal(started(PAGESZ + 1, 4097), STK_STEP_BASE);
+	assert_int_not_equal(started(PAGESZ + 1, 2048), STK_STEP_BASE);
+	assert_int_not_equal(started(PAGESZ + 2, 1), STK_STEP_BASE);
+}
+
+/* {1, its address, 0}: a count, a pointer, and a zero make no start. */
+static void an_array_starts_no_process(void **state)
+{
+	(void)state;
+	stack[0] = 1;
+	stack[1] = STACK + 64;
+	made(CODE + 0x400, true);
+	assert_int_not_equal(made_step(true), STK_STEP_BASE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(a_goroutine_returns_to_goexit, clear),
 	    cmocka_unit_test_setup(a_stack_is_left_for_another, clear),
 	    cmocka_unit_test_setup(a_leaf_keeps_the_stack_pointer, clear),
+	    cmocka_unit_test_setup(a_process_starts, clear),
+	    cmocka_unit_test_setup(an_array_starts_no_process, clear),
 	    cmocka_unit_test_setup(a_leaf_is_one_function, clear),
 	    cmocka_unit_test_setup(a_leaf_begins_at_its_symbol, clear),
 	};
