@@ -11,6 +11,7 @@
 
 #define LEVELS_MAX 64
 #define PARAMS_MAX 256
+#define BODY_MAX   64
 
 /* The DIE that declares a function or parameter: the end of its abstract origins. Origins without
  * end declare nothing. */
@@ -222,6 +223,27 @@ static void own_line(struct stk_scope *s, bool known, const struct stk_place_lin
 	s->near = at->near;
 }
 
+/* A frame base that is a register has the register's value in the body (values/base.c). */
+static void read_body(struct stk_module *m, struct stk_scopes *sc, struct stk_unit *u)
+{
+	const struct stk_expr *base = sc->n ? sc->v[0].frame_base : NULL;
+	uint64_t at[BODY_MAX], *kept;
+	struct stk_range range;
+	Dwarf_Die die;
+	unsigned reg, n;
+	uint64_t add;
+
+	if (!stk_expr_is_base(base, &reg, &add) || !sc->entry ||
+	    !stk_function_die(u, sc->entry - m->bias, &die, &range) ||
+	    !(n = stk_unit_body(u, sc->entry - m->bias, range.end, at, BODY_MAX)) ||
+	    !(kept = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*kept))))
+		return;
+	for (unsigned i = 0; i < n; i++)
+		kept[i] = at[i] + m->bias;
+	sc->body = kept;
+	sc->nbody = n;
+}
+
 static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_unit *u,
 			Dwarf_Die *func, uint64_t addr)
 {
@@ -283,6 +305,7 @@ static bool from_dwarf(struct stk_module *m, struct stk_scopes *sc)
 		sc->in_prologue = end && addr < end;
 	}
 	read_levels(m, sc, u, &func, addr);
+	read_body(m, sc, u);
 	return sc->n > 0;
 }
 

@@ -49,7 +49,10 @@ struct stk_scopes {
 	bool dwarf;          /* from debug information (else from the symbol table) */
 	uint64_t origin;     /* identity of the physical function's declaration; 0: not known */
 	const char *linkage; /* raw name of the physical function, or NULL */
-	unsigned names;      /* functions that share this code, each by a name; 0: one alone */
+	const uint64_t *body; /* where lines of its body begin, from the end of the prologue on,
+				 where its frame base is a register; or NULL */
+	unsigned nbody;
+	unsigned names; /* functions that share this code, each by a name; 0: one alone */
 };
 
 /* The scopes at `pc` (an address in the target). Never NULL but when memory is exhausted; with no

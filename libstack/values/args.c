@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "unwind/eval.h"
+#include "values/base.h"
 #include "values/cover.h"
 
 #define BYTES_MAX   1024
@@ -52,7 +53,7 @@ static bool get_reg(void *arg, unsigned n, uint64_t *ret)
 {
 	struct context *c = arg;
 
-	if (n >= STK_REGS_MAX)
+	if (n >= STK_REGS_MAX || !stk_base_allows(c->ms, c->frame, n))
 		return false;
 	if (!stk_reg_known(&c->frame->regs, n))
 		return reg_at_call(c, n, ret);
@@ -77,8 +78,15 @@ static bool get_frame_base(void *arg, uint64_t *ret)
 			      .reg = get_reg,
 			      .cfa = get_cfa,
 			      .arg = c};
+	unsigned reg;
+	uint64_t add;
 
-	return stk_eval_value(&ev, e, ret, NULL);
+	if (!stk_expr_is_base(e, &reg, &add))
+		return stk_eval_value(&ev, e, ret, NULL);
+	if (!stk_base_of_body(c->ms, c->frame, reg, ret))
+		return false;
+	*ret += add;
+	return true;
 }
 
 /* DW_OP_entry_value of a register: what the caller passed (DWARF 5 §2.5.1.7). */
