@@ -108,10 +108,30 @@ static bool has_memory(const struct context *c)
 	return c->frame->how != STK_HOW_TAIL;
 }
 
+/* Where the frame's own stack begins: what is below a caller's stack pointer is its callees', and
+ * the kernel writes its frame below the red zone of what a signal interrupts. At the end of a
+ * function the frame may lie there. 0: nothing was written below. */
+static uint64_t own_stack(const struct context *c)
+{
+	const struct stk_arch *a = c->ms->target->arch;
+	const struct stk_frame *f = c->frame;
+	size_t i = c->index;
+
+	while (i && c->stack->v[i].phys == f->phys)
+		i--;
+	bool first = c->stack->v[i].phys == f->phys;
+	bool by_signal =
+	    first ? c->stack->thread && c->stack->thread->handled : c->stack->v[i].signal;
+	if (!stk_reg_known(&f->regs, a->sp) || (first && !by_signal))
+		return 0;
+	return f->regs.r[a->sp] - (by_signal ? a->red_zone : 0);
+}
+
 static struct stk_eval evaluator(struct context *c)
 {
 	return (struct stk_eval){.target = has_memory(c) ? c->ms->target : NULL,
 				 .budget = stk_budget_of(c->ms->target),
+				 .stack = own_stack(c),
 				 .reg = get_reg,
 				 .cfa = get_cfa,
 				 .frame_base = get_frame_base,
