@@ -28,6 +28,25 @@ static Dwarf_Die origin_of(Dwarf_Die *die)
 	return *die;
 }
 
+static bool is_go(Dwarf_Die *die)
+{
+	Dwarf_Die unit;
+
+	return dwarf_diecu(die, &unit, NULL, NULL) && dwarf_srclang(&unit) == DW_LANG_Go;
+}
+
+/* Go gives a function's results as parameters, and says so. */
+static bool is_listed(Dwarf_Die *param)
+{
+	Dwarf_Attribute a;
+	bool result = false;
+
+	if (dwarf_hasattr(param, DW_AT_variable_parameter) &&
+	    !dwarf_formflag(dwarf_attr(param, DW_AT_variable_parameter, &a), &result) && result)
+		return !is_go(param);
+	return true;
+}
+
 /* The formal parameters of a function in their order, those of a pack among them. */
 static void list_params(struct stk_budget *b, Dwarf_Die *parent, Dwarf_Die *v, unsigned *n,
 			bool *variadic)
@@ -38,7 +57,7 @@ static void list_params(struct stk_budget *b, Dwarf_Die *parent, Dwarf_Die *v, u
 		return;
 	do {
 		int tag = dwarf_tag(&child);
-		if (tag == DW_TAG_formal_parameter && *n < PARAMS_MAX)
+		if (tag == DW_TAG_formal_parameter && *n < PARAMS_MAX && is_listed(&child))
 			v[(*n)++] = child;
 		else if (tag == DW_TAG_unspecified_parameters)
 			*variadic = true;
@@ -295,6 +314,7 @@ static bool from_dwarf(struct stk_module *m, struct stk_scopes *sc)
 		sc->entry = entry + m->bias;
 	sc->optimized = is_optimized(u, &func);
 	sc->dwarf = true;
+	sc->keeps_none = is_go(&u->die);
 	sc->qualifies = stk_die_is_qualified(&func);
 	sc->origin = stk_die_identity(&func);
 	sc->linkage = stk_die_linkage_name(&func);
