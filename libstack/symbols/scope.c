@@ -138,6 +138,17 @@ static bool has_types(struct stk_budget *b, Dwarf_Die *die)
 	return false;
 }
 
+/* g++ declares more parameters of constructors and destructors than the source
+ * does (gcc/cp/class.cc, in_charge_identifier): most of their copies take none. */
+static bool is_taken(Dwarf_Die *declared, Dwarf_Die *concrete)
+{
+	const char *name = dwarf_diename(declared);
+
+	return !name || (strcmp(name, "__in_chrg") != 0 && strcmp(name, "__vtt_parm") != 0) ||
+	       (concrete && (dwarf_hasattr(concrete, DW_AT_location) ||
+			     dwarf_hasattr(concrete, DW_AT_const_value)));
+}
+
 /* Parameters in the order of the declaration: that of the abstract instance where there is one. */
 static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *func, uint64_t addr,
 			bool prologue)
@@ -145,7 +156,7 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	Dwarf_Die decl = origin_of(func), declared[PARAMS_MAX], concrete[PARAMS_MAX];
 	struct stk_param params[PARAMS_MAX];
 	struct stk_budget *b = stk_module_budget(m);
-	unsigned n = 0, nconcrete = 0;
+	unsigned n = 0, nconcrete = 0, taken = 0;
 	bool same = decl.addr == func->addr, ignored = false;
 
 	list_params(b, &decl, declared, &n, &s->variadic);
@@ -153,9 +164,12 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	if (!same)
 		list_params(b, func, concrete, &nconcrete, &ignored);
 	for (unsigned i = 0; i < n; i++) {
-		struct stk_param *p = &params[i];
+		struct stk_param *p = &params[taken];
 		Dwarf_Die *at =
 		    same ? &declared[i] : concrete_param(b, concrete, nconcrete, &declared[i]);
+		if (!is_taken(&declared[i], at))
+			continue;
+		taken++;
 		*p = (struct stk_param){.name = dwarf_diename(&declared[i]),
 					.type = stk_type_of_die(m, &declared[i])};
 		if (at)
@@ -163,10 +177,10 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 		else if (dwarf_hasattr(&declared[i], DW_AT_const_value))
 			param_location(m, p, &declared[i], addr, prologue);
 	}
-	s->params = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*params) + 1);
-	if (s->params && n) {
-		memcpy(s->params, params, n * sizeof(*params));
-		s->nparams = n;
+	s->params = stk_pool_alloc(&m->owner->target->pool, taken * sizeof(*params) + 1);
+	if (s->params && taken) {
+		memcpy(s->params, params, taken * sizeof(*params));
+		s->nparams = taken;
 	}
 }
 
