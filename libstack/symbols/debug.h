@@ -122,6 +122,10 @@ bool stk_unit_line(struct stk_module *m, struct stk_unit *u, uint64_t addr,
 /* The end of the prologue of a function that begins at `entry`: 0 if not known. */
 uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end);
 
+/* Where the lines of its body begin, that end first, then upwards, at most `max`; how many. */
+unsigned stk_unit_body(struct stk_unit *u, uint64_t entry, uint64_t end, uint64_t *ret,
+		       unsigned max);
+
 /* The file that declares it, or NULL. */
 const char *stk_die_decl_file(struct stk_module *m, Dwarf_Die *die);
 

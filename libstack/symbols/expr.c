@@ -173,3 +173,17 @@ bool stk_expr_is_register(const struct stk_expr *e, unsigned *ret)
 		return false;
 	return true;
 }
+
+bool stk_expr_is_base(const struct stk_expr *e, unsigned *ret, uint64_t *add)
+{
+	const struct stk_op *op = e ? e->ops : NULL;
+
+	if (!e || e->n != 1)
+		return false;
+	*add = 0;
+	if (op->atom < DW_OP_breg0 || op->atom > DW_OP_breg31)
+		return stk_expr_is_register(e, ret);
+	*ret = op->atom - DW_OP_breg0;
+	*add = op->n1;
+	return true;
+}

@@ -40,4 +40,7 @@ struct stk_expr {
 /* Is it nothing but a register (DW_OP_reg0 … 31, DW_OP_regval_type)? Its DWARF number. */
 bool stk_expr_is_register(const struct stk_expr *e, unsigned *ret);
 
+/* Is it that, or a register's value and a constant (DW_OP_breg0 … 31)? `e` may be NULL. */
+bool stk_expr_is_base(const struct stk_expr *e, unsigned *ret, uint64_t *add);
+
 #endif

@@ -140,6 +140,24 @@ uint64_t stk_unit_prologue_end(struct stk_unit *u, uint64_t entry, uint64_t end)
 	return second;
 }
 
+unsigned stk_unit_body(struct stk_unit *u, uint64_t entry, uint64_t end, uint64_t *ret,
+		       unsigned max)
+{
+	uint64_t at = stk_unit_prologue_end(u, entry, end);
+	const struct stk_lines *ls = lines_of(u);
+	const struct stk_line_seq *seq = at ? stk_lines_seq(ls, entry, entry) : NULL;
+	unsigned n = 0;
+
+	if (!seq)
+		return 0;
+	const struct stk_line *last = &ls->v[seq->first] + seq->n;
+	for (const struct stk_line *r = stk_lines_row(ls, seq, at);
+	     n < max && r < last && r->addr < end; r++)
+		if (!n || r->addr > ret[n - 1])
+			ret[n++] = r->addr;
+	return n;
+}
+
 /* dwarf_decl_file() fails an assertion on split units (elfutils 0.188). */
 const char *stk_die_decl_file(struct stk_module *m, Dwarf_Die *die)
 {

@@ -11,6 +11,7 @@
 
 #define LEVELS_MAX 64
 #define PARAMS_MAX 256
+#define BODY_MAX   64
 
 /* The DIE that declares a function or parameter: the end of its abstract origins. Origins without
  * end declare nothing. */
@@ -27,6 +28,25 @@ static Dwarf_Die origin_of(Dwarf_Die *die)
 	return *die;
 }
 
+static bool is_go(Dwarf_Die *die)
+{
+	Dwarf_Die unit;
+
+	return dwarf_diecu(die, &unit, NULL, NULL) && dwarf_srclang(&unit) == DW_LANG_Go;
+}
+
+/* Go gives a function's results as parameters, and says so. */
+static bool is_listed(Dwarf_Die *param)
+{
+	Dwarf_Attribute a;
+	bool result = false;
+
+	if (dwarf_hasattr(param, DW_AT_variable_parameter) &&
+	    !dwarf_formflag(dwarf_attr(param, DW_AT_variable_parameter, &a), &result) && result)
+		return !is_go(param);
+	return true;
+}
+
 /* The formal parameters of a function in their order, those of a pack among them. */
 static void list_params(struct stk_budget *b, Dwarf_Die *parent, Dwarf_Die *v, unsigned *n,
 			bool *variadic)
@@ -37,7 +57,7 @@ static void list_params(struct stk_budget *b, Dwarf_Die *parent, Dwarf_Die *v, u
 		return;
 	do {
 		int tag = dwarf_tag(&child);
-		if (tag == DW_TAG_formal_parameter && *n < PARAMS_MAX)
+		if (tag == DW_TAG_formal_parameter && *n < PARAMS_MAX && is_listed(&child))
 			v[(*n)++] = child;
 		else if (tag == DW_TAG_unspecified_parameters)
 			*variadic = true;
@@ -118,6 +138,17 @@ static bool has_types(struct stk_budget *b, Dwarf_Die *die)
 	return false;
 }
 
+/* g++ declares more parameters of constructors and destructors than the source
+ * does (gcc/cp/class.cc, in_charge_identifier): most of their copies take none. */
+static bool is_taken(Dwarf_Die *declared, Dwarf_Die *concrete)
+{
+	const char *name = dwarf_diename(declared);
+
+	return !name || (strcmp(name, "__in_chrg") != 0 && strcmp(name, "__vtt_parm") != 0) ||
+	       (concrete && (dwarf_hasattr(concrete, DW_AT_location) ||
+			     dwarf_hasattr(concrete, DW_AT_const_value)));
+}
+
 /* Parameters in the order of the declaration: that of the abstract instance where there is one. */
 static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *func, uint64_t addr,
 			bool prologue)
@@ -125,7 +156,7 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	Dwarf_Die decl = origin_of(func), declared[PARAMS_MAX], concrete[PARAMS_MAX];
 	struct stk_param params[PARAMS_MAX];
 	struct stk_budget *b = stk_module_budget(m);
-	unsigned n = 0, nconcrete = 0;
+	unsigned n = 0, nconcrete = 0, taken = 0;
 	bool same = decl.addr == func->addr, ignored = false;
 
 	list_params(b, &decl, declared, &n, &s->variadic);
@@ -133,9 +164,12 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 	if (!same)
 		list_params(b, func, concrete, &nconcrete, &ignored);
 	for (unsigned i = 0; i < n; i++) {
-		struct stk_param *p = &params[i];
+		struct stk_param *p = &params[taken];
 		Dwarf_Die *at =
 		    same ? &declared[i] : concrete_param(b, concrete, nconcrete, &declared[i]);
+		if (!is_taken(&declared[i], at))
+			continue;
+		taken++;
 		*p = (struct stk_param){.name = dwarf_diename(&declared[i]),
 					.type = stk_type_of_die(m, &declared[i])};
 		if (at)
@@ -143,10 +177,10 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 		else if (dwarf_hasattr(&declared[i], DW_AT_const_value))
 			param_location(m, p, &declared[i], addr, prologue);
 	}
-	s->params = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*params) + 1);
-	if (s->params && n) {
-		memcpy(s->params, params, n * sizeof(*params));
-		s->nparams = n;
+	s->params = stk_pool_alloc(&m->owner->target->pool, taken * sizeof(*params) + 1);
+	if (s->params && taken) {
+		memcpy(s->params, params, taken * sizeof(*params));
+		s->nparams = taken;
 	}
 }
 
@@ -222,6 +256,27 @@ static void own_line(struct stk_scope *s, bool known, const struct stk_place_lin
 	s->near = at->near;
 }
 
+/* A frame base that is a register has the register's value in the body (values/base.c). */
+static void read_body(struct stk_module *m, struct stk_scopes *sc, struct stk_unit *u)
+{
+	const struct stk_expr *base = sc->n ? sc->v[0].frame_base : NULL;
+	uint64_t at[BODY_MAX], *kept;
+	struct stk_range range;
+	Dwarf_Die die;
+	unsigned reg, n;
+	uint64_t add;
+
+	if (!stk_expr_is_base(base, &reg, &add) || !sc->entry ||
+	    !stk_function_die(u, sc->entry - m->bias, &die, &range) ||
+	    !(n = stk_unit_body(u, sc->entry - m->bias, range.end, at, BODY_MAX)) ||
+	    !(kept = stk_pool_alloc(&m->owner->target->pool, n * sizeof(*kept))))
+		return;
+	for (unsigned i = 0; i < n; i++)
+		kept[i] = at[i] + m->bias;
+	sc->body = kept;
+	sc->nbody = n;
+}
+
 static void read_levels(struct stk_module *m, struct stk_scopes *sc, struct stk_unit *u,
 			Dwarf_Die *func, uint64_t addr)
 {
@@ -273,6 +328,7 @@ static bool from_dwarf(struct stk_module *m, struct stk_scopes *sc)
 		sc->entry = entry + m->bias;
 	sc->optimized = is_optimized(u, &func);
 	sc->dwarf = true;
+	sc->keeps_none = is_go(&u->die);
 	sc->qualifies = stk_die_is_qualified(&func);
 	sc->origin = stk_die_identity(&func);
 	sc->linkage = stk_die_linkage_name(&func);
@@ -283,6 +339,7 @@ static bool from_dwarf(struct stk_module *m, struct stk_scopes *sc)
 		sc->in_prologue = end && addr < end;
 	}
 	read_levels(m, sc, u, &func, addr);
+	read_body(m, sc, u);
 	return sc->n > 0;
 }
 

@@ -45,11 +45,15 @@ struct stk_scopes {
 	uint64_t entry;      /* the function's entry (lowest pc of the first range); 0: not known */
 	bool in_prologue;    /* frame not set up yet: frame-base locations would be stale */
 	bool optimized;      /* the unit was compiled with optimization */
+	bool keeps_none;     /* its calls preserve no general registers (Go's ABIInternal) */
 	bool qualifies;      /* names are of a language that qualifies them, and mangles */
 	bool dwarf;          /* from debug information (else from the symbol table) */
 	uint64_t origin;     /* identity of the physical function's declaration; 0: not known */
 	const char *linkage; /* raw name of the physical function, or NULL */
-	unsigned names;      /* functions that share this code, each by a name; 0: one alone */
+	const uint64_t *body; /* where lines of its body begin, from the end of the prologue on,
+				 where its frame base is a register; or NULL */
+	unsigned nbody;
+	unsigned names; /* functions that share this code, each by a name; 0: one alone */
 };
 
 /* The scopes at `pc` (an address in the target). Never NULL but when memory is exhausted; with no

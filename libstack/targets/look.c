@@ -51,6 +51,7 @@ static void add_own(struct stk_look *l)
 	struct stk_thread *th = &l->t->threads[l->t->nthreads++];
 
 	*th = (struct stk_thread){.tid = l->o->own_tid,
+				  .handled = true,
 				  .gregs = keep(l, l->o->own_gregs, l->o->own_gregs_len)};
 	if (l->o->own_fpregs)
 		th->fpregs = keep(l, l->o->own_fpregs, l->o->own_fpregs_len);
@@ -125,6 +126,7 @@ static void add_thread(struct stk_look *l, struct stk_stopped *s)
 				     sizeof(s->fpregs), &fp)) {
 		n = sizeof(s->gregs);
 		m = fp ? sizeof(s->fpregs) : 0;
+		th.handled = true;
 	} else if (s->state == STK_STOPPED) {
 		n = s->len;
 		m = s->fplen;

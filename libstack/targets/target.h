@@ -28,6 +28,7 @@ struct stk_thread {
 	struct stk_bytes gregs; /* general registers as in the note (arch->regs tells the layout) */
 	struct stk_bytes fpregs; /* NT_FPREGSET */
 	struct stk_bytes xstate; /* extended registers (arch->extended_note), raw */
+	bool handled;            /* it stands in a handler: the registers are from before */
 	bool trapped;            /* by a breakpoint instruction, which its pc is behind */
 };
 

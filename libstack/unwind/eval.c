@@ -12,6 +12,7 @@ struct machine {
 	const struct stk_expr *e;
 	unsigned depth, pc;
 	bool bad, guess;
+	bool framed;             /* what is on the stack is an address in the frame */
 	bool placed;             /* `now` was set by a register or value operation */
 	struct stk_piece now;    /* what the next piece or the end describes */
 	struct stk_typed *stack; /* apart, so that it is not cleared for each evaluation */
@@ -59,15 +60,24 @@ static uint64_t reg(struct machine *m, unsigned n)
 
 	if (!m->ev->reg || !m->ev->reg(m->ev->arg, n, &v))
 		m->bad = true;
+	m->framed |= m->ev->stack && m->ev->target && n == m->ev->target->arch->sp;
 	return v;
+}
+
+/* Has the frame left the memory at an address of its own? */
+static bool is_left(const struct machine *m, uint64_t addr)
+{
+	return m->framed && addr < m->ev->stack;
 }
 
 static uint64_t deref(struct machine *m, uint64_t addr, uint64_t size)
 {
 	uint64_t v = 0;
 
-	if (size > 8 || !m->ev->target || stk_mem_read(m->ev->target, addr, &v, size, NULL))
+	if (size > 8 || is_left(m, addr) || !m->ev->target ||
+	    stk_mem_read(m->ev->target, addr, &v, size, NULL))
 		m->bad = true;
+	m->framed = false;
 	return v;
 }
 
@@ -77,6 +87,7 @@ static void ask(struct machine *m, bool (*fn)(void *, uint64_t *), uint64_t add)
 
 	if (!fn || !fn(m->ev->arg, &v))
 		m->bad = true;
+	m->framed = true;
 	push(m, v + add);
 }
 
@@ -326,13 +337,15 @@ static void end_piece(struct machine *m, struct stk_place *ret, uint64_t bits, u
 	} else if (!m->placed) {
 		p = (struct stk_piece){.kind = STK_PLACE_MEMORY};
 		p.value = pop(m);
+		if (is_left(m, p.value))
+			p.kind = STK_PLACE_NONE;
 	}
 	p.bits = bits;
 	p.bit_off = bit_off;
 	p.guess = m->guess;
 	ret->v[ret->n++] = p;
 	m->now = (struct stk_piece){0};
-	m->placed = m->bad = m->guess = false;
+	m->placed = m->bad = m->guess = m->framed = false;
 	m->depth = 0;
 }
 

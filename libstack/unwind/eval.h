@@ -38,6 +38,9 @@ struct stk_place {
 struct stk_eval {
 	const struct stk_target *target; /* NULL: no memory is to be read */
 	struct stk_budget *budget;       /* of which each operation takes a step */
+	/* What lies on the frame's stack below this address is not the frame's any more; 0: all is.
+	 */
+	uint64_t stack;
 	bool (*reg)(void *arg, unsigned dwarf, uint64_t *ret);
 	bool (*cfa)(void *arg, uint64_t *ret);        /* or NULL */
 	bool (*frame_base)(void *arg, uint64_t *ret); /* or NULL */

@@ -201,6 +201,17 @@ static enum stk_stack_end why_ended(struct stk_modules *ms, const struct stk_sta
 	return ends[s->end];
 }
 
+/* What a function that preserves no registers leaves its caller. */
+static void forget(const struct stk_arch *a, struct stk_regset *regs)
+{
+	struct stk_regbits kept = {{0}};
+
+	stk_bit_set(&kept, a->pc);
+	stk_bit_set(&kept, a->sp);
+	stk_bit_set(&kept, a->fp);
+	stk_regs_keep(regs, &kept);
+}
+
 /* Own steps until the stack ends. */
 static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
 		 struct stk_stack *ret)
@@ -221,6 +232,8 @@ static void walk(struct stk_modules *ms, struct stk_step_frame *at, size_t max,
 			stk_end_stack(ret, full ? STK_END_BUDGET : STK_END_MEMORY, 0);
 			return;
 		}
+		if (f.scopes && f.scopes->keeps_none && !f.signal)
+			forget(ms->target->arch, &next.regs);
 		if (s.end != STK_STEP_MORE) {
 			stk_end_stack(ret, why_ended(ms, ret, &s, at), s.addr);
 			return;

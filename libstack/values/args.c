@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "unwind/eval.h"
+#include "values/base.h"
 #include "values/cover.h"
 
 #define BYTES_MAX   1024
@@ -52,7 +53,7 @@ static bool get_reg(void *arg, unsigned n, uint64_t *ret)
 {
 	struct context *c = arg;
 
-	if (n >= STK_REGS_MAX)
+	if (n >= STK_REGS_MAX || !stk_base_allows(c->ms, c->frame, n))
 		return false;
 	if (!stk_reg_known(&c->frame->regs, n))
 		return reg_at_call(c, n, ret);
@@ -77,8 +78,15 @@ static bool get_frame_base(void *arg, uint64_t *ret)
 			      .reg = get_reg,
 			      .cfa = get_cfa,
 			      .arg = c};
+	unsigned reg;
+	uint64_t add;
 
-	return stk_eval_value(&ev, e, ret, NULL);
+	if (!stk_expr_is_base(e, &reg, &add))
+		return stk_eval_value(&ev, e, ret, NULL);
+	if (!stk_base_of_body(c->ms, c->frame, reg, ret))
+		return false;
+	*ret += add;
+	return true;
 }
 
 /* DW_OP_entry_value of a register: what the caller passed (DWARF 5 §2.5.1.7). */
@@ -100,10 +108,30 @@ static bool has_memory(const struct context *c)
 	return c->frame->how != STK_HOW_TAIL;
 }
 
+/* Where the frame's own stack begins: what is below a caller's stack pointer is its callees', and
+ * the kernel writes its frame below the red zone of what a signal interrupts. At the end of a
+ * function the frame may lie there. 0: nothing was written below. */
+static uint64_t own_stack(const struct context *c)
+{
+	const struct stk_arch *a = c->ms->target->arch;
+	const struct stk_frame *f = c->frame;
+	size_t i = c->index;
+
+	while (i && c->stack->v[i].phys == f->phys)
+		i--;
+	bool first = c->stack->v[i].phys == f->phys;
+	bool by_signal =
+	    first ? c->stack->thread && c->stack->thread->handled : c->stack->v[i].signal;
+	if (!stk_reg_known(&f->regs, a->sp) || (first && !by_signal))
+		return 0;
+	return f->regs.r[a->sp] - (by_signal ? a->red_zone : 0);
+}
+
 static struct stk_eval evaluator(struct context *c)
 {
 	return (struct stk_eval){.target = has_memory(c) ? c->ms->target : NULL,
 				 .budget = stk_budget_of(c->ms->target),
+				 .stack = own_stack(c),
 				 .reg = get_reg,
 				 .cfa = get_cfa,
 				 .frame_base = get_frame_base,

@@ -46,6 +46,30 @@ func work(a int) int {
 	return int(C.entry(C.int(a+1))) + 1
 }
 
+var sink int
+
+// Go keeps no register across a call: at the call of leaf, b and c are gone.
+//
+//go:noinline
+func held(a, b, c int) int {
+	if a+b+c == 77 {
+		return 1
+	}
+	return leaf(a+1) + 1
+}
+
+//go:noinline
+func leaf(a int) int {
+	println("ARGS leaf", a)
+	for i := 0; i < 3; i++ {
+		sink += i * a
+	}
+	return int(C.entry(C.int(a))) + sink
+}
+
 func main() {
+	if len(os.Args) > 2 {
+		os.Exit(held(5, 0x1234, 0x5678))
+	}
 	os.Exit(work(5))
 }

@@ -60,6 +60,11 @@ def main():
         frames = s.parse_trace(s.from_head(run.err))[0][1]
         t.equal(chain(frames), wanted, "report" + run.err)
         check_words(t, run.err, frames, "report")
+    s.make_core(path, core, ["held", "registers"])
+    out, _, _ = s.corectl("core", path, core, "-batch", "-ex", "bt")
+    held = [f["words"] for f in s.parse_bt(out)[None] if f["name"] == "main.held"]
+    # In Go's lists of parameters stand the results, too.
+    t.check(len(held) == 1 and s.words_match(held[0], "0x5, 0x1234, 0x5678", True), "main.held", held, out)
     t.exit()
 
 
