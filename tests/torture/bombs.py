@@ -90,13 +90,6 @@ def names_of_threads(folder):
     return core(folder, notes + cw.note(2, struct.pack("<i16s", -1, b"x") * n, b"libstack\0"))
 
 
-@row("")
-def threads_alike(folder):
-    """Each is compared with those of the same stack."""
-    notes = b"".join(cw.note(cw.NT_PRSTATUS, cw.prstatus(i, rip=BASE + i % 2, rsp=0x1000)) for i in range(20000))
-    return ["stack", *core(folder, notes)]
-
-
 @row(OVER)
 def symbols_of_4_gb(folder):
     """An image in memory without a file: its symbols reach from DT_SYMTAB to DT_STRTAB."""
@@ -416,13 +409,12 @@ class Run:
 def check(t, name, folder):
     make, said, commands, status, shown = ROWS[name]
     paths = make(folder)
-    arguments = paths if paths[0] == "stack" else [*paths, "-batch", *(a for c in commands for a in ("-ex", c))]
-    r = Run(folder, arguments)
+    r = Run(folder, [*paths, "-batch", *(a for c in commands for a in ("-ex", c))])
     t.equal(r.status, status, name + ": status")
     t.check(said in r.err and shown in r.out, name, r.err[-1500:], r.out[-1500:])
     t.check(r.memory < MEMORY, name, "bytes", r.memory)
     # Its work begins where Ctrl-C is caught; at a prompt's start it still ends the program.
-    r = Run(folder, ["stack", *[p for p in paths if p != "stack"]], 0.3)
+    r = Run(folder, ["stack", *paths], 0.3)
     t.check(r.status in (status, 1, -signal.SIGINT), name, "interrupted: status", r.status, r.err[-1500:])
     t.check(r.seconds < 1.3, name, "interrupted: seconds of the processor", r.seconds)
 
