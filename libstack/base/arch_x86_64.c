@@ -156,27 +156,39 @@ static size_t idle(const uint8_t *code, size_t len)
 }
 
 /* The number of rt_sigreturn(2), 15, is put into rax, and syscall; as libcs have it and as hands
- * write it. */
+ * write it. Each frame is asked: two bytes tell of most that they are others. */
 static bool is_sigreturn(const uint8_t *code, size_t len)
 {
-	static const struct {
-		uint8_t len, b[7];
-	} forms[] = {
-	    {7, {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0}}, /* mov $15,%rax */
-	    {5, {0xb8, 0x0f, 0, 0, 0}},             /* mov $15,%eax */
-	    {4, {0x31, 0xc0, 0xb0, 0x0f}},          /* xor %eax,%eax; mov $15,%al */
-	    {3, {0x6a, 0x0f, 0x58}},                /* push $15; pop %rax */
-	};
-	size_t at = idle(code, len);
+	static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0}; /* mov $15,%rax */
+	static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0};           /* mov $15,%eax */
+	static const uint8_t cleared[] = {0x31, 0xc0, 0xb0, 0x0f}; /* xor %eax,%eax; mov $15,%al */
+	static const uint8_t pushed[] = {0x6a, 0x0f, 0x58};        /* push $15; pop %rax */
+	const uint8_t *form;
+	size_t n, at = len && (code[0] == 0x90 || code[0] == 0xf3) ? idle(code, len) : 0;
 
-	for (unsigned i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-		if (len - at < forms[i].len || memcmp(code + at, forms[i].b, forms[i].len))
-			continue;
-		at += forms[i].len;
-		at += idle(code + at, len - at);
-		return len - at >= 2 && code[at] == 0x0f && code[at + 1] == 0x05;
+	if (len - at < 2)
+		return false;
+	switch (code[at] << 8 | code[at + 1]) {
+	case 0x48c7:
+		form = wide, n = sizeof(wide);
+		break;
+	case 0xb80f:
+		form = narrow, n = sizeof(narrow);
+		break;
+	case 0x31c0:
+		form = cleared, n = sizeof(cleared);
+		break;
+	case 0x6a0f:
+		form = pushed, n = sizeof(pushed);
+		break;
+	default:
+		return false;
 	}
-	return false;
+	if (len - at < n || memcmp(code + at, form, n))
+		return false;
+	at += n;
+	at += idle(code + at, len - at);
+	return len - at >= 2 && code[at] == 0x0f && code[at + 1] == 0x05;
 }
 
 /* mov N(%rsp),%reg, or sub: its displacement of one byte. −1: another instruction. */
