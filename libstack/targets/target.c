@@ -16,11 +16,12 @@ static const struct stk_segment *segment_below(const struct stk_segment *v, unsi
 	return k ? &v[k - 1] : NULL;
 }
 
-/* The same among the target's segments. A stack is read piece by piece: first look where the last
- * one was. */
+/* The same among the target's segments. A stack is read word by word: what was found for its page
+ * is looked at first. */
 static const struct stk_segment *target_segment_below(const struct stk_target *t, uint64_t addr)
 {
-	unsigned i = t->recent;
+	const uint64_t slot = addr / STK_PAGE % STK_RECENT;
+	unsigned i = t->recent[slot];
 
 	if (i < t->nsegments && t->segments[i].start <= addr &&
 	    (i + 1 == t->nsegments || addr < t->segments[i + 1].start))
@@ -28,7 +29,7 @@ static const struct stk_segment *target_segment_below(const struct stk_target *t
 	const struct stk_segment *s = segment_below(t->segments, t->nsegments, addr);
 	/* Only remembered, what is read does not depend on it. */
 	if (s)
-		((struct stk_target *)(uintptr_t)t)->recent = (unsigned)(s - t->segments);
+		((struct stk_target *)(uintptr_t)t)->recent[slot] = (unsigned)(s - t->segments);
 	return s;
 }
 

@@ -87,6 +87,8 @@ struct stk_target_ops {
 	void (*close)(struct stk_target *t);
 };
 
+#define STK_RECENT 64
+
 struct stk_target {
 	const struct stk_target_ops *ops;
 	const struct stk_arch *arch;
@@ -97,7 +99,7 @@ struct stk_target {
 	unsigned nthreads;
 	struct stk_segment *segments;
 	unsigned nsegments;
-	unsigned recent; /* the segment last read: most reads are in the same one as the last */
+	unsigned recent[STK_RECENT]; /* the segment last read, by page: most reads are in those */
 	struct stk_mapping *mappings;
 	unsigned nmappings;
 	struct stk_bytes auxv;
