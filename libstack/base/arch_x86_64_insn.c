@@ -18,6 +18,7 @@ enum form {
 	GROUP11, /* ModRM: mov with an immediate (0) */
 	LOAD,    /* the register is in the opcode: mov $imm,%reg */
 	RAX,     /* rax and an immediate */
+	JUMP,    /* a condition; forward, for what jumps back may come from where sp has moved */
 };
 
 struct opcode {
@@ -27,7 +28,7 @@ struct opcode {
 enum { SP = 4, REX_B = 1, REX_R = 4, REX_W = 8 };
 
 static const struct opcode one[] = {
-    {0x63, 0x63, TO_REG, 0}, /* movslq */
+    {0x70, 0x7f, JUMP, 1},    {0x63, 0x63, TO_REG, 0}, /* movslq */
     {0x80, 0x80, GROUP1, 1},  {0x81, 0x81, GROUP1, 4},  {0x83, 0x83, GROUP1, 1},
     {0x84, 0x85, TO_NONE, 0},                                                    /* test */
     {0x88, 0x89, TO_RM, 0},   {0x8a, 0x8b, TO_REG, 0},  {0x8d, 0x8d, TO_REG, 0}, /* mov, lea */
@@ -41,10 +42,11 @@ static const struct opcode one[] = {
 
 /* Behind 0f. */
 static const struct opcode two[] = {
+    {0x05, 0x05, PLAIN, 0}, /* syscall: the kernel gives the stack pointer back */
     {0x10, 0x11, TO_NONE, 0}, {0x28, 0x29, TO_NONE, 0}, /* movups, movss, movaps, … */
     {0x1f, 0x1f, TO_NONE, 0},                           /* nop */
     {0x40, 0x4f, TO_REG, 0},                            /* cmov */
-    {0x57, 0x57, TO_NONE, 0},                           /* xorps */
+    {0x80, 0x8f, JUMP, 4},    {0x57, 0x57, TO_NONE, 0}, /* xorps */
     {0x6f, 0x6f, TO_NONE, 0}, {0x7f, 0x7f, TO_NONE, 0}, /* movdqa, movdqu */
     {0xa2, 0xa2, PLAIN, 0},                             /* cpuid */
     {0xaf, 0xaf, TO_REG, 0},                            /* imul */
@@ -128,6 +130,9 @@ static size_t whole(const struct opcode *op, const uint8_t *code, size_t len, si
 		if ((code[at - 1] & 7) == SP && !(rex & REX_B))
 			return 0;
 		imm = imm == 4 && rex & REX_W ? 8 : imm;
+	} else if (op->form == JUMP) {
+		if (at + imm > len || code[at + imm - 1] & 0x80)
+			return 0;
 	} else if (op->form != PLAIN && op->form != RAX) {
 		size_t n = operand_len(code + at, len - at);
 		if (!n || writes_sp(op, code[at], rex))

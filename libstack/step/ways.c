@@ -56,7 +56,7 @@ static uint64_t leads_to(const struct stk_stride *w, uint64_t ret)
 
 /*
  * Has the code from `to` to the pc left the stack pointer alone? All of its instructions are known,
- * and of one function: none of them has call frame information, and no symbol stands between.
+ * and of one function: no symbol stands between. (Of clone3 the first have call frame information.)
  */
 static bool unmoved(const struct stk_stride *w, uint64_t to)
 {
@@ -66,7 +66,7 @@ static bool unmoved(const struct stk_stride *w, uint64_t to)
 
 	if (!len)
 		return true;
-	if (len > sizeof(code) || !stk_read(w->s->mem, to, code, len) || stk_stride_row(w, to) ||
+	if (len > sizeof(code) || !stk_read(w->s->mem, to, code, len) ||
 	    stk_stride_row(w, pc - 1) || (w->s->entry && w->s->entry(w->s->arg, pc) > to))
 		return false;
 	for (size_t at = 0; at < len; at += n) {

@@ -52,7 +52,7 @@ def main():
 
     (whole, _), (shown, err), (broken, broken_err) = (frames(core, p) for p in (full, good, bad))
     t.check("no debug information" in err and "no symbols" not in err, "stderr: " + err)
-    t.check(broken_err.startswith("corectl: words: its .gnu_debugdata is damaged: not used\n"
+    t.check(broken_err.startswith("corectl: words: its .gnu_debugdata is damaged or too large: not used\n"
                                   "corectl: words has no symbols"), "damaged: " + broken_err)
     own = [n for n, f in enumerate(whole) if f["name"] in ("example", "main", "_start")]
     t.equal([whole[n]["name"] for n in own], ["example", "main", "_start"], "frames of the program")

@@ -266,6 +266,9 @@ static void the_stack_pointer_is_kept(void **state)
 	    BYTES(0xc6, 0x44, 0x24, 0xf8, 1),    /* movb $1,-8(%rsp) */
 	    BYTES(0xf3, 0x0f, 0x6f, 0x06),       /* movdqu (%rsi),%xmm0 */
 	    BYTES(0xa9, 1, 0, 0, 0),             /* test $1,%eax */
+	    BYTES(0x0f, 0x05),                   /* syscall */
+	    BYTES(0x74, 0x2c),                   /* je, forward */
+	    BYTES(0x0f, 0x84, 1, 0, 0, 0),       /* je, forward */
 	};
 	static const struct bytes bad[] = {
 	    BYTES(0x55),                         /* push %rbp */
@@ -284,13 +287,13 @@ static void the_stack_pointer_is_kept(void **state)
 	    BYTES(0x48, 0xf7, 0xd4),             /* not %rsp */
 	    BYTES(0xe8, 0, 0, 0, 0),             /* call */
 	    BYTES(0xeb, 0),                      /* jmp */
-	    BYTES(0x74, 0),                      /* je */
+	    BYTES(0x74, 0xf0),                   /* je, back */
+	    BYTES(0x0f, 0x84, 0, 0, 0, 0x80),    /* je, back */
 	    BYTES(0xc3),                         /* ret */
 	    BYTES(0xc9),                         /* leave */
 	    BYTES(0xc8, 8, 0, 0),                /* enter $8,$0 */
 	    BYTES(0xff, 0xd0),                   /* call *%rax */
 	    BYTES(0xff, 0x37),                   /* push (%rdi) */
-	    BYTES(0x0f, 0x05),                   /* syscall */
 	    BYTES(0x66, 0x81, 0xc7, 1, 2),       /* add $513,%di */
 	};
 

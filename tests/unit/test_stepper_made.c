@@ -174,7 +174,10 @@ static void a_leaf_is_one_function(void **state)
 	stack[0] = CODE + 0x800;
 	made(CODE + 0x310, true);
 	assert_int_equal(made_step(true), STK_STEP_MORE);
+	/* Its beginning may have call frame information that ends before the pc (clone3). */
 	row_at = CODE + 0x300;
+	assert_int_equal(made_step(true), STK_STEP_MORE);
+	row_at = CODE + 0x30f;
 	assert_int_not_equal(made_step(true), STK_STEP_MORE);
 	row_at = 0;
 	begins = CODE + 0x308;
