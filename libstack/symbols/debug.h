@@ -177,14 +177,18 @@ static inline bool stk_die_next(struct stk_budget *b, Dwarf_Die *die)
 	return stk_spend(b, 1) && dwarf_siblingof(die, die) == 0 && (const char *)die->addr > at;
 }
 
-/* The ranges of a DIE one by one, `off` 0 at first. 0: no more, or the budget is over. */
-static inline ptrdiff_t stk_die_range(struct stk_budget *b, Dwarf_Die *die, ptrdiff_t off,
-				      Dwarf_Addr *start, Dwarf_Addr *end)
-{
-	Dwarf_Addr base;
+/* A walk over the ranges of a DIE; all zero at first. */
+struct stk_die_ranges {
+	ptrdiff_t off;
+	Dwarf_Addr base; /* libdw's own, from one range to the next */
+	Dwarf_Addr start, end;
+};
 
-	off = stk_spend(b, 1) ? dwarf_ranges(die, off, &base, start, end) : 0;
-	return off > 0 ? off : 0;
+/* The next of them. false: no more, or the budget is over. */
+static inline bool stk_die_range(struct stk_budget *b, Dwarf_Die *die, struct stk_die_ranges *r)
+{
+	r->off = stk_spend(b, 1) ? dwarf_ranges(die, r->off, &r->base, &r->start, &r->end) : 0;
+	return r->off > 0;
 }
 
 /* The budget of what is read of a module. */

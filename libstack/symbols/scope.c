@@ -186,11 +186,10 @@ static void read_params(struct stk_module *m, struct stk_scope *s, Dwarf_Die *fu
 
 static bool has_pc(struct stk_budget *b, Dwarf_Die *die, uint64_t addr)
 {
-	ptrdiff_t off = 0;
-	Dwarf_Addr start, end;
+	struct stk_die_ranges r = {0};
 
-	while ((off = stk_die_range(b, die, off, &start, &end)))
-		if (addr >= start && addr < end)
+	while (stk_die_range(b, die, &r))
+		if (addr >= r.start && addr < r.end)
 			return true;
 	return false;
 }

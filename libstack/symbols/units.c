@@ -55,17 +55,16 @@ static const struct stk_range *ranges_find(const struct stk_ranges *r, uint64_t 
 /* `skeleton` has the ranges: libdw does not find gcc's (DW_FORM_sec_offset) from the split unit. */
 static void add_unit(struct stk_budget *b, struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
 {
-	ptrdiff_t off = 0;
-	Dwarf_Addr start, end;
+	struct stk_die_ranges r = {0};
 
 	if (!STK_VEC_RESERVE(&d->units, 1))
 		return;
 	d->units.v[d->units.n] = (struct stk_unit){.die = *die, .budget = b};
-	while ((off = stk_die_range(b, skeleton, off, &start, &end)))
-		if (!start || start >= end)
+	while (stk_die_range(b, skeleton, &r))
+		if (!r.start || r.start >= r.end)
 			d->dead = d->units.v[d->units.n].dead = true;
 		else
-			ranges_add(b, &d->ranges, start, end, d->units.n);
+			ranges_add(b, &d->ranges, r.start, r.end, d->units.n);
 	d->units.n++;
 }
 
@@ -178,17 +177,16 @@ static bool is_cold_part(Dwarf_Die *die)
 
 static void add_function(struct stk_unit *u, Dwarf_Die *die)
 {
-	ptrdiff_t off = 0;
-	Dwarf_Addr start, end;
+	struct stk_die_ranges r = {0};
 	unsigned before = u->franges.n;
 
 	if (u->dwarf2 && is_cold_part(die))
 		return;
 	if (!STK_VEC_RESERVE(&u->funcs, 1))
 		return;
-	while ((off = stk_die_range(u->budget, die, off, &start, &end)))
-		if (start && start < end)
-			ranges_add(u->budget, &u->franges, start, end, u->funcs.n);
+	while (stk_die_range(u->budget, die, &r))
+		if (r.start && r.start < r.end)
+			ranges_add(u->budget, &u->franges, r.start, r.end, u->funcs.n);
 	if (u->franges.n > before)
 		u->funcs.v[u->funcs.n++] = *die;
 }
