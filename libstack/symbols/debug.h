@@ -27,6 +27,7 @@ struct stk_ranges {
 struct stk_unit {
 	Dwarf_Die die;
 	struct stk_budget *budget;
+	const char *dir; /* where it was compiled; NULL: not told */
 	struct {
 		Dwarf_Die *v;
 		unsigned n, cap;

@@ -5,22 +5,18 @@
 #include "symbols/debug.h"
 
 /* Of split debug information the skeleton has it (DWARF 5 §3.1.2). */
-static const char *compiled_in(struct stk_budget *b, Dwarf *dw, Dwarf_Die *die)
+static const char *compiled_in(struct stk_budget *b, const struct stk_debug *d, Dwarf_Die *die)
 {
-	Dwarf_Die unit, skeleton, split;
+	Dwarf_Die unit;
 	Dwarf_Attribute a;
-	Dwarf_CU *cu = NULL;
-	const char *dir = NULL;
-	uint8_t type;
+	const char *dir;
 
 	if (dwarf_cu_info(die->cu, NULL, NULL, &unit, NULL, NULL, NULL, NULL))
 		return NULL;
-	if ((dir = dwarf_formstring(dwarf_attr(&unit, DW_AT_comp_dir, &a))))
-		return dir;
-	while (!dir && stk_spend(b, 1) &&
-	       !dwarf_get_units(dw, cu, &cu, NULL, &type, &skeleton, &split))
-		if (type == DW_UT_skeleton && split.addr && split.cu == die->cu)
-			dir = dwarf_formstring(dwarf_attr(&skeleton, DW_AT_comp_dir, &a));
+	dir = dwarf_formstring(dwarf_attr(&unit, DW_AT_comp_dir, &a));
+	for (unsigned i = 0; !dir && i < d->units.n && stk_spend(b, 1); i++)
+		if (d->units.v[i].die.cu == die->cu)
+			dir = d->units.v[i].dir;
 	return dir;
 }
 
@@ -34,7 +30,7 @@ const char *stk_unit_path(struct stk_module *m, Dwarf_Die *die, const char *name
 	const char *joined = stk_hash_get(&d->paths, (uintptr_t)name);
 	if (joined)
 		return joined;
-	dir = compiled_in(stk_module_budget(m), d->dw, die);
+	dir = compiled_in(stk_module_budget(m), d, die);
 	/* Builds that hide where they were made have a directory that is relative itself. */
 	if (!dir || dir[0] != '/')
 		return name;

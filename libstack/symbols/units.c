@@ -56,10 +56,14 @@ static const struct stk_range *ranges_find(const struct stk_ranges *r, uint64_t 
 static void add_unit(struct stk_budget *b, struct stk_debug *d, Dwarf_Die *die, Dwarf_Die *skeleton)
 {
 	struct stk_die_ranges r = {0};
+	Dwarf_Attribute a;
 
 	if (!STK_VEC_RESERVE(&d->units, 1))
 		return;
-	d->units.v[d->units.n] = (struct stk_unit){.die = *die, .budget = b};
+	d->units.v[d->units.n] =
+	    (struct stk_unit){.die = *die,
+			      .budget = b,
+			      .dir = dwarf_formstring(dwarf_attr(skeleton, DW_AT_comp_dir, &a))};
 	while (stk_die_range(b, skeleton, &r))
 		if (!r.start || r.start >= r.end)
 			d->dead = d->units.v[d->units.n].dead = true;
