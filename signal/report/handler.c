@@ -158,9 +158,7 @@ static void nested(int sig, siginfo_t *si, ucontext_t *uc)
 /* A clone of ours faults before its signals are its own: it dies of the fault, or at least ends. */
 static void end_clone(int sig)
 {
-	struct stk_ksigaction dfl = {0};
-
-	if (stk_sigaction(sig, &dfl, 0) == 0)
+	if (stk_end_by_default(sig))
 		return;
 	sys1(SYS_exit_group, STK_HELPER_CRASHED);
 	sys1(SYS_exit, STK_HELPER_CRASHED);

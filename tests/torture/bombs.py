@@ -255,11 +255,9 @@ def ranges_of_an_inlined_call(folder):
     return p.write(folder)[::-1]
 
 
-@row("", status=0, commands=("bt -2",), shown="_start()")
-def inlined_calls_times_frames(folder):
-    """60 calls inlined at one pc of a function that has called itself 30,000 times."""
+def inlined_in_recursion(folder, calls):
     p = Program()
-    p.recursion(30000)
+    p.recursion(calls)
     last = p.f["outer"]
     for _ in range(60):
         inner = DIE("inlined_subroutine", abstract_origin=p.f["inner"], low_pc=Addr(AT["outer"]),
@@ -267,20 +265,18 @@ def inlined_calls_times_frames(folder):
         last.add(inner)
         last = inner
     return p.write(folder)[::-1]
+
+
+@row("", status=0, commands=("bt -2",), shown="_start()")
+def inlined_calls_times_frames(folder):
+    """60 calls inlined at one pc of a function that has called itself 30,000 times."""
+    return inlined_in_recursion(folder, 30000)
 
 
 @row(OVER, commands=("bt -2",), shown=OVER)
 def inlined_calls_times_more_frames(folder):
     """The same with 200,000: their frames alone would take 3 GB."""
-    p = Program()
-    p.recursion(200000)
-    last = p.f["outer"]
-    for _ in range(60):
-        inner = DIE("inlined_subroutine", abstract_origin=p.f["inner"], low_pc=Addr(AT["outer"]),
-                    high_pc=Form("data8", 0x40), call_file=1, call_line=7)
-        last.add(inner)
-        last = inner
-    return p.write(folder)[::-1]
+    return inlined_in_recursion(folder, 200000)
 
 
 @row(OVER, shown="stopped: " + OVER)

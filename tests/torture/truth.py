@@ -14,7 +14,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import support as s
 from dwarfwriter import DIE, expr
-from wrong_program import STACK, Program
+from wrong_program import STACK, Program, each_seed
 
 SIZE_MAX = 1000  # bytes; larger objects are cut off
 FILL = b"\xee"   # behind the object
@@ -136,12 +136,4 @@ def check(t, seed, folder):
     t.equal(got, wanted, "seed %d: %s" % (seed, shown.group(1)))
 
 
-def main():
-    t = s.Failures()
-    folder = s.workdir()
-    for seed in range(int(sys.argv[1]), int(sys.argv[2])):
-        check(t, seed, folder)
-    t.exit()
-
-
-main()
+each_seed(check)

@@ -16,7 +16,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import support as s
 from dwarfwriter import sleb, uleb
-from wrong_program import AT, CALL_END, FRAME, STACK, Program
+from wrong_program import AT, CALL_END, FRAME, STACK, Program, each_seed
 
 NUMBERS = dict(rax=0, rdx=1, rcx=2, rbx=3, rsi=4, rdi=5, rbp=6, rsp=7, r8=8, r9=9, r10=10, r11=11, r12=12, r13=13,
                r14=14, r15=15)  # System V ABI, figure 3.36
@@ -147,12 +147,4 @@ def check(t, seed, folder):
     t.equal({name: got.get(name) for name in wanted}, wanted, "seed %d %s" % (seed, err))
 
 
-def main():
-    t = s.Failures()
-    folder = s.workdir()
-    for seed in range(int(sys.argv[1]), int(sys.argv[2])):
-        check(t, seed, folder)
-    t.exit()
-
-
-main()
+each_seed(check)

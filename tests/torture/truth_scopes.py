@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import support as s
 from dwarfwriter import DIE, Addr, Form, Ranges
-from wrong_program import AT, Program
+from wrong_program import AT, Program, each_seed
 
 START, SIZE = AT["inner"], 0x40
 
@@ -101,12 +101,4 @@ def check(t, seed, folder):
     t.equal([f[0] for f in got[len(wanted):]], ["outer", "main", "_start"], "seed %d" % seed)
 
 
-def main():
-    t = s.Failures()
-    folder = s.workdir()
-    for seed in range(int(sys.argv[1]), int(sys.argv[2])):
-        check(t, seed, folder)
-    t.exit()
-
-
-main()
+each_seed(check)

@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import corewriter as cw
+import support as s
 from dwarfwriter import DIE, Addr, Dwarf, Form, Lines, Unit, expr
 from elfwriter import Elf, Fde, cfi
 
@@ -108,3 +109,12 @@ def row(status=0, said="", answers=None, **wanted):
         ROWS[change.__name__] = (change, status, said, answers or {}, wanted)
         return change
     return keep
+
+
+def each_seed(check):
+    """check(t, seed, folder) for each seed from the first argument to the one before the second."""
+    t = s.Failures()
+    folder = s.workdir()
+    for seed in range(int(sys.argv[1]), int(sys.argv[2])):
+        check(t, seed, folder)
+    t.exit()
