@@ -1,4 +1,4 @@
-"""What others can put in our way: names, links, files and processes of theirs.
+"""What others can put in our way: names, links and files of theirs.
 
 hands.py CASE, or --list. Each case is one promise of docs/SECURITY.md. Where it takes two users it
 is root that is attacked, and the other one is NOBODY.
@@ -15,7 +15,7 @@ import support as s
 NOBODY = 65534
 LIBRARY = os.environ.get("LIBSTACK", os.path.join(s.SOURCE, "build/dev/signal/libstack.so.1"))
 PROGRAMS = os.environ.get("TORTURE", os.path.join(s.SOURCE, "build/dev/tests/torture"))
-REWRITE, HEAVY = os.path.join(PROGRAMS, "rewrite"), os.path.join(PROGRAMS, "heavy")
+REWRITE = os.path.join(PROGRAMS, "rewrite")
 # C0 but newline and tab, DEL, C1, bidi controls, separators; what is not UTF-8 decodes to a surrogate.
 FORBIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
 EVIL = b"\x1b]0;pwn\x07\xc2\x9b31mX\x9b31m\ncorectl: forged\rY\xe2\x80\xaeZ"
@@ -554,90 +554,9 @@ def helper_rewritten(t, work):
     t.check("continuing in process" not in err, "after:", err)
 
 
-MOST = 600 << 10  # KB that corectl takes of memory; the processes offer 1 to 4 GB
-
-
-def heavy(kind):
-    p = subprocess.Popen([HEAVY, kind], stdout=subprocess.PIPE)
-    line = p.stdout.readline().decode()
-    if line != "READY\n":
-        p.kill()
-        p.wait()
-        s.skip("%s: %s" % (kind, line.strip()))
-    return p
-
-
-def measured(args, **more):
-    """(stdout, stderr, status, most KB of memory at once)"""
-    import tempfile
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        p = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **more)
-        _, status, usage = os.wait4(p.pid, 0)
-        p.returncode = os.waitstatus_to_exitcode(status)
-        texts = []
-        for f in (out, err):
-            f.seek(0)
-            texts.append(f.read().decode("utf-8", "surrogateescape"))
-    return texts[0], texts[1], p.returncode, usage.ru_maxrss
-
-
-def large_command_line(t, work):
-    """A command line of 3 GB that was never touched: its beginning is read, and no page of it is made."""
-    p = heavy("args")
-
-    def resident():
-        with open("/proc/%d/status" % p.pid) as f:
-            return int(re.search(r"VmRSS:\s*(\d+)", f.read()).group(1))
-    try:
-        before = resident()
-        out, err, status, most = measured([s.CORECTL, "-p", str(p.pid), "-batch", "-ex", "threads"])
-        t.check(" of `x" in err and '"heavy"' in out, "answer:", out, err)
-        t.check(most < MOST, "corectl took %d KB" % most)
-        out, err, status, most = measured([s.CORECTL, "gcore", "-o", work + "/core", str(p.pid)])
-        t.equal(status, 0, "status of gcore: " + err)
-        t.check(most < MOST, "gcore took %d KB" % most)
-        t.check(resident() - before < 1024, "the process grew from %d to %d KB" % (before, resident()))
-    finally:
-        p.kill()
-        p.wait()
-
-
-def far_thread_pointer(t, work):
-    """fs_base 4 GB above the stack pointer: what lies between is no stack."""
-    p = heavy("sp")
-    try:
-        out, err, status, most = measured([s.CORECTL, "gcore", "--stacks-only", "-o", work + "/core", str(p.pid)])
-        t.equal((err, status), ("corectl: stacks of more than 64 MB are not whole\n", 1), "gcore --stacks-only")
-        t.check(most < MOST, "gcore took %d KB" % most)
-        t.check(os.path.getsize(work + "/core") < 70 << 20, "the core has %d bytes" % os.path.getsize(work + "/core"))
-        out, err, status, most = measured([s.CORECTL, work + "/core", "-batch", "-ex", "threads"])
-        t.check("stacks of more than 64 MB are not whole" in err, "it stands in the core:", err)
-        out, err, status, most = measured([s.CORECTL, "-p", str(p.pid), "-batch", "-ex", "bt"])
-        t.check(most < MOST, "corectl took %d KB" % most)
-    finally:
-        p.kill()
-        p.wait()
-
-
-def many_on_one_stack(t, work):
-    """3,000 threads on one stack of 1 GB: it is copied once."""
-    p = heavy("crowd")
-    try:
-        out, err, status, most = measured([s.CORECTL, "-p", str(p.pid), "-batch", "-ex", "threads"])
-        t.equal(out.count(" tid "), 3001, "threads shown")
-        t.check(most < MOST, "corectl took %d KB" % most)
-        out, err, status, most = measured([s.CORECTL, "gcore", "--stacks-only", "-o", work + "/core", str(p.pid)])
-        t.check(most < MOST, "gcore took %d KB" % most)
-        t.check(status in (0, 1) and os.path.getsize(work + "/core") < 300 << 20, "gcore: status %d: %s" % (status, err))
-    finally:
-        p.kill()
-        p.wait()
-
-
 CASES = {f.__name__: f for f in (names_in_answers, name_in_gcore, names_completed, pipes_as_operands,
                                  pipe_as_split_unit, pipe_as_alternate_file, terminal_in_core, core_cut, mapped_file_cut, links_and_cores,
-                                 own_folders, output_of_others, helper_rewritten,
-                                 large_command_line, far_thread_pointer, many_on_one_stack)}
+                                 own_folders, output_of_others, helper_rewritten)}
 
 
 def main():
